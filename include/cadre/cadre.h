@@ -1,0 +1,21 @@
+/*
+ * cadre.h - all of Cadre: a crash-proof pool of worker processes over shared memory.
+ *
+ *   service.h  what a worker does: operations, handlers, replies
+ *   pool.h     start a pool: in this program, or as a server of its own
+ *   client.h   submit jobs and take their results
+ *   worker.h   be a worker: a program that the supervisor starts
+ *   report.h   read the counters of a pool without disturbing it
+ *   error.h    the error values, the outcomes, and the sentence that goes with them
+ */
+#ifndef CADRE_CADRE_H
+#define CADRE_CADRE_H
+
+#include <cadre/client.h>
+#include <cadre/error.h>
+#include <cadre/pool.h>
+#include <cadre/report.h>
+#include <cadre/service.h>
+#include <cadre/worker.h>
+
+#endif

@@ -1,0 +1,139 @@
+/*
+ * report.h - read the counters of a pool without disturbing it.
+ *
+ * A report maps the segment read-only and asks nobody, so it works on a saturated, a
+ * stopped and a dead pool alike. What each counter means is described once, in the list
+ * that cadre_counter_describe hands out.
+ */
+#ifndef CADRE_REPORT_H
+#define CADRE_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cadre/api.h>
+#include <cadre/error.h>
+#include <cadre/pool.h>
+
+CADRE_BEGIN_DECLS
+
+enum cadre_counter_scope {
+	CADRE_SCOPE_WORKER, /* written by the worker; goes on over restarts */
+	CADRE_SCOPE_PLACE,  /* written by the supervisor about a worker's place */
+	CADRE_SCOPE_CLIENT,
+	CADRE_SCOPE_POOL,
+	CADRE_SCOPE_COUNT,
+};
+
+enum cadre_counter_kind { CADRE_COUNTER_TOTAL, CADRE_COUNTER_LEVEL, CADRE_COUNTER_PEAK };
+
+struct cadre_counter_description {
+	const char *name;
+	enum cadre_counter_kind kind;
+	const char *unit;
+	const char *sentence;
+};
+
+/* The counters of a scope, in the order in which the snapshots below hold them. */
+CADRE_API const struct cadre_counter_description *
+cadre_counter_describe(enum cadre_counter_scope scope, size_t *ret_count);
+
+#define CADRE_SNAPSHOT_COUNTERS_MAX 16
+
+/* A duration in ns below which that share of the jobs stayed; at most 12.5 % too small. */
+struct cadre_percentiles {
+	uint64_t jobs;
+	int64_t p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
+};
+
+/* One place of a worker. */
+struct cadre_worker_snapshot {
+	uint32_t place;
+	char letter;              /* '_' idle, 'S' starting, 'W' working, 'B' blocked, 'G'
+	                           * draining, 'H' past the deadline of a job, 'X' waiting to
+	                           * be restarted, 'D' disabled, '.' unused */
+	bool torn;                /* the times were being changed for as long as we looked */
+	int32_t pid;              /* 0: none */
+	uint32_t incarnation;
+	int64_t uptime_ns;        /* of this process; 0 when there is none */
+	int64_t idle_ns;          /* 0 while working, else since the last job or the start */
+	int64_t spent_idle_ns;    /* in all, over restarts */
+	int64_t spent_busy_ns;    /* likewise; the running job counts */
+	int64_t spent_blocked_ns; /* likewise */
+	int64_t retry_in_ns;      /* letter 'X': until the restart */
+	int64_t running_ns;       /* the present job, 0 for none */
+	int32_t operation;        /* of the job taken last, 0 for none */
+	int32_t last_signal;      /* of the last death */
+	int32_t last_exit_status;
+	uint64_t jobs[CADRE_OUTCOME_COUNT]; /* by outcome: those that this place saw end */
+	uint64_t worker[CADRE_SNAPSHOT_COUNTERS_MAX]; /* CADRE_SCOPE_WORKER */
+	uint64_t about[CADRE_SNAPSHOT_COUNTERS_MAX];  /* CADRE_SCOPE_PLACE */
+	struct cadre_percentiles waiting, service, total;
+};
+
+/* One window. Only those that ever had a client are listed. */
+struct cadre_client_snapshot {
+	uint32_t place;
+	char state[12];           /* "vacant", "up", "draining" */
+	int32_t pid;
+	uint32_t slots_used;
+	uint32_t queued;
+	uint32_t running;
+	uint64_t jobs[CADRE_OUTCOME_COUNT]; /* by outcome, withdrawn ones included */
+	uint64_t counters[CADRE_SNAPSHOT_COUNTERS_MAX];
+};
+
+struct cadre_pool_snapshot {
+	char name[CADRE_NAME_MAX + 1];
+	char state[16];             /* "starting", "open", "stopping", "terminated", "damaged" */
+	bool alive;                 /* somebody holds the supervisor's lock */
+	bool degraded;
+	int32_t supervisor_pid;     /* as recorded; see alive */
+	int64_t heartbeat_age_ns;
+	int64_t uptime_ns;
+	int64_t created_unix_s;
+	uint32_t workers_min, workers_max, parallel;
+	uint32_t workers_ready;     /* up */
+	uint32_t clients, clients_max, window_slots;
+	uint64_t payload_max;
+	uint64_t segment_bytes;
+	uint64_t queue_length;      /* pending jobs */
+	uint64_t in_flight;         /* pending and running */
+	int64_t oldest_pending_ns;  /* age, 0 for none */
+	uint64_t jobs[CADRE_OUTCOME_COUNT]; /* of all windows; each accepted job once */
+	uint32_t block_classes;
+	uint64_t block_size[8];
+	uint32_t block_count[8], block_used[8];
+	uint64_t counters[CADRE_SNAPSHOT_COUNTERS_MAX];
+	uint32_t worker_count;      /* = workers_max: every place */
+	uint32_t client_count;
+};
+
+struct cadre_report;
+
+/* Opens the pool for reading. -ENOENT, -EACCES, -EPROTONOSUPPORT, -EBADMSG, -EINVAL,
+ * -ECONNREFUSED (not ready). */
+CADRE_API int cadre_report_open(const char *pool, struct cadre_report **ret_report,
+				struct cadre_diag *diag);
+CADRE_API void cadre_report_close(struct cadre_report *report);
+
+/* Reads everything once, into memory that belongs to the report and stays until the next
+ * read. Never blocks. Not for two threads at once. */
+CADRE_API const struct cadre_pool_snapshot *cadre_report_read(struct cadre_report *report);
+
+/* Of the last read; NULL when the index is out of range. */
+CADRE_API const struct cadre_worker_snapshot *
+cadre_report_worker(const struct cadre_report *report, uint32_t index);
+CADRE_API const struct cadre_client_snapshot *
+cadre_report_client(const struct cadre_report *report, uint32_t index);
+
+/* Name of an operation of the pool, or NULL. */
+CADRE_API const char *cadre_report_operation(const struct cadre_report *report, int32_t id);
+
+/* Calls `visit` with the name of each pool of this machine that has a segment. */
+CADRE_API void cadre_report_each_pool(void (*visit)(const char *pool, void *context),
+				      void *context);
+
+CADRE_END_DECLS
+#endif

@@ -1,0 +1,163 @@
+#include "block.h"
+
+#define GROWTH 8
+
+static uint64_t round_up(uint64_t bytes)
+{
+	return (bytes + CADRE_CACHE_LINE - 1) / CADRE_CACHE_LINE * CADRE_CACHE_LINE;
+}
+
+struct cadre_block_plan cadre_block_plan(uint64_t payload_max, uint64_t budget)
+{
+	struct cadre_block_plan plan = { 0 };
+	uint64_t size = CADRE_BLOCK_SMALLEST;
+
+	if (payload_max <= CADRE_INLINE_MAX)
+		return plan;
+	do {
+		const bool last = size >= payload_max || plan.classes == CADRE_BLOCK_CLASSES - 1;
+
+		plan.size[plan.classes++] = last ? round_up(payload_max) : size;
+		if (last)
+			break;
+		size *= GROWTH;
+	} while (true);
+
+	for (uint32_t class = 0; class < plan.classes; class++) {
+		const uint64_t share = budget / plan.classes / plan.size[class];
+
+		plan.first[class] = plan.total;
+		plan.offset[class] = plan.bytes;
+		/* Two at least: a request and its reply. */
+		plan.count[class] = share < 2 ? 2 : (uint32_t)share;
+		plan.total += plan.count[class];
+		plan.bytes += plan.count[class] * plan.size[class];
+	}
+	return plan;
+}
+
+static uint64_t owner_of(uint32_t slot, uint64_t generation)
+{
+	/* The slot in the upper 24 bits, so that the generation needs no masking twice. */
+	return ((uint64_t)slot + 1) << 40 | (generation & CADRE_GENERATION_MAX);
+}
+
+static bool is_free(const struct cadre_block_pool *pool, uint64_t owner)
+{
+	const uint64_t slot = (owner >> 40) - 1;
+	uint64_t word;
+
+	if (owner >> 40 == 0 || slot >= pool->slot_count)
+		return true;
+
+	/* B1: acquire, pairs with S1 and F1 in slot.c. It comes after the load of the owner
+	 * word, and the slot got its generation before the block did: so a generation
+	 * smaller than the owner's can only be an old value of a job that is alive. */
+	word = cadre_slot_look(&pool->slots[slot]);
+	if (cadre_word_generation(word) != (owner & CADRE_GENERATION_MAX))
+		return cadre_word_generation(word) > (owner & CADRE_GENERATION_MAX);
+	return cadre_word_phase(word) == CADRE_FREE;
+}
+
+static bool try_take(struct cadre_block_pool *pool, uint32_t block, uint64_t owner)
+{
+	/* B2: acquire, pairs with B3 and with the freeing of the slot. */
+	uint64_t before = atomic_load_explicit(&pool->owners[block].word,
+					       memory_order_acquire);
+
+	if (!is_free(pool, before))
+		return false;
+	return atomic_compare_exchange_strong_explicit(&pool->owners[block].word, &before,
+						       owner, memory_order_acq_rel,
+						       memory_order_relaxed);
+}
+
+static uint32_t take_from(struct cadre_block_pool *pool, uint32_t class, uint64_t owner)
+{
+	const uint32_t count = pool->plan->count[class], first = pool->plan->first[class];
+	/* Relaxed: a hint. */
+	uint32_t index = atomic_load_explicit(&pool->hot[class], memory_order_relaxed);
+
+	for (uint32_t tried = 0; tried < count; tried++, index++) {
+		const uint32_t block = first + index % count;
+
+		if (try_take(pool, block, owner)) {
+			atomic_store_explicit(&pool->hot[class], index + 1,
+					      memory_order_relaxed);
+			return block;
+		}
+	}
+	return CADRE_NO_BLOCK;
+}
+
+uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t slot,
+			  uint64_t generation)
+{
+	for (uint32_t class = 0; class < pool->plan->classes; class++) {
+		uint32_t block;
+
+		if (pool->plan->size[class] < size)
+			continue;
+		block = take_from(pool, class, owner_of(slot, generation));
+		if (block != CADRE_NO_BLOCK)
+			return block;
+	}
+	return CADRE_NO_BLOCK;
+}
+
+static uint32_t class_of(const struct cadre_block_plan *plan, uint32_t block)
+{
+	uint32_t class = 0;
+
+	while (class + 1 < plan->classes && block >= plan->first[class + 1])
+		class++;
+	return class;
+}
+
+void cadre_block_give(struct cadre_block_pool *pool, uint32_t block, uint32_t slot,
+		      uint64_t generation)
+{
+	uint64_t owner = owner_of(slot, generation);
+	uint32_t class;
+
+	if (block >= pool->plan->total)
+		return;
+	class = class_of(pool->plan, block);
+	/* B3: release, pairs with B2: our reads of the bytes are over. */
+	if (atomic_compare_exchange_strong_explicit(&pool->owners[block].word, &owner, 0,
+						    memory_order_release,
+						    memory_order_relaxed))
+		/* The hottest first. */
+		atomic_store_explicit(&pool->hot[class], block - pool->plan->first[class],
+				      memory_order_relaxed);
+}
+
+unsigned char *cadre_block_bytes(const struct cadre_block_pool *pool, uint32_t block,
+				 uint32_t slot, uint64_t generation, uint64_t *ret_size)
+{
+	uint32_t class;
+
+	/* Relaxed: the word of the slot was read with acquire before. */
+	if (block >= pool->plan->total ||
+	    atomic_load_explicit(&pool->owners[block].word, memory_order_relaxed) !=
+		    owner_of(slot, generation))
+		return NULL;
+	class = class_of(pool->plan, block);
+	*ret_size = pool->plan->size[class];
+	return pool->arena + pool->plan->offset[class] +
+	       (block - pool->plan->first[class]) * pool->plan->size[class];
+}
+
+void cadre_block_count_used(const struct cadre_block_pool *pool,
+			    uint32_t ret_used[CADRE_BLOCK_CLASSES])
+{
+	for (uint32_t class = 0; class < CADRE_BLOCK_CLASSES; class++)
+		ret_used[class] = 0;
+	for (uint32_t block = 0; block < pool->plan->total; block++) {
+		const uint64_t owner = atomic_load_explicit(&pool->owners[block].word,
+							    memory_order_acquire);
+
+		if (!is_free(pool, owner))
+			ret_used[class_of(pool->plan, block)]++;
+	}
+}

@@ -1,0 +1,72 @@
+/*
+ * block.h - room for payloads that do not fit a slot.
+ *
+ * Blocks come in classes, each eight times as large as the one before; a payload gets one
+ * block of the smallest class that fits and has one left. A block's owner word names the
+ * slot and the generation of the job that it serves. Nothing else says who owns it, so
+ * there is no list to repair after a death:
+ *
+ *   a block is free if its owner word is 0, or names no slot of this pool, or the slot's
+ *   generation is greater, or the slot is FREE with that generation;
+ *   it is taken by compare-and-swap on the whole owner word.
+ *
+ * A job takes blocks only while its slot is FILLING (by the client) or RUNNING (by the
+ * worker), so the generation in the slot is never smaller than the one in the block.
+ * Giving back at once (cadre_block_give) is a courtesy: it keeps hot blocks hot.
+ */
+#ifndef CADRE_BLOCK_H
+#define CADRE_BLOCK_H
+
+#include "slot.h"
+
+#define CADRE_BLOCK_CLASSES 8
+#define CADRE_BLOCK_SMALLEST 1024u
+
+/* How many blocks of which size; the same numbers in every process. */
+struct cadre_block_plan {
+	uint32_t classes;
+	uint32_t total;                       /* blocks of all classes */
+	uint64_t bytes;                       /* of all of them */
+	uint64_t size[CADRE_BLOCK_CLASSES];   /* bytes of one */
+	uint32_t first[CADRE_BLOCK_CLASSES];  /* number of the first block of the class */
+	uint32_t count[CADRE_BLOCK_CLASSES];
+	uint64_t offset[CADRE_BLOCK_CLASSES]; /* of the first one's bytes in the arena */
+};
+
+/* Shares `budget` bytes out among classes up to payload_max. */
+struct cadre_block_plan cadre_block_plan(uint64_t payload_max, uint64_t budget);
+
+/* Each: 0, or owner {slot + 1, generation low 40 bits}. Changed by CAS alone. */
+struct cadre_block_owner {
+	_Atomic uint64_t word;
+};
+
+/* Private to a process: the parts it needs, and which blocks it gave back last. Threads
+ * may share it; all of it is a hint. */
+struct cadre_block_pool {
+	const struct cadre_block_plan *plan;
+	struct cadre_block_owner *owners;
+	unsigned char *arena;
+	const struct cadre_slot *slots;
+	uint32_t slot_count;
+	_Atomic uint32_t hot[CADRE_BLOCK_CLASSES]; /* where to look first */
+};
+
+/* Takes a block of at least `size` bytes for a job. Its number, or CADRE_NO_BLOCK. */
+uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t slot,
+			  uint64_t generation);
+
+/* Gives the block back if it is still that job's. */
+void cadre_block_give(struct cadre_block_pool *pool, uint32_t block, uint32_t slot,
+		      uint64_t generation);
+
+/* The block's bytes and their number, if `block` is a number of this pool that is owned by
+ * that job; NULL otherwise. Look before you follow: the number came out of the segment. */
+unsigned char *cadre_block_bytes(const struct cadre_block_pool *pool, uint32_t block,
+				 uint32_t slot, uint64_t generation, uint64_t *ret_size);
+
+/* Blocks in use just now, per class; for the statistics. */
+void cadre_block_count_used(const struct cadre_block_pool *pool,
+			    uint32_t ret_used[CADRE_BLOCK_CLASSES]);
+
+#endif

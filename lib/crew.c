@@ -1,0 +1,55 @@
+#include "crew.h"
+
+enum cadre_crew_look cadre_crew_look(const struct cadre_crew *crew, unsigned workers)
+{
+	uint64_t asleep = 0;
+
+	for (unsigned word = 0; word * 64 < workers; word++) {
+		const uint64_t sleepers = cadre_mask_word(&crew->sleepers, word);
+		const uint64_t engaged = cadre_mask_word(&crew->engaged, word);
+
+		if (cadre_mask_word(&crew->up, word) & ~sleepers & ~engaged)
+			return CADRE_CREW_LOOKING;
+		asleep |= sleepers;
+	}
+	return asleep ? CADRE_CREW_ASLEEP : CADRE_CREW_ENGAGED;
+}
+
+bool cadre_crew_wake(const struct cadre_crew *crew, struct cadre_bell *bells,
+		     unsigned workers, unsigned *turn)
+{
+	unsigned worker = *turn < workers ? *turn : 0;
+
+	for (unsigned tried = 0; tried < workers; tried++) {
+		worker = cadre_mask_next(&crew->sleepers, worker, workers);
+		if (worker == workers) {
+			worker = cadre_mask_next(&crew->sleepers, 0, workers);
+			if (worker == workers)
+				return false;
+		}
+		if (cadre_bell_ring(&bells[worker], CADRE_BELL_EVERYONE, 1) > 0) {
+			*turn = worker + 1;
+			return true;
+		}
+		worker++;
+	}
+	return false;
+}
+
+int cadre_crew_wake_all(const struct cadre_crew *crew, struct cadre_bell *bells,
+			unsigned workers)
+{
+	int woken = 0;
+
+	for (unsigned worker = 0;
+	     (worker = cadre_mask_next(&crew->sleepers, worker, workers)) < workers; worker++)
+		woken += cadre_bell_ring(&bells[worker], CADRE_BELL_EVERYONE, 1);
+	return woken;
+}
+
+void cadre_crew_forget(struct cadre_crew *crew, unsigned worker)
+{
+	cadre_mask_clear(&crew->up, worker);
+	cadre_mask_clear(&crew->engaged, worker);
+	cadre_mask_clear(&crew->sleepers, worker);
+}

@@ -1,0 +1,235 @@
+#include "layout.h"
+#include "clock.h"
+#include "diag.h"
+
+#include <string.h>
+#include <time.h>
+
+#define SLOTS_MAX (UINT32_C(1) << 16)  /* per window */
+#define SLOTS_TOTAL_MAX (UINT32_C(1) << 22)
+#define PAYLOAD_MAX (UINT64_C(1) << 30)
+#define BLOCK_BYTES_MAX (UINT64_C(1) << 38)
+
+int cadre_limits_check(const struct cadre_limits *limits, struct cadre_diag *diag)
+{
+	if (limits->workers < 1 || limits->workers > CADRE_WORKERS_MAX)
+		return cadre_refuse(diag, -EINVAL, "workers_max %u: must be 1 to %d",
+				    limits->workers, CADRE_WORKERS_MAX);
+	if (limits->workers_min > limits->workers)
+		return cadre_refuse(diag, -EINVAL,
+				    "workers_min %u: is more than workers_max %u",
+				    limits->workers_min, limits->workers);
+	if (limits->parallel < 1 || limits->parallel > 4096)
+		return cadre_refuse(diag, -EINVAL, "parallel %u: must be 1 to 4096",
+				    limits->parallel);
+	if (limits->clients < 1 || limits->clients > CADRE_CLIENTS_MAX)
+		return cadre_refuse(diag, -EINVAL, "clients_max %u: must be 1 to %d",
+				    limits->clients, CADRE_CLIENTS_MAX);
+	if (limits->slots < 1 || limits->slots > SLOTS_MAX ||
+	    (limits->slots & (limits->slots - 1)) != 0)
+		return cadre_refuse(diag, -EINVAL,
+				    "window_slots %u: must be a power of two, 1 to %u",
+				    limits->slots, SLOTS_MAX);
+	if (limits->clients * limits->slots > SLOTS_TOTAL_MAX)
+		return cadre_refuse(diag, -EINVAL,
+				    "clients_max %u x window_slots %u: must not exceed %u slots",
+				    limits->clients, limits->slots, SLOTS_TOTAL_MAX);
+	if (limits->payload_max > PAYLOAD_MAX)
+		return cadre_refuse(diag, -EINVAL, "payload_max %llu: must not exceed %llu bytes",
+				    (unsigned long long)limits->payload_max,
+				    (unsigned long long)PAYLOAD_MAX);
+	if (limits->block_bytes > BLOCK_BYTES_MAX)
+		return cadre_refuse(diag, -EINVAL, "block_bytes %llu: must not exceed %llu bytes",
+				    (unsigned long long)limits->block_bytes,
+				    (unsigned long long)BLOCK_BYTES_MAX);
+	if (limits->start_length > CADRE_START_DATA_MAX)
+		return cadre_refuse(diag, -EINVAL, "start_length %u: must not exceed %u bytes",
+				    limits->start_length, CADRE_START_DATA_MAX);
+	return 0;
+}
+
+/* FNV-1a (G. Fowler, L. C. Noll, K.-P. Vo) over the sizes that must agree. */
+static uint64_t fingerprint(void)
+{
+	static const size_t sizes[] = {
+		CADRE_CACHE_LINE,
+		sizeof(struct cadre_header),
+		sizeof(struct cadre_limits),
+		offsetof(struct cadre_header, state),
+		offsetof(struct cadre_header, crew),
+		offsetof(struct cadre_header, counters),
+		offsetof(struct cadre_header, operations),
+		sizeof(struct cadre_place),
+		sizeof(struct cadre_place_stats),
+		sizeof(struct cadre_client_lines),
+		sizeof(struct cadre_slot),
+		sizeof(struct cadre_books),
+		CADRE_INLINE_MAX,
+		CADRE_BLOCK_SMALLEST,
+		CADRE_BLOCK_CLASSES,
+		CADRE_HISTOGRAM_BUCKETS,
+		sizeof(struct cadre_worker_counters),
+		sizeof(struct cadre_place_counters),
+		sizeof(struct cadre_client_counters),
+		sizeof(struct cadre_pool_counters),
+	};
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < CADRE_COUNT_OF(sizes); i++)
+		hash = (hash ^ sizes[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+/* Hands out the next part of the segment, or only counts when there is no base. */
+struct cutter {
+	unsigned char *base;
+	size_t offset;
+};
+
+static void *cut(struct cutter *cutter, size_t count, size_t size, size_t alignment)
+{
+	const size_t start = (cutter->offset + alignment - 1) / alignment * alignment;
+
+	cutter->offset = start + count * size;
+	return cutter->base ? cutter->base + start : NULL;
+}
+
+/* Limits are checked: nothing below overflows. */
+static void lay_out(struct cadre_view *view)
+{
+	const struct cadre_limits *const limits = &view->limits;
+	struct cutter cutter = { .base = view->segment.base };
+
+	view->plan = cadre_block_plan(limits->payload_max, limits->block_bytes);
+	view->slot_count = limits->clients * limits->slots;
+
+	view->header = cut(&cutter, 1, sizeof(*view->header), 4096);
+	view->worker_places = cut(&cutter, limits->workers, sizeof(*view->worker_places), 64);
+	view->worker_bells = cut(&cutter, limits->workers, sizeof(*view->worker_bells), 64);
+	view->worker_stats = cut(&cutter, limits->workers, sizeof(*view->worker_stats), 64);
+	view->client_places = cut(&cutter, limits->clients, sizeof(*view->client_places), 64);
+	view->client_bells = cut(&cutter, limits->clients, sizeof(*view->client_bells), 64);
+	view->client_lines = cut(&cutter, limits->clients, sizeof(*view->client_lines), 64);
+	view->slots = cut(&cutter, view->slot_count, sizeof(*view->slots), 4096);
+	view->books = cut(&cutter, view->slot_count, sizeof(*view->books), 64);
+	view->block_owners = cut(&cutter, view->plan.total, sizeof(*view->block_owners), 64);
+	view->start_data = cut(&cutter, 1, limits->start_length, 64);
+	view->arena = cut(&cutter, 1, view->plan.bytes, 4096);
+	view->size = (cutter.offset + 4095) / 4096 * 4096;
+}
+
+size_t cadre_layout_size(const struct cadre_limits *limits)
+{
+	struct cadre_view view = { .limits = *limits };
+
+	lay_out(&view);
+	return view.size;
+}
+
+int cadre_layout_create(const char *pool, const struct cadre_limits *limits, mode_t mode,
+			struct cadre_view *ret_view, struct cadre_diag *diag)
+{
+	struct cadre_view view = { .limits = *limits };
+	struct cadre_header *header;
+	int r;
+
+	r = cadre_segment_create(pool, cadre_layout_size(limits), mode, &view.segment, diag);
+	if (r < 0)
+		return r;
+	lay_out(&view);
+
+	header = view.header;
+	header->magic = CADRE_MAGIC;
+	header->layout = CADRE_LAYOUT_NUMBER;
+	header->fingerprint = fingerprint();
+	header->boot_id = cadre_process_boot_id();
+	header->created_ns = cadre_clock_ns();
+	header->created_unix_s = (int64_t)time(NULL);
+	header->limits = *limits;
+	strncpy(header->pool, pool, sizeof(header->pool) - 1);
+	*ret_view = view;
+	return 0;
+}
+
+static int refuse_layout(struct cadre_diag *diag, const char *pool, uint32_t theirs)
+{
+	return cadre_refuse(diag, -EPROTONOSUPPORT,
+			    "cannot read pool \"%s\": it was created with layout %u%s, this "
+			    "program knows layout %u%s",
+			    pool, theirs, theirs == CADRE_LAYOUT_NUMBER ? " of another build" : "",
+			    CADRE_LAYOUT_NUMBER, theirs == CADRE_LAYOUT_NUMBER ? " of its own" : "");
+}
+
+int cadre_layout_view(const char *pool, struct cadre_segment segment,
+		      struct cadre_view *ret_view, struct cadre_diag *diag)
+{
+	const struct cadre_header *const header = (const void *)segment.base;
+	struct cadre_view view = { .segment = segment };
+
+	if (segment.size < sizeof(*header))
+		return cadre_refuse(diag, -EBADMSG,
+				    "cannot read pool \"%s\": its segment of %zu bytes holds no "
+				    "header",
+				    pool, segment.size);
+	if (header->magic != CADRE_MAGIC)
+		return cadre_refuse(diag, -EBADMSG,
+				    "cannot read pool \"%s\": its segment was not made by Cadre",
+				    pool);
+	if (header->layout != CADRE_LAYOUT_NUMBER || header->fingerprint != fingerprint())
+		return refuse_layout(diag, pool, header->layout);
+
+	/* H1: acquire, pairs with the release by the supervisor: limits are complete. */
+	if (atomic_load_explicit(&header->ready, memory_order_acquire) != 1)
+		return cadre_refuse(diag, -ECONNREFUSED,
+				    "cannot open pool \"%s\": it is still being started, or died "
+				    "while it was",
+				    pool);
+
+	/* One copy, checked and used; what stands in the segment later does not matter. */
+	view.limits = header->limits;
+	if (cadre_limits_check(&view.limits, NULL) < 0)
+		return cadre_refuse(diag, -EBADMSG,
+				    "cannot read pool \"%s\": the limits in its header cannot be",
+				    pool);
+	lay_out(&view);
+	if (view.size != segment.size)
+		return cadre_refuse(diag, -EBADMSG,
+				    "cannot read pool \"%s\": its segment has %zu bytes and its "
+				    "header asks for %zu",
+				    pool, segment.size, view.size);
+	*ret_view = view;
+	return 0;
+}
+
+int cadre_layout_open(const char *pool, bool writable, struct cadre_view *ret_view,
+		      struct cadre_diag *diag)
+{
+	struct cadre_segment segment;
+	int r = cadre_name_check(pool, diag);
+
+	if (r == 0)
+		r = cadre_segment_open(pool, writable, &segment, diag);
+	if (r < 0)
+		return r;
+	r = cadre_layout_view(pool, segment, ret_view, diag);
+	if (r < 0)
+		cadre_segment_close(&segment);
+	return r;
+}
+
+void cadre_layout_close(struct cadre_view *view)
+{
+	cadre_segment_close(&view->segment);
+	*view = (struct cadre_view){ 0 };
+}
+
+struct cadre_block_pool cadre_layout_blocks(const struct cadre_view *view)
+{
+	return (struct cadre_block_pool){
+		.plan = &view->plan,
+		.owners = view->block_owners,
+		.arena = view->arena,
+		.slots = view->slots,
+		.slot_count = view->slot_count,
+	};
+}

@@ -1,0 +1,175 @@
+/*
+ * layout.h - where things lie in a segment, and the header that says so.
+ *
+ *   header | places, bells, statistics of workers | places, bells, hints, counters of
+ *   clients | slots | books | owner words of blocks | start arguments | blocks
+ *
+ * No offset is ever read from the segment. The header holds a handful of limits; they are
+ * checked once, and every process computes the same layout from them in private memory. A
+ * fingerprint over the sizes of all shared structs refuses a build that would compute
+ * another one.
+ */
+#ifndef CADRE_LAYOUT_H
+#define CADRE_LAYOUT_H
+
+#include "bell.h"
+#include "block.h"
+#include "crew.h"
+#include "mask.h"
+#include "place.h"
+#include "segment.h"
+#include "slot.h"
+#include "stats.h"
+#include "window.h"
+
+#include <cadre/service.h>
+
+#define CADRE_LAYOUT_NUMBER 1u
+#define CADRE_MAGIC UINT64_C(0x31455244414341ff) /* ff "ACADRE1" */
+#define CADRE_START_DATA_MAX 4096u
+
+/* Everything that sizes depend on, and what workers and clients go by. Written by the
+ * supervisor before `ready`, then never again. */
+struct cadre_limits {
+	uint32_t workers;      /* places; workers_max */
+	uint32_t workers_min;
+	uint32_t parallel;
+	uint32_t clients;      /* windows */
+	uint32_t slots;        /* per window, a power of two */
+	uint32_t start_length; /* bytes of start arguments */
+	uint64_t payload_max;
+	uint64_t block_bytes;
+	int64_t grace_ns;
+	int64_t orphan_ns;
+	int64_t spin_ns;
+};
+
+enum cadre_pool_state {
+	CADRE_POOL_STARTING = 0,
+	CADRE_POOL_OPEN = 1,
+	CADRE_POOL_STOPPING = 2,   /* accepts nothing, runs what was accepted */
+	CADRE_POOL_TERMINATED = 3, /* every job ended; the segment is about to go */
+	CADRE_POOL_DAMAGED = 4,    /* impossible bytes were seen */
+};
+
+struct cadre_operation_line {
+	int32_t id; /* 0: none */
+	char name[CADRE_CACHE_LINE - 4 - 4]; /* ends with a zero byte */
+	uint32_t spare;
+};
+
+static_assert(sizeof(struct cadre_operation_line) == CADRE_CACHE_LINE, "segment layout");
+
+/* S: the supervisor, before `ready` unless marked otherwise. */
+struct cadre_header {
+	alignas(CADRE_CACHE_LINE) uint64_t magic;
+	uint32_t layout;
+	uint32_t spare;
+	uint64_t fingerprint;
+	uint64_t boot_id;
+	int64_t created_ns;      /* CLOCK_MONOTONIC */
+	int64_t created_unix_s;
+	_Atomic uint32_t ready;  /* S: 1, with release, when all of it stands */
+	struct cadre_limits limits;
+	char pool[CADRE_NAME_MAX + 1];
+
+	alignas(CADRE_CACHE_LINE) _Atomic uint32_t state; /* S, at any time */
+	_Atomic int32_t supervisor_pid;                   /* S */
+	_Atomic uint64_t supervisor_start_time;           /* S */
+	_Atomic int64_t heartbeat_ns;                     /* S, each tick */
+	_Atomic uint32_t operation_count;                 /* S */
+	_Atomic uint32_t degraded;                        /* S: too many deaths */
+
+	alignas(CADRE_CACHE_LINE) _Atomic uint32_t wish_to_grow; /* clients set, S clears */
+
+	struct cadre_crew crew;
+	struct cadre_mask leased; /* S: windows that have a client, or jobs of a dead one */
+	struct cadre_mask active; /* clients set, workers clear: windows that may hold jobs */
+
+	alignas(CADRE_CACHE_LINE) struct cadre_pool_counters counters; /* S, at any time */
+	struct cadre_operation_line operations[CADRE_OPERATIONS_MAX];  /* S */
+};
+
+static_assert(sizeof(struct cadre_header) % CADRE_CACHE_LINE == 0, "segment layout");
+
+/* What a client writes beside its hints. */
+struct cadre_client_lines {
+	struct cadre_hints hints;
+	alignas(CADRE_CACHE_LINE) struct cadre_client_counters counters;
+};
+
+/* Everything that a process needs to find its way in a mapped segment: sizes and
+ * addresses, computed once, in private memory. Read-only afterwards. */
+struct cadre_view {
+	struct cadre_segment segment;
+	struct cadre_limits limits;
+	struct cadre_block_plan plan;
+	uint32_t slot_count; /* of all windows */
+	size_t size;         /* of the whole segment */
+
+	struct cadre_header *header;
+	struct cadre_place *worker_places;
+	struct cadre_bell *worker_bells;
+	struct cadre_place_stats *worker_stats;
+	struct cadre_place *client_places;
+	struct cadre_bell *client_bells;
+	struct cadre_client_lines *client_lines;
+	struct cadre_slot *slots;   /* window after window */
+	struct cadre_books *books;  /* likewise */
+	struct cadre_block_owner *block_owners;
+	unsigned char *start_data;
+	unsigned char *arena;
+};
+
+/* Checks limits: 0, or -EINVAL with a sentence. */
+int cadre_limits_check(const struct cadre_limits *limits, struct cadre_diag *diag);
+
+/* Bytes of a segment with these limits. */
+size_t cadre_layout_size(const struct cadre_limits *limits);
+
+/* Creates the segment of a pool with a complete header, but not `ready`. */
+int cadre_layout_create(const char *pool, const struct cadre_limits *limits, mode_t mode,
+			struct cadre_view *ret_view, struct cadre_diag *diag);
+
+/* Opens the segment of a pool and checks all of the header. -ENOENT, -EACCES, -EBADMSG,
+ * -EPROTONOSUPPORT. */
+int cadre_layout_open(const char *pool, bool writable, struct cadre_view *ret_view,
+		      struct cadre_diag *diag);
+
+/* The same over a segment that is mapped already; the caller keeps the mapping on failure. */
+int cadre_layout_view(const char *pool, struct cadre_segment segment,
+		      struct cadre_view *ret_view, struct cadre_diag *diag);
+
+void cadre_layout_close(struct cadre_view *view);
+
+struct cadre_block_pool cadre_layout_blocks(const struct cadre_view *view);
+
+/* The slot of a window; `index` is taken modulo the window's size. */
+static inline struct cadre_slot *cadre_view_slot(const struct cadre_view *view,
+						 uint32_t window, uint64_t index)
+{
+	return &view->slots[window * view->limits.slots + (index & (view->limits.slots - 1))];
+}
+
+/* The window of a slot, by its number in the whole segment. */
+static inline uint32_t cadre_view_window_of(const struct cadre_view *view, uint32_t slot)
+{
+	return slot / view->limits.slots;
+}
+
+/* Bits of a client's bell for one of its slots. */
+static inline uint32_t cadre_view_bell_bit(uint32_t slot)
+{
+	return UINT32_C(1) << slot % 32;
+}
+
+/* Rings for whoever waits for this slot, if its word says that somebody does. */
+static inline void cadre_view_ring_if_awaited(const struct cadre_view *view, uint32_t slot,
+					      uint64_t word)
+{
+	if (cadre_word_flags(word) & CADRE_FLAG_WAITING)
+		cadre_bell_ring(&view->client_bells[cadre_view_window_of(view, slot)],
+				cadre_view_bell_bit(slot), INT32_MAX);
+}
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * platform.h - what all of the library assumes about compiler and machine.
+ *
+ * Also the kill points: CADRE_KILL_POINT("W6") marks a line at which a test may kill the
+ * process. The labels are those of the life of a job in README.md. They compile to nothing
+ * unless CADRE_KILL_POINTS is defined, which only the tests' build of the library does.
+ */
+#ifndef CADRE_PLATFORM_H
+#define CADRE_PLATFORM_H
+
+#include <assert.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CADRE_CACHE_LINE 64
+
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock hidden in an atomic would not span processes");
+static_assert(ATOMIC_INT_LOCK_FREE == 2, "a futex word must be a plain integer");
+static_assert(sizeof(_Atomic uint64_t) == 8, "segment layout");
+static_assert(sizeof(_Atomic uint32_t) == 4, "segment layout");
+
+#define CADRE_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Tells the CPU that this is a spin. */
+static inline void cadre_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+#ifdef CADRE_KILL_POINTS
+void cadre_kill_point(const char *label);
+#define CADRE_KILL_POINT(label) cadre_kill_point(label)
+#else
+#define CADRE_KILL_POINT(label) ((void)0)
+#endif
+
+#endif

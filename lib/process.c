@@ -1,0 +1,136 @@
+#include "process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Reads a small file of /proc or /sys whole. Its length, or negative errno. */
+static ssize_t read_file(const char *path, char *text, size_t size)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length;
+
+	if (fd < 0)
+		return -errno;
+	length = read(fd, text, size - 1);
+	if (length < 0)
+		length = -errno;
+	else
+		text[length] = '\0';
+	close(fd);
+	return length;
+}
+
+uint64_t cadre_process_start_time(pid_t pid)
+{
+	char path[40], text[1024];
+	const char *field;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (read_file(path, text, sizeof(text)) <= 0)
+		return 0;
+
+	/* The name of the program, field 2, may hold blanks and brackets: start behind the
+	 * last one. Field 3 follows; the start time is field 22. */
+	field = strrchr(text, ')');
+	for (int number = 2; field && number < 22; number++)
+		field = strchr(field + 1, ' ');
+	return field ? strtoull(field + 1, NULL, 10) : 0;
+}
+
+struct cadre_identity cadre_process_self(void)
+{
+	const pid_t pid = getpid();
+
+	return (struct cadre_identity){ .pid = pid, .start_time = cadre_process_start_time(pid) };
+}
+
+int cadre_process_open(struct cadre_identity who)
+{
+	int pidfd;
+
+	if (who.pid <= 0)
+		return -ESRCH;
+	pidfd = (int)syscall(SYS_pidfd_open, who.pid, 0);
+	if (pidfd < 0)
+		return -errno;
+
+	/* The order matters: first the pidfd, then the start time, then the look whether it
+	 * is still alive. Then the start time was that of the process behind the pidfd. */
+	if (cadre_process_start_time(who.pid) != who.start_time ||
+	    cadre_process_is_dead(pidfd)) {
+		close(pidfd);
+		return -ESRCH;
+	}
+	return pidfd;
+}
+
+bool cadre_process_is_dead(int pidfd)
+{
+	struct pollfd look = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&look, 1, 0) > 0 && (look.revents & POLLIN);
+}
+
+int cadre_process_kill(int pidfd, int signal_number)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0) < 0 ? -errno : 0;
+}
+
+unsigned cadre_process_threads(void)
+{
+	DIR *const tasks = opendir("/proc/self/task");
+	unsigned count = 0;
+
+	if (!tasks)
+		return 1;
+	for (const struct dirent *entry; (entry = readdir(tasks));)
+		count += entry->d_name[0] != '.';
+	closedir(tasks);
+	return count ? count : 1;
+}
+
+/* CPUs granted by the quota of the cgroup (version 2), or `most` when there is none. */
+static unsigned quota_cpus(unsigned most)
+{
+	char text[64];
+	unsigned long long quota, period;
+
+	if (read_file("/sys/fs/cgroup/cpu.max", text, sizeof(text)) <= 0 ||
+	    sscanf(text, "%llu %llu", &quota, &period) != 2 || period == 0)
+		return most;
+	quota = (quota + period - 1) / period;
+	return quota < most ? (unsigned)quota : most;
+}
+
+unsigned cadre_process_cpus(void)
+{
+	cpu_set_t set;
+	unsigned cpus = 1;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		cpus = (unsigned)CPU_COUNT(&set);
+	cpus = quota_cpus(cpus);
+	return cpus ? cpus : 1;
+}
+
+uint64_t cadre_process_boot_id(void)
+{
+	char text[64];
+	uint64_t id = 0;
+
+	if (read_file("/proc/sys/kernel/random/boot_id", text, sizeof(text)) <= 0)
+		return 0;
+	for (const char *c = text; *c && *c != '\n'; c++) {
+		if (*c != '-')
+			id = id << 4 ^ id >> 60 ^ (uint64_t)(*c <= '9' ? *c - '0' : *c - 'a' + 10);
+	}
+	return id;
+}

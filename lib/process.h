@@ -1,0 +1,43 @@
+/*
+ * process.h - is that process still the one we mean, and is it alive?
+ *
+ * A pid alone is reused; pid and start time are not. A process is dead when its pidfd
+ * polls readable, and for no other reason: no timeout, no kill(pid, 0).
+ */
+#ifndef CADRE_PROCESS_H
+#define CADRE_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct cadre_identity {
+	pid_t pid;
+	uint64_t start_time; /* clock ticks since boot, field 22 of /proc/PID/stat */
+};
+
+/* Start time of a process; 0 when there is none of that pid. */
+uint64_t cadre_process_start_time(pid_t pid);
+
+struct cadre_identity cadre_process_self(void);
+
+/* Opens a pidfd of exactly that process. -ESRCH when it is gone (its pid may live on in
+ * another process), else negative errno. The descriptor is close-on-exec. */
+int cadre_process_open(struct cadre_identity who);
+
+/* True once the process behind the pidfd has died. Never blocks. */
+bool cadre_process_is_dead(int pidfd);
+
+/* Sends a signal through the pidfd. 0 or negative errno. */
+int cadre_process_kill(int pidfd, int signal_number);
+
+/* How many threads this process has; 1 when that cannot be seen. */
+unsigned cadre_process_threads(void);
+
+/* CPUs that this process may use: affinity, then the quota of its cgroup, rounded up. */
+unsigned cadre_process_cpus(void);
+
+/* The boot id of the running kernel as 64 bits; 0 when unreadable. */
+uint64_t cadre_process_boot_id(void);
+
+#endif

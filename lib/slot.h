@@ -1,0 +1,207 @@
+/*
+ * slot.h - one job: a word that is the truth about it, its request, and its reply.
+ *
+ * Every change of hands is one compare-and-swap, or one store by the only process that may
+ * change the word in that phase, on the whole 64-bit word:
+ *
+ *   63                    24 23      14 13    10 9      7 6     3 2      0
+ *  +------------------------+----------+--------+--------+-------+--------+
+ *  | generation             | owner    | attempt| outcome| flags | phase  |
+ *  +------------------------+----------+--------+--------+-------+--------+
+ *
+ *   FREE -> FILLING -> QUEUED -> RUNNING -> DONE -> FREE      (README.md: life of a job)
+ *
+ * Who may change the word:
+ *   FREE, FILLING, DONE  the client; once it is proven dead, the supervisor
+ *   QUEUED               any worker (claim), the client or the supervisor (X1)
+ *   RUNNING              its worker (finish); client or supervisor set flags (X2); once
+ *                        the worker is proven dead, the supervisor
+ *
+ * This file knows words and bytes. Who waits, who wakes and which slot comes next is the
+ * business of others.
+ */
+#ifndef CADRE_SLOT_H
+#define CADRE_SLOT_H
+
+#include "platform.h"
+
+#include <cadre/error.h>
+
+enum cadre_phase {
+	CADRE_FREE = 0,    /* nobody's; generation counts the jobs that lived here */
+	CADRE_FILLING = 1, /* the client writes the request */
+	CADRE_QUEUED = 2,  /* accepted: any worker may claim it */
+	CADRE_RUNNING = 3, /* owner has it */
+	CADRE_DONE = 4,    /* outcome stands; the client takes the reply and frees */
+};
+
+enum cadre_flag {
+	CADRE_FLAG_WAITING = 1u << 0,    /* somebody sleeps on the client's bell for it */
+	CADRE_FLAG_DECIDED = 1u << 1,    /* RUNNING, but the outcome stands already (X2) */
+	CADRE_FLAG_DETACHED = 1u << 2,   /* outlives its client */
+	CADRE_FLAG_IDEMPOTENT = 1u << 3, /* may be tried again */
+};
+
+#define CADRE_OWNER_NONE 0u /* worker k is owner k + 1 */
+#define CADRE_ATTEMPT_MAX 15u
+#define CADRE_GENERATION_MAX ((UINT64_C(1) << 40) - 1)
+
+/* The word taken apart. */
+struct cadre_word {
+	enum cadre_phase phase;
+	unsigned flags;
+	enum cadre_outcome outcome;
+	unsigned attempt;
+	unsigned owner;
+	uint64_t generation;
+};
+
+static inline uint64_t cadre_word_pack(struct cadre_word word)
+{
+	return (uint64_t)word.phase | (uint64_t)word.flags << 3 | (uint64_t)word.outcome << 7 |
+	       (uint64_t)word.attempt << 10 | (uint64_t)word.owner << 14 | word.generation << 24;
+}
+
+static inline struct cadre_word cadre_word_unpack(uint64_t bits)
+{
+	return (struct cadre_word){
+		.phase = (enum cadre_phase)(bits & 7),
+		.flags = (unsigned)(bits >> 3 & 15),
+		.outcome = (enum cadre_outcome)(bits >> 7 & 7),
+		.attempt = (unsigned)(bits >> 10 & 15),
+		.owner = (unsigned)(bits >> 14 & 1023),
+		.generation = bits >> 24,
+	};
+}
+
+/* The parts that hot paths ask for, without taking the rest apart. */
+static inline enum cadre_phase cadre_word_phase(uint64_t bits)
+{
+	return (enum cadre_phase)(bits & 7);
+}
+
+static inline uint64_t cadre_word_generation(uint64_t bits)
+{
+	return bits >> 24;
+}
+
+static inline unsigned cadre_word_flags(uint64_t bits)
+{
+	return (unsigned)(bits >> 3 & 15);
+}
+
+#define CADRE_INLINE_MAX 88 /* bytes of payload that fit the slot, either way */
+#define CADRE_NO_BLOCK UINT32_MAX
+
+/* C: the client, while FILLING or before the store that publishes. V: whoever changes the
+ * word, as drawn above. */
+struct cadre_request_lines {
+	_Atomic uint64_t word;   /* V */
+	int64_t submitted_ns;    /* C: CLOCK_MONOTONIC */
+	uint32_t length;         /* C: bytes of payload */
+	uint16_t operation;      /* C */
+	uint8_t retries;         /* C: tries after the first, if idempotent */
+	uint8_t has_deadline;    /* C: else the second line need not be read for it */
+	uint8_t payload[CADRE_INLINE_MAX]; /* C: when length <= CADRE_INLINE_MAX */
+	int64_t deadline_ns;     /* C: CLOCK_MONOTONIC */
+	uint32_t block;          /* C: where a longer payload lies */
+	uint32_t spare;
+};
+
+/* K: the worker while RUNNING; the supervisor for a worker that is proven dead. */
+struct cadre_reply_lines {
+	_Atomic uint64_t stamp;  /* K: generation of the last reply; a hint to look at the word */
+	uint32_t length;         /* K */
+	int32_t code;            /* K */
+	uint32_t block;          /* K: where a longer reply lies */
+	int32_t worker_pid;      /* K */
+	uint8_t payload[CADRE_INLINE_MAX]; /* K */
+	int64_t taken_ns;        /* K */
+	int64_t ended_ns;        /* K */
+};
+
+struct cadre_slot {
+	alignas(2 * CADRE_CACHE_LINE) struct cadre_request_lines request;
+	alignas(2 * CADRE_CACHE_LINE) struct cadre_reply_lines reply;
+};
+
+static_assert(sizeof(struct cadre_request_lines) == 128, "segment layout");
+static_assert(sizeof(struct cadre_reply_lines) == 128, "segment layout");
+static_assert(offsetof(struct cadre_request_lines, payload) == 24, "segment layout");
+static_assert(offsetof(struct cadre_reply_lines, payload) == 24, "segment layout");
+static_assert(sizeof(struct cadre_slot) == 256, "segment layout");
+
+/* How the jobs of one slot ended, by outcome: on a line that workers never touch. Written
+ * by whoever frees the slot, before it is freed:
+ *
+ *   FREE:  sum = generation.   Otherwise:  sum = generation - 1, or, between booking and
+ *                                          freeing, sum = generation.
+ *
+ * so that after a death the supervisor can tell whether the last job was booked. */
+struct cadre_books {
+	alignas(CADRE_CACHE_LINE) _Atomic uint64_t ended[CADRE_OUTCOME_COUNT];
+};
+
+static_assert(sizeof(struct cadre_books) == CADRE_CACHE_LINE, "segment layout");
+
+/* Relaxed: a look that decides nothing; who acts on it does so by CAS on the same bits. */
+static inline uint64_t cadre_slot_peek(const struct cadre_slot *slot)
+{
+	return atomic_load_explicit(&slot->request.word, memory_order_relaxed);
+}
+
+/* ---- the client's steps ---- */
+
+/* S1: FREE(g) -> FILLING(g + 1). Returns the new word, or 0 when the slot is not FREE,
+ * which for a slot that this client holds as free means that the segment is damaged. */
+uint64_t cadre_slot_fill(struct cadre_slot *slot);
+
+/* S3: FREE(g) or FILLING(g) -> QUEUED: the job is accepted. Returns the new word. */
+uint64_t cadre_slot_publish(struct cadre_slot *slot, unsigned flags, unsigned target_owner);
+
+/* The word with everything that the worker wrote before it. */
+uint64_t cadre_slot_look(const struct cadre_slot *slot);
+
+/* Adds WAITING to a QUEUED or RUNNING word of that generation. The word after that, or as
+ * it stands when there is nothing to wait for. */
+uint64_t cadre_slot_await(struct cadre_slot *slot, uint64_t generation);
+
+/* X1, X2: ends the job for its caller: QUEUED -> DONE(outcome), or RUNNING -> RUNNING with
+ * the outcome decided. Returns true if this call did it, and the word it replaced; false
+ * when the job has ended, was decided before, or is of another generation. */
+bool cadre_slot_decide(struct cadre_slot *slot, uint64_t generation,
+		       enum cadre_outcome outcome, uint64_t *ret_replaced);
+
+/* C1: books the outcome, then -> FREE(g). Blocks were given back before. */
+void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
+		     enum cadre_outcome outcome);
+
+/* ---- the worker's steps ---- */
+
+/* W2: QUEUED -> RUNNING(owner), exactly from the word seen. */
+bool cadre_slot_claim(struct cadre_slot *slot, uint64_t seen, unsigned owner,
+		      uint64_t *ret_claimed);
+
+/* W6: RUNNING -> DONE(outcome), or DONE with the outcome that was decided meanwhile, then
+ * the stamp. Returns the word that was replaced, or 0 when the slot is not this worker's
+ * any more, which means that the segment is damaged. */
+uint64_t cadre_slot_finish(struct cadre_slot *slot, uint64_t claimed,
+			   enum cadre_outcome outcome);
+
+/* ---- the supervisor's steps, for a worker that is proven dead ---- */
+
+/* RUNNING(dead, attempt a) -> QUEUED(a + 1). */
+bool cadre_slot_requeue(struct cadre_slot *slot, uint64_t seen);
+
+/* RUNNING(dead) -> DONE(outcome, or the one that was decided). */
+bool cadre_slot_bury(struct cadre_slot *slot, uint64_t seen, enum cadre_outcome outcome);
+
+/* ---- the books ---- */
+
+uint64_t cadre_books_sum(const struct cadre_books *books);
+void cadre_books_enter(struct cadre_books *books, enum cadre_outcome outcome);
+
+/* True when word and books can stand side by side. */
+bool cadre_books_balance(uint64_t word, uint64_t sum);
+
+#endif
