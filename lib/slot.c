@@ -195,6 +195,9 @@ bool cadre_slot_requeue(struct cadre_slot *slot, uint64_t seen)
 {
 	struct cadre_word word = cadre_word_unpack(seen);
 
+	/* One more would run over into the owner. */
+	if (word.attempt >= CADRE_ATTEMPT_MAX)
+		return false;
 	word.phase = CADRE_QUEUED;
 	word.owner = CADRE_OWNER_NONE;
 	word.attempt++;
@@ -242,5 +245,6 @@ bool cadre_books_balance(uint64_t word, uint64_t sum)
 
 	if (sum == generation)
 		return true;
-	return cadre_word_phase(word) != CADRE_FREE && sum == generation - 1;
+	return cadre_word_phase(word) != CADRE_FREE &&
+	       sum == ((generation - 1) & CADRE_GENERATION_MAX);
 }

@@ -190,7 +190,8 @@ uint64_t cadre_slot_finish(struct cadre_slot *slot, uint64_t claimed,
 
 /* ---- the supervisor's steps, for a worker that is proven dead ---- */
 
-/* RUNNING(dead, attempt a) -> QUEUED(a + 1). */
+/* RUNNING(dead, attempt a) -> QUEUED(a + 1). False when the word has changed, or holds the
+ * last attempt that it can hold: then the job is buried. */
 bool cadre_slot_requeue(struct cadre_slot *slot, uint64_t seen);
 
 /* RUNNING(dead) -> DONE(outcome, or the one that was decided). */

@@ -1,0 +1,28 @@
+/*
+ * child.h - run a function in a process of its own and learn how it ended.
+ *
+ * The child leaves by _exit with what the function returned, so it runs no test's end and
+ * flushes nothing twice. A test's assertions belong to the parent: the child says with its
+ * exit status what it saw.
+ */
+#ifndef CHILD_H
+#define CHILD_H
+
+#include <sys/types.h>
+
+/* Forks. The function's value, 0 .. 127, becomes the exit status. */
+pid_t child_start(int (*body)(void *context), void *context);
+
+/* Waits for its end: the exit status, or 128 + the signal that killed it. */
+int child_end(pid_t child);
+
+/* SIGKILLs it and waits until it is gone. */
+void child_kill(pid_t child);
+
+/* child_start and child_end in one. */
+int child_run(int (*body)(void *context), void *context);
+
+/* Sleeps. For children that wait to be killed, and for polls in tests. */
+void child_pause_ms(unsigned milliseconds);
+
+#endif

@@ -1,0 +1,126 @@
+#include "scene.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DIRECTORY "/dev/shm"
+
+void scene_name(char name[CADRE_NAME_MAX + 1])
+{
+	static atomic_uint count;
+	struct timespec now;
+
+	/* The clock tells apart the users of one pid in several pid namespaces. */
+	clock_gettime(CLOCK_REALTIME, &now);
+	snprintf(name, CADRE_NAME_MAX + 1, "test-%d-%lx-%u", (int)getpid(),
+		 (unsigned long)now.tv_nsec, atomic_fetch_add(&count, 1));
+}
+
+void scene_begin(struct scene *scene)
+{
+	*scene = (struct scene){ 0 };
+	scene_name(scene->pool);
+	scene->descriptors = scene_descriptors();
+	scene->children = scene_children();
+}
+
+/* Calls `visit` for each file of the pool; returns how many there were. */
+static unsigned each_file(const char *pool, void (*visit)(int directory, const char *file))
+{
+	DIR *const files = opendir(DIRECTORY);
+	char prefix[sizeof("cadre.") + CADRE_NAME_MAX];
+	unsigned count = 0;
+
+	if (!files)
+		return 0;
+	snprintf(prefix, sizeof(prefix), "cadre.%s", pool);
+	for (const struct dirent *entry; (entry = readdir(files));) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+			continue;
+		count++;
+		if (visit)
+			visit(dirfd(files), entry->d_name);
+	}
+	closedir(files);
+	return count;
+}
+
+unsigned scene_files(const char *pool)
+{
+	return each_file(pool, NULL);
+}
+
+static void remove_file(int directory, const char *file)
+{
+	unlinkat(directory, file, 0);
+}
+
+unsigned scene_descriptors(void)
+{
+	DIR *const entries = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	if (!entries)
+		return 0;
+	for (const struct dirent *entry; (entry = readdir(entries));)
+		count += entry->d_name[0] != '.';
+	closedir(entries);
+	return count - 1; /* the directory itself */
+}
+
+/* The parent of a process, 0 when it cannot be seen. */
+static int parent_of(const char *pid)
+{
+	char path[300], text[512] = "";
+	const char *behind_name;
+	ssize_t length;
+	int parent = 0, fd;
+
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	length = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	behind_name = length > 0 ? strrchr(text, ')') : NULL;
+	/* ") S PARENT ..." */
+	if (behind_name && strlen(behind_name) > 4)
+		parent = atoi(behind_name + 4);
+	return parent;
+}
+
+unsigned scene_children(void)
+{
+	DIR *const processes = opendir("/proc");
+	unsigned count = 0;
+
+	if (!processes)
+		return 0;
+	for (const struct dirent *entry; (entry = readdir(processes));)
+		count += entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+			 parent_of(entry->d_name) == getpid();
+	closedir(processes);
+	return count;
+}
+
+const char *scene_leftovers(struct scene *scene)
+{
+	const unsigned files = each_file(scene->pool, remove_file);
+	const unsigned descriptors = scene_descriptors();
+	const unsigned children = scene_children();
+
+	if (files == 0 && descriptors == scene->descriptors && children == scene->children)
+		return NULL;
+	snprintf(scene->sentence, sizeof(scene->sentence),
+		 "left behind: %u files of pool \"%s\", %d descriptors, %d children",
+		 files, scene->pool, (int)(descriptors - scene->descriptors),
+		 (int)(children - scene->children));
+	return scene->sentence;
+}

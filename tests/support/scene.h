@@ -1,0 +1,42 @@
+/*
+ * scene.h - a pool's name that nobody else uses, and a look afterwards at what was left.
+ *
+ *	static struct scene scene;
+ *
+ *	static void begin(void) { scene_begin(&scene); }
+ *	static void end(void)   { cr_assert_null(scene_leftovers(&scene), ...); }
+ *
+ * A test leaves no file of its pool, no child process and no open descriptor behind. This
+ * file knows nothing of Criterion, so that plain programs can use it too.
+ */
+#ifndef SCENE_H
+#define SCENE_H
+
+#include <cadre/pool.h>
+
+struct scene {
+	char pool[CADRE_NAME_MAX + 1];
+	unsigned descriptors; /* open when the scene began */
+	unsigned children;
+	char sentence[200];
+};
+
+void scene_begin(struct scene *scene);
+
+/* Writes another fresh name, for a test that needs two pools. */
+void scene_name(char name[CADRE_NAME_MAX + 1]);
+
+/* NULL when nothing was left, else a sentence that says what. Files of the pool that were
+ * left are removed, so that one failure does not become many. */
+const char *scene_leftovers(struct scene *scene);
+
+/* How many files in /dev/shm belong to the pool. */
+unsigned scene_files(const char *pool);
+
+/* How many descriptors this process has open. */
+unsigned scene_descriptors(void);
+
+/* How many children this process has, those that wait to be reaped included. */
+unsigned scene_children(void);
+
+#endif
