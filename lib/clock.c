@@ -19,11 +19,12 @@ int64_t cadre_clock_in_ns(int64_t delta_ns)
 
 int64_t cadre_clock_left_ns(int64_t until_ns, int64_t most_ns)
 {
-	const int64_t left_ns = until_ns - cadre_clock_ns();
+	const int64_t now_ns = cadre_clock_ns();
 
-	if (left_ns <= 0)
+	/* Compared before it is subtracted: callers may name any moment, INT64_MIN too. */
+	if (until_ns <= now_ns)
 		return 0;
-	return left_ns < most_ns ? left_ns : most_ns;
+	return until_ns - now_ns < most_ns ? until_ns - now_ns : most_ns;
 }
 
 struct timespec cadre_clock_timespec(int64_t ns)
@@ -40,5 +41,7 @@ int64_t cadre_in_ms(int64_t milliseconds)
 {
 	if (milliseconds > INT64_MAX / CADRE_NS_PER_MS)
 		return INT64_MAX;
+	if (milliseconds < INT64_MIN / CADRE_NS_PER_MS)
+		return INT64_MIN;
 	return cadre_clock_in_ns(milliseconds * CADRE_NS_PER_MS);
 }
