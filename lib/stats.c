@@ -20,6 +20,17 @@ static void end(struct cadre_place_stats *stats)
 	atomic_store_explicit(&stats->sequence, odd + 1, memory_order_release);
 }
 
+/* What stands in the segment may be anything: neither function overflows. */
+static int64_t stay_ns(int64_t since_ns, int64_t now_ns)
+{
+	return since_ns > 0 && now_ns > since_ns ? now_ns - since_ns : 0;
+}
+
+static int64_t plus(int64_t spent_ns, int64_t more_ns)
+{
+	return spent_ns > INT64_MAX - more_ns ? INT64_MAX : spent_ns + more_ns;
+}
+
 void cadre_stats_turn_to(struct cadre_place_stats *stats, enum cadre_activity activity,
 			 int64_t now_ns)
 {
@@ -30,8 +41,8 @@ void cadre_stats_turn_to(struct cadre_place_stats *stats, enum cadre_activity ac
 
 	begin(stats);
 	atomic_store_explicit(spent_ns,
-			      atomic_load_explicit(spent_ns, memory_order_relaxed) +
-				      (since_ns ? now_ns - since_ns : 0),
+			      plus(atomic_load_explicit(spent_ns, memory_order_relaxed),
+				   stay_ns(since_ns, now_ns)),
 			      memory_order_relaxed);
 	atomic_store_explicit(&stats->since_ns, now_ns, memory_order_relaxed);
 	atomic_store_explicit(&stats->activity, activity, memory_order_relaxed);
@@ -61,8 +72,7 @@ bool cadre_stats_times(const struct cadre_place_stats *stats, int64_t now_ns,
 		whole = !(before & 1) &&
 			atomic_load_explicit(&stats->sequence, memory_order_relaxed) == before;
 	}
-	if (*ret_since_ns > 0 && now_ns > *ret_since_ns)
-		ret_spent_ns[activity] += now_ns - *ret_since_ns;
+	ret_spent_ns[activity] = plus(ret_spent_ns[activity], stay_ns(*ret_since_ns, now_ns));
 	*ret_activity = (enum cadre_activity)activity;
 	return whole;
 }
