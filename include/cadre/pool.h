@@ -96,10 +96,17 @@ CADRE_API int cadre_serve(const struct cadre_source *source,
 			  const struct cadre_pool_options *options,
 			  cadre_notice_fn *notice, void *context, struct cadre_diag *diag);
 
+enum {
+	CADRE_GC_DRY_RUN = 1u << 0, /* say what would be removed, and remove nothing */
+};
+
 /* Removes what dead pools left in /dev/shm: segment, socket and lock of each pool that has
- * neither a supervisor nor a living worker. `removed` is called with each name and may be
- * NULL. Returns how many were removed. */
-CADRE_API int cadre_collect_garbage(cadre_notice_fn *removed, void *context);
+ * neither a supervisor nor a living worker or client, or whose segment is of no use.
+ * `notice` is called with a sentence for each pool that was removed, and for each that has
+ * no supervisor and was kept, with the reason; it may be NULL. Returns how many were
+ * removed, or -EINVAL for an unknown flag. Not in a supervisor's own process. */
+CADRE_API int cadre_collect_garbage(unsigned flags, cadre_notice_fn *notice,
+				    void *context);
 
 CADRE_END_DECLS
 #endif

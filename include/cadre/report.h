@@ -41,7 +41,8 @@ cadre_counter_describe(enum cadre_counter_scope scope, size_t *ret_count);
 
 #define CADRE_SNAPSHOT_COUNTERS_MAX 16
 
-/* A duration in ns below which that share of the jobs stayed; at most 12.5 % too small. */
+/* Durations in ns that so many of the jobs did not exceed, at most 12.5 % too large. Those
+ * beyond 36 minutes count as that. */
 struct cadre_percentiles {
 	uint64_t jobs;
 	int64_t p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
@@ -51,10 +52,11 @@ struct cadre_percentiles {
 struct cadre_worker_snapshot {
 	uint32_t place;
 	char letter;              /* '_' idle, 'S' starting, 'W' working, 'B' blocked, 'G'
-	                           * draining, 'H' past the deadline of a job, 'X' waiting to
-	                           * be restarted, 'D' disabled, '.' unused */
+	                           * draining, 'H' past the deadline of a job, 'X' dead or
+	                           * waiting to be restarted, 'D' disabled, '.' unused,
+	                           * '?' impossible */
 	bool torn;                /* the times were being changed for as long as we looked */
-	int32_t pid;              /* 0: none */
+	int32_t pid;              /* 0: none; of a dead pool: as recorded */
 	uint32_t incarnation;
 	int64_t uptime_ns;        /* of this process; 0 when there is none */
 	int64_t idle_ns;          /* 0 while working, else since the last job or the start */
@@ -66,7 +68,10 @@ struct cadre_worker_snapshot {
 	int32_t operation;        /* of the job taken last, 0 for none */
 	int32_t last_signal;      /* of the last death */
 	int32_t last_exit_status;
-	uint64_t jobs[CADRE_OUTCOME_COUNT]; /* by outcome: those that this place saw end */
+	/* By outcome: the jobs that this place saw end. Those whose outcome was decided by
+	 * others while it had them (cancelled, timed out, terminated) all count as cancelled
+	 * here; withdrawn, terminated and refused ones never came to a worker. */
+	uint64_t jobs[CADRE_OUTCOME_COUNT];
 	uint64_t worker[CADRE_SNAPSHOT_COUNTERS_MAX]; /* CADRE_SCOPE_WORKER */
 	uint64_t about[CADRE_SNAPSHOT_COUNTERS_MAX];  /* CADRE_SCOPE_PLACE */
 	struct cadre_percentiles waiting, service, total;
@@ -75,7 +80,8 @@ struct cadre_worker_snapshot {
 /* One window. Only those that ever had a client are listed. */
 struct cadre_client_snapshot {
 	uint32_t place;
-	char state[12];           /* "vacant", "up", "draining" */
+	char state[12];           /* "vacant", "starting", "up", "draining", "dead", "gone" (it
+	                           * died after the supervisor), "?" */
 	int32_t pid;
 	uint32_t slots_used;
 	uint32_t queued;
@@ -86,7 +92,8 @@ struct cadre_client_snapshot {
 
 struct cadre_pool_snapshot {
 	char name[CADRE_NAME_MAX + 1];
-	char state[16];             /* "starting", "open", "stopping", "terminated", "damaged" */
+	char state[16];             /* "starting", "open", "stopping", "terminated", "damaged",
+	                             * "?" */
 	bool alive;                 /* somebody holds the supervisor's lock */
 	bool degraded;
 	int32_t supervisor_pid;     /* as recorded; see alive */
@@ -119,7 +126,8 @@ CADRE_API int cadre_report_open(const char *pool, struct cadre_report **ret_repo
 CADRE_API void cadre_report_close(struct cadre_report *report);
 
 /* Reads everything once, into memory that belongs to the report and stays until the next
- * read. Never blocks. Not for two threads at once. */
+ * read. Never blocks. Not for two threads at once, and not in the supervisor's own process
+ * (in a notice of cadre_serve): the look at its lock would undo that. */
 CADRE_API const struct cadre_pool_snapshot *cadre_report_read(struct cadre_report *report);
 
 /* Of the last read; NULL when the index is out of range. */
