@@ -15,25 +15,28 @@ enum cadre_crew_look cadre_crew_look(const struct cadre_crew *crew, unsigned wor
 	return asleep ? CADRE_CREW_ASLEEP : CADRE_CREW_ENGAGED;
 }
 
-bool cadre_crew_wake(const struct cadre_crew *crew, struct cadre_bell *bells,
-		     unsigned workers, unsigned *turn)
+/* Rings the sleepers of a range until one wakes. */
+static bool wake_between(const struct cadre_crew *crew, struct cadre_bell *bells,
+			 unsigned from, unsigned to, unsigned *turn)
 {
-	unsigned worker = *turn < workers ? *turn : 0;
-
-	for (unsigned tried = 0; tried < workers; tried++) {
-		worker = cadre_mask_next(&crew->sleepers, worker, workers);
-		if (worker == workers) {
-			worker = cadre_mask_next(&crew->sleepers, 0, workers);
-			if (worker == workers)
-				return false;
-		}
+	for (unsigned worker = from;
+	     (worker = cadre_mask_next(&crew->sleepers, worker, to)) < to; worker++) {
 		if (cadre_bell_ring(&bells[worker], CADRE_BELL_EVERYONE, 1) > 0) {
 			*turn = worker + 1;
 			return true;
 		}
-		worker++;
 	}
 	return false;
+}
+
+bool cadre_crew_wake(const struct cadre_crew *crew, struct cadre_bell *bells,
+		     unsigned workers, unsigned *turn)
+{
+	const unsigned from = *turn < workers ? *turn : 0;
+
+	/* Once around, so that a sleeper that does not wake costs one ring. */
+	return wake_between(crew, bells, from, workers, turn) ||
+	       wake_between(crew, bells, 0, from, turn);
 }
 
 int cadre_crew_wake_all(const struct cadre_crew *crew, struct cadre_bell *bells,

@@ -1,8 +1,12 @@
 #include "child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,6 +42,40 @@ void child_kill(pid_t child)
 int child_run(int (*body)(void *context), void *context)
 {
 	return child_end(child_start(body, context));
+}
+
+/* The letter of its state in /proc/PID/stat. */
+static char state_of(pid_t child)
+{
+	char path[32], text[512] = "";
+	const char *behind_name;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)child);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 'X';
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	behind_name = strrchr(text, ')');
+	return behind_name && behind_name[1] ? behind_name[2] : 'X';
+}
+
+void child_await_asleep(pid_t child)
+{
+	while (!strchr("SXZ", state_of(child)))
+		child_pause_ms(1);
+}
+
+void *child_share(size_t size)
+{
+	void *const memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		abort();
+	return memory;
 }
 
 void child_pause_ms(unsigned milliseconds)

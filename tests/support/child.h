@@ -8,6 +8,7 @@
 #ifndef CHILD_H
 #define CHILD_H
 
+#include <stddef.h>
 #include <sys/types.h>
 
 /* Forks. The function's value, 0 .. 127, becomes the exit status. */
@@ -21,6 +22,12 @@ void child_kill(pid_t child);
 
 /* child_start and child_end in one. */
 int child_run(int (*body)(void *context), void *context);
+
+/* Waits until it sleeps inside a system call, or has ended. */
+void child_await_asleep(pid_t child);
+
+/* Memory of zeros that this process and its later children share. */
+void *child_share(size_t size);
 
 /* Sleeps. For children that wait to be killed, and for polls in tests. */
 void child_pause_ms(unsigned milliseconds);
