@@ -14,15 +14,14 @@
 
 static const struct command {
 	const char *name;
-	const char *full_name;
 	int (*run)(int argc, char **argv);
 	const char *sentence;
 } commands[] = {
-	{ "serve", "cadre serve", cadre_cmd_serve, "run a pool: start workers, replace those that die" },
-	{ "call", "cadre call", cadre_cmd_call, "submit one job and print its reply" },
-	{ "map", "cadre map", cadre_cmd_map, "submit a job for each line or file, many at once" },
-	{ "stat", "cadre stat", cadre_cmd_stat, "show the counters of a pool" },
-	{ "gc", "cadre gc", cadre_cmd_gc, "remove what dead pools left in /dev/shm" },
+	{ "serve", cadre_cmd_serve, "run a pool: start workers, replace those that die" },
+	{ "call", cadre_cmd_call, "submit one job and print its reply" },
+	{ "map", cadre_cmd_map, "submit a job for each line or file, many at once" },
+	{ "stat", cadre_cmd_stat, "show the counters of a pool" },
+	{ "gc", cadre_cmd_gc, "remove what dead pools left in /dev/shm" },
 };
 
 static const char *const lines_of_help[] = {
@@ -48,13 +47,12 @@ static void print_help(FILE *out)
 
 static int run_command(const char *name, int argc, char **argv)
 {
-	static char full_name[32];
+	static char full_name[32]; /* argp wants it writable */
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(commands[i].name, name) != 0)
 			continue;
-		/* argp wants it writable, and so may others. */
-		strncpy(full_name, commands[i].full_name, sizeof(full_name) - 1);
+		snprintf(full_name, sizeof(full_name), "cadre %s", name);
 		argv[0] = full_name;
 		return commands[i].run(argc, argv);
 	}

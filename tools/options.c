@@ -1,0 +1,164 @@
+#include "options.h"
+#include "commands.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cadre/service.h>
+
+/* strtoull would take "-1", " 1" and "0x1". Returns where the digits end, NULL if there
+ * are none or too many. */
+static const char *scan_digits(const char *text, uint64_t *ret_number)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)text[0]))
+		return NULL;
+	errno = 0;
+	*ret_number = strtoull(text, &end, 10);
+	return errno == 0 ? end : NULL;
+}
+
+bool cadre_parse_number(const char *text, uint64_t least, uint64_t most,
+			uint64_t *ret_number)
+{
+	uint64_t number = 0;
+	const char *const end = scan_digits(text, &number);
+
+	if (!end || *end != '\0' || number < least || number > most)
+		return false;
+	*ret_number = number;
+	return true;
+}
+
+bool cadre_parse_size(const char *text, size_t *ret_size)
+{
+	static const char units[] = "kMG";
+	uint64_t number = 0;
+	unsigned shift = 0;
+	const char *end = scan_digits(text, &number);
+
+	if (!end)
+		return false;
+	if (*end != '\0') {
+		const char *const unit = strchr(units, *end == 'K' ? 'k' : *end);
+
+		if (!unit || end[1] != '\0')
+			return false;
+		shift = 10 * (unsigned)(unit - units + 1);
+	}
+	if (number > SIZE_MAX >> shift)
+		return false;
+	*ret_size = (size_t)number << shift;
+	return true;
+}
+
+bool cadre_parse_duration(const char *text, int64_t *ret_ns)
+{
+	static const struct {
+		const char *name;
+		double ns;
+	} units[] = { { "ns", 1 },  { "us", 1e3 }, { "ms", 1e6 },
+		      { "s", 1e9 }, { "m", 60e9 }, { "h", 3600e9 } };
+	const double century_ns = 100 * 365.25 * 86400e9;
+	char *end;
+	double number;
+
+	/* The first character decides: strtod knows "inf", "nan" and signs as well. */
+	if (!isdigit((unsigned char)text[0]) || text[1] == 'x' || text[1] == 'X')
+		return false;
+	number = strtod(text, &end);
+	if (*end == '\0' && number == 0) {
+		*ret_ns = 0;
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(end, units[i].name) != 0)
+			continue;
+		number *= units[i].ns;
+		if (number > century_ns)
+			return false;
+		*ret_ns = number > 0 && number < 1 ? 1 : (int64_t)number;
+		return true;
+	}
+	return false;
+}
+
+uint32_t cadre_option_number(const struct argp_state *state, const char *option,
+			     const char *text, uint32_t least, uint32_t most)
+{
+	uint64_t number = 0;
+
+	if (!cadre_parse_number(text, least, most, &number))
+		cadre_refuse_usage(state, "%s %s: must be a number from %u to %u", option,
+				   text, least, most);
+	return (uint32_t)number;
+}
+
+size_t cadre_option_size(const struct argp_state *state, const char *option,
+			 const char *text)
+{
+	size_t size = 0;
+
+	if (!cadre_parse_size(text, &size) || size == 0)
+		cadre_refuse_usage(state,
+				   "%s %s: must be a size such as 4096, 64k, 1M or 2G",
+				   option, text);
+	return size;
+}
+
+int64_t cadre_option_duration(const struct argp_state *state, const char *option,
+			      const char *text)
+{
+	int64_t ns = 0;
+
+	if (!cadre_parse_duration(text, &ns) || ns == 0)
+		cadre_refuse_usage(state,
+				   "%s %s: must be a duration such as 250ms, 30s or 5m",
+				   option, text);
+	return ns;
+}
+
+void cadre_refuse_usage(const struct argp_state *state, const char *format, ...)
+{
+	va_list arguments;
+
+	fprintf(stderr, "%s: ", state->name);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	exit(CADRE_EXIT_USAGE);
+}
+
+int cadre_attach_to(const char *command, const char *pool,
+		    struct cadre_client **ret_client)
+{
+	struct cadre_diag diag = { .text = "" };
+	const int r = cadre_client_attach(pool, NULL, ret_client, &diag);
+
+	if (r == 0)
+		return CADRE_EXIT_OK;
+	fprintf(stderr, "%s: %s\n", command, diag.text);
+	return r == -EINVAL ? CADRE_EXIT_USAGE : CADRE_EXIT_POOL;
+}
+
+int32_t cadre_find_operation(const char *command, const char *pool,
+			     const struct cadre_client *client, const char *operation)
+{
+	uint64_t number = 0;
+	int32_t id;
+
+	if (cadre_parse_number(operation, 1, CADRE_OPERATION_ID_MAX, &number))
+		return (int32_t)number;
+
+	id = cadre_client_operation(client, operation);
+	if (id < 0)
+		fprintf(stderr, "%s: pool \"%s\" has no operation \"%s\"\n", command,
+			pool, operation);
+	return id;
+}
