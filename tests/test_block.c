@@ -1,0 +1,433 @@
+/*
+ * Claims about block.c: a block is free exactly when no living job owns it, and a number
+ * out of the segment is looked at before it is followed.
+ */
+#include "block.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define SLOTS 4u
+#define PAYLOAD 20000u /* classes of 1024, 8192 and 20032 bytes */
+#define BUDGET (3u * 4u * 20032u)
+
+static struct cadre_slot slots[SLOTS];
+static struct cadre_block_plan plan;
+static struct cadre_block_owner owners[256];
+static unsigned char arena[512 * 1024];
+static struct cadre_block_pool pool;
+
+static void fresh(void)
+{
+	memset(slots, 0, sizeof(slots));
+	memset(owners, 0, sizeof(owners));
+	plan = cadre_block_plan(PAYLOAD, BUDGET);
+	cr_assert_leq(plan.total, CADRE_COUNT_OF(owners));
+	cr_assert_leq(plan.bytes, sizeof(arena));
+	pool = (struct cadre_block_pool){ .plan = &plan,
+					  .owners = owners,
+					  .arena = arena,
+					  .slots = slots,
+					  .slot_count = SLOTS };
+}
+
+TestSuite(block, .init = fresh);
+
+static void put_slot(uint32_t slot, enum cadre_phase phase, uint64_t generation)
+{
+	atomic_store(&slots[slot].request.word,
+		     cadre_word_pack((struct cadre_word){ .phase = phase,
+							  .generation = generation }));
+}
+
+static void put_owner(uint32_t block, uint64_t slot_plus_one, uint64_t generation)
+{
+	atomic_store(&owners[block].word, slot_plus_one << 40 | generation);
+}
+
+/* A job of generation 5 in that slot. */
+static void put_job(uint32_t slot)
+{
+	put_slot(slot, CADRE_RUNNING, 5);
+}
+
+static uint32_t used(uint32_t class)
+{
+	uint32_t counts[CADRE_BLOCK_CLASSES];
+
+	cadre_block_count_used(&pool, counts);
+	return counts[class];
+}
+
+/* Whether the first block of the first class can be had, with all others taken. */
+static bool can_take_block_zero(void)
+{
+	uint64_t before = atomic_load(&owners[0].word);
+	bool taken;
+
+	put_job(3);
+	for (uint32_t block = 1; block < plan.total; block++)
+		put_owner(block, 4, 5);
+	taken = cadre_block_take(&pool, 1, 3, 5) == 0;
+	if (!taken)
+		cr_assert_eq(atomic_load(&owners[0].word), before);
+	return taken;
+}
+
+/* ---- who owns a block ---- */
+
+Test(block, a_block_that_nobody_ever_had_is_free)
+{
+	cr_assert(can_take_block_zero());
+}
+
+Test(block, an_owner_that_names_no_slot_of_the_pool_owns_nothing)
+{
+	put_owner(0, SLOTS + 1, 5);
+	cr_assert(can_take_block_zero());
+
+	put_owner(0, 0, 5);
+	cr_assert(can_take_block_zero());
+
+	put_owner(0, (1u << 24) - 1, CADRE_GENERATION_MAX);
+	cr_assert(can_take_block_zero());
+}
+
+Test(block, the_block_of_a_job_that_lives_is_taken_in_every_phase)
+{
+	for (unsigned phase = CADRE_FILLING; phase <= CADRE_DONE; phase++) {
+		put_owner(0, 1, 5);
+		put_slot(0, (enum cadre_phase)phase, 5);
+		cr_assert_not(can_take_block_zero(), "phase %u", phase);
+	}
+}
+
+Test(block, the_block_of_a_job_that_was_freed_is_free_although_nobody_gave_it_back)
+{
+	put_owner(0, 1, 5);
+	put_slot(0, CADRE_FREE, 5);
+
+	cr_assert(can_take_block_zero());
+}
+
+Test(block, the_block_of_an_earlier_job_is_free_whatever_the_slot_does_now)
+{
+	for (unsigned phase = CADRE_FREE; phase <= CADRE_DONE; phase++) {
+		put_owner(0, 1, 5);
+		put_slot(0, (enum cadre_phase)phase, 6);
+		cr_assert(can_take_block_zero(), "phase %u", phase);
+	}
+}
+
+/* The slot has the generation before the block does, so who sees less in the slot looks
+ * at an old value of it. */
+Test(block, a_smaller_generation_in_the_slot_means_taken)
+{
+	for (unsigned phase = CADRE_FREE; phase <= CADRE_DONE; phase++) {
+		put_owner(0, 1, 5);
+		put_slot(0, (enum cadre_phase)phase, 4);
+		cr_assert_not(can_take_block_zero(), "phase %u", phase);
+	}
+}
+
+Test(block, what_is_counted_as_used_is_what_cannot_be_taken)
+{
+	put_job(0);
+	put_job(1);
+	cr_assert_eq(used(0), 0);
+
+	const uint32_t small = cadre_block_take(&pool, 1024, 0, 5);
+	const uint32_t large = cadre_block_take(&pool, PAYLOAD, 1, 5);
+
+	cr_assert_eq(used(0), 1);
+	cr_assert_eq(used(1), 0);
+	cr_assert_eq(used(2), 1);
+
+	cadre_block_give(&pool, small, 0, 5);
+	put_slot(1, CADRE_FREE, 5);
+	cr_assert_eq(used(0), 0);
+	cr_assert_eq(used(2), 0, "block %u died with its job", large);
+}
+
+/* ---- taking ---- */
+
+Test(block, a_payload_gets_the_smallest_class_that_holds_it)
+{
+	put_job(0);
+
+	cr_assert_eq(cadre_block_take(&pool, 1, 0, 5), plan.first[0]);
+	cr_assert_eq(cadre_block_take(&pool, 1024, 0, 5), plan.first[0] + 1);
+	cr_assert_eq(cadre_block_take(&pool, 1025, 0, 5), plan.first[1]);
+	cr_assert_eq(cadre_block_take(&pool, 8192, 0, 5), plan.first[1] + 1);
+	cr_assert_eq(cadre_block_take(&pool, 8193, 0, 5), plan.first[2]);
+	cr_assert_eq(cadre_block_take(&pool, PAYLOAD, 0, 5), plan.first[2] + 1);
+}
+
+Test(block, an_exhausted_class_is_helped_out_by_the_next)
+{
+	put_job(0);
+	for (uint32_t n = 0; n < plan.count[0]; n++)
+		cr_assert_lt(cadre_block_take(&pool, 1000, 0, 5), plan.first[1]);
+
+	cr_assert_eq(cadre_block_take(&pool, 1000, 0, 5), plan.first[1]);
+}
+
+Test(block, when_every_class_is_exhausted_there_is_none)
+{
+	put_job(0);
+	for (uint32_t n = 0; n < plan.total; n++)
+		cr_assert_neq(cadre_block_take(&pool, 1, 0, 5), CADRE_NO_BLOCK);
+
+	cr_assert_eq(cadre_block_take(&pool, 1, 0, 5), CADRE_NO_BLOCK);
+	cr_assert_eq(used(0) + used(1) + used(2), plan.total);
+}
+
+Test(block, what_is_larger_than_the_largest_class_gets_none)
+{
+	put_job(0);
+
+	cr_assert_eq(cadre_block_take(&pool, plan.size[2] + 1, 0, 5), CADRE_NO_BLOCK);
+	cr_assert_eq(cadre_block_take(&pool, UINT64_MAX, 0, 5), CADRE_NO_BLOCK);
+}
+
+Test(block, a_smaller_class_never_helps_out_a_larger_one)
+{
+	put_job(0);
+	for (uint32_t n = 0; n < plan.count[2]; n++)
+		cr_assert_neq(cadre_block_take(&pool, PAYLOAD, 0, 5), CADRE_NO_BLOCK);
+
+	cr_assert_eq(cadre_block_take(&pool, PAYLOAD, 0, 5), CADRE_NO_BLOCK);
+	cr_assert_eq(used(0), 0);
+}
+
+Test(block, no_two_jobs_have_the_same_block)
+{
+	bool seen[CADRE_COUNT_OF(owners)] = { false };
+	uint32_t block;
+
+	put_job(0);
+	put_job(1);
+	for (uint32_t n = 0; n < plan.total; n++) {
+		block = cadre_block_take(&pool, 1, n % 2, 5);
+		cr_assert_lt(block, plan.total);
+		cr_assert_not(seen[block]);
+		seen[block] = true;
+	}
+}
+
+Test(block, a_search_may_begin_at_any_hint)
+{
+	put_job(0);
+	atomic_store(&pool.hot[0], UINT32_MAX);
+
+	for (uint32_t n = 0; n < plan.count[0]; n++)
+		cr_assert_lt(cadre_block_take(&pool, 1, 0, 5), plan.first[1]);
+}
+
+/* ---- giving back ---- */
+
+Test(block, the_block_given_back_last_is_taken_first)
+{
+	uint32_t blocks[5];
+
+	put_job(0);
+	for (unsigned i = 0; i < CADRE_COUNT_OF(blocks); i++)
+		blocks[i] = cadre_block_take(&pool, 1, 0, 5);
+
+	cadre_block_give(&pool, blocks[1], 0, 5);
+	cadre_block_give(&pool, blocks[3], 0, 5);
+
+	cr_assert_eq(cadre_block_take(&pool, 1, 0, 5), blocks[3]);
+}
+
+Test(block, a_job_that_takes_and_gives_in_turn_always_has_the_same_hot_block)
+{
+	put_job(0);
+	const uint32_t first = cadre_block_take(&pool, 9000, 0, 5);
+
+	for (unsigned round = 0; round < 100; round++) {
+		cadre_block_give(&pool, first, 0, 5);
+		cr_assert_eq(cadre_block_take(&pool, 9000, 0, 5), first);
+	}
+}
+
+Test(block, giving_back_what_belongs_to_another_job_does_nothing)
+{
+	put_job(0);
+	put_job(1);
+	const uint32_t block = cadre_block_take(&pool, 1, 0, 5);
+	const uint64_t before = atomic_load(&owners[block].word);
+
+	cadre_block_give(&pool, block, 0, 4);
+	cadre_block_give(&pool, block, 0, 6);
+	cadre_block_give(&pool, block, 1, 5);
+
+	cr_assert_eq(atomic_load(&owners[block].word), before);
+	cr_assert_eq(used(0), 1);
+}
+
+Test(block, giving_back_twice_does_not_take_it_from_its_next_owner)
+{
+	put_job(0);
+	put_job(1);
+	const uint32_t block = cadre_block_take(&pool, 1, 0, 5);
+
+	cadre_block_give(&pool, block, 0, 5);
+	cr_assert_eq(cadre_block_take(&pool, 1, 1, 5), block);
+	cadre_block_give(&pool, block, 0, 5);
+
+	cr_assert_eq(used(0), 1);
+}
+
+Test(block, giving_back_a_number_out_of_range_touches_nothing)
+{
+	static unsigned char before[sizeof(owners)];
+
+	put_job(0);
+	cadre_block_take(&pool, 1, 0, 5);
+	memcpy(before, owners, sizeof(owners));
+
+	cadre_block_give(&pool, plan.total, 0, 5);
+	cadre_block_give(&pool, CADRE_NO_BLOCK, 0, 5);
+
+	cr_assert_eq(memcmp(before, owners, sizeof(owners)), 0);
+}
+
+/* ---- following a number out of the segment ---- */
+
+Test(block, a_number_out_of_range_leads_nowhere)
+{
+	uint64_t size = 99;
+
+	cr_assert_null(cadre_block_bytes(&pool, plan.total, 0, 5, &size));
+	cr_assert_null(cadre_block_bytes(&pool, CADRE_NO_BLOCK, 0, 5, &size));
+	cr_assert_eq(size, 99, "the size must not be touched on failure");
+}
+
+Test(block, a_block_of_another_job_leads_nowhere)
+{
+	uint64_t size = 99;
+
+	put_job(0);
+	put_job(1);
+	const uint32_t block = cadre_block_take(&pool, 1, 0, 5);
+
+	cr_assert_null(cadre_block_bytes(&pool, block, 1, 5, &size));
+	cr_assert_null(cadre_block_bytes(&pool, block, 0, 4, &size));
+	cr_assert_null(cadre_block_bytes(&pool, block, 0, 6, &size));
+	cr_assert_eq(size, 99);
+}
+
+Test(block, blocks_lie_in_the_arena_are_aligned_and_do_not_overlap)
+{
+	const unsigned char *end = arena;
+
+	for (uint32_t block = 0; block < plan.total; block++) {
+		uint64_t size = 0;
+
+		put_owner(block, 1, 5);
+		const unsigned char *const bytes = cadre_block_bytes(&pool, block, 0, 5,
+								     &size);
+
+		cr_assert_not_null(bytes);
+		cr_assert_eq(bytes, end, "block %u begins where the last one ends", block);
+		cr_assert_eq((bytes - arena) % CADRE_CACHE_LINE, 0);
+		end = bytes + size;
+	}
+	cr_assert_eq(end, arena + plan.bytes);
+}
+
+Test(block, the_block_of_a_slot_beyond_the_first_million_keeps_its_owner_apart)
+{
+	/* 2^22 slots are the most that limits allow. */
+	static const uint32_t slot = (1u << 22) - 1;
+	uint64_t size;
+
+	put_owner(0, (uint64_t)slot + 1, CADRE_GENERATION_MAX);
+
+	cr_assert_not_null(cadre_block_bytes(&pool, 0, slot, CADRE_GENERATION_MAX, &size));
+	cr_assert_null(cadre_block_bytes(&pool, 0, slot - 1, CADRE_GENERATION_MAX, &size));
+}
+
+/* ---- the plan ---- */
+
+static void check_plan(uint64_t payload_max, uint64_t budget)
+{
+	const struct cadre_block_plan p = cadre_block_plan(payload_max, budget);
+	uint64_t bytes = 0;
+	uint32_t total = 0;
+
+	cr_assert_leq(p.classes, CADRE_BLOCK_CLASSES);
+	for (uint32_t class = 0; class < p.classes; class ++) {
+		cr_assert_geq(p.count[class], 2, "a request and its reply");
+		cr_assert_eq(p.first[class], total);
+		cr_assert_eq(p.offset[class], bytes);
+		cr_assert_eq(p.size[class] % CADRE_CACHE_LINE, 0);
+		cr_assert(class == 0 || p.size[class] > p.size[class - 1]);
+		total += p.count[class];
+		bytes += p.count[class] * p.size[class];
+	}
+	cr_assert_eq(p.total, total);
+	cr_assert_eq(p.bytes, bytes);
+	if (payload_max > CADRE_INLINE_MAX) {
+		cr_assert_gt(p.classes, 0);
+		cr_assert_geq(p.size[p.classes - 1], payload_max);
+		cr_assert_lt(p.size[p.classes - 1] - payload_max, CADRE_CACHE_LINE);
+	}
+}
+
+Test(block, a_plan_is_consistent_for_odd_payloads_and_tiny_budgets)
+{
+	static const uint64_t payloads[] = {
+		0,
+		1,
+		CADRE_INLINE_MAX,
+		CADRE_INLINE_MAX + 1,
+		1000,
+		1023,
+		1024,
+		1025,
+		1087,
+		1088,
+		8191,
+		8192,
+		8193,
+		65537,
+		99999,
+		(1u << 20) - 1,
+		1u << 20,
+		(1u << 20) + 1,
+		1u << 30,
+	};
+	static const uint64_t budgets[] = { 0, 1, 1023, 20u << 20, UINT64_C(1) << 38 };
+
+	for (unsigned p = 0; p < CADRE_COUNT_OF(payloads); p++) {
+		for (unsigned b = 0; b < CADRE_COUNT_OF(budgets); b++)
+			check_plan(payloads[p], budgets[b]);
+	}
+}
+
+Test(block, a_pool_whose_payloads_fit_the_slot_has_no_blocks)
+{
+	cr_assert_eq(cadre_block_plan(CADRE_INLINE_MAX, 20u << 20).total, 0);
+	cr_assert_eq(cadre_block_plan(0, 20u << 20).bytes, 0);
+}
+
+Test(block, a_plan_keeps_to_its_budget_when_that_allows_two_of_each)
+{
+	cr_assert_leq(cadre_block_plan(1u << 20, 20u << 20).bytes, 20u << 20);
+	cr_assert_leq(cadre_block_plan(65536, 1u << 20).bytes, 1u << 20);
+}
+
+Test(block, a_pool_without_blocks_gives_none_and_follows_none)
+{
+	uint64_t size;
+
+	plan = cadre_block_plan(0, 0);
+	put_job(0);
+
+	cr_assert_eq(cadre_block_take(&pool, 1, 0, 5), CADRE_NO_BLOCK);
+	cr_assert_null(cadre_block_bytes(&pool, 0, 0, 5, &size));
+	cadre_block_give(&pool, 0, 0, 5);
+	cr_assert_eq(used(0), 0);
+}
