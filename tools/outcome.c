@@ -41,6 +41,14 @@ static void add_cause_of_death(struct details *details, int32_t code)
 		add(details, "signal %d", code);
 }
 
+/* The sentence may be a handler's: whatever it holds, it stays one line of text. */
+static void print_sentence(const char *sentence)
+{
+	for (; *sentence != '\0'; sentence++)
+		fputc((unsigned char)*sentence < ' ' || *sentence == 127 ? '?' : *sentence,
+		      stderr);
+}
+
 void cadre_print_outcome(const char *command, const char *job,
 			 const struct cadre_result *result)
 {
@@ -58,8 +66,10 @@ void cadre_print_outcome(const char *command, const char *job,
 		add(&details, "attempt %u", result->attempt + 1);
 
 	fprintf(stderr, "%s: %s %s", command, job, cadre_outcome_name(result->outcome));
-	if (result->sentence[0] != '\0')
-		fprintf(stderr, ": %s", result->sentence);
+	if (result->sentence[0] != '\0') {
+		fputs(": ", stderr);
+		print_sentence(result->sentence);
+	}
 	if (details.length > 0)
 		fprintf(stderr, " (%s)", details.text);
 	fputc('\n', stderr);
