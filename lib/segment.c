@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,11 +89,25 @@ static int map(int fd, size_t size, int protection, struct cadre_segment *ret_se
 	return 0;
 }
 
+/* Signals wait meanwhile: on older kernels any of them ends the allocation with EINTR and
+ * undoes it, so that a program with a profiling timer would never get through. */
+static int allocate_undisturbed(int fd, size_t size)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	error = posix_fallocate(fd, 0, (off_t)size);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
 /* Allocates every page. -ENOSPC with a sentence that says how much was there. */
 static int allocate(int fd, size_t size, const char *pool, struct cadre_diag *diag)
 {
 	struct statvfs disk = { 0 };
-	const int error = posix_fallocate(fd, 0, (off_t)size);
+	const int error = allocate_undisturbed(fd, size);
 
 	if (error == 0)
 		return 0;
@@ -104,6 +120,13 @@ static int allocate(int fd, size_t size, const char *pool, struct cadre_diag *di
 			    (unsigned long long)disk.f_bavail * disk.f_frsize >> 10);
 }
 
+static int refuse_create(struct cadre_diag *diag, int error, const char *pool,
+			 const char *path)
+{
+	return cadre_refuse(diag, -error, "cannot create pool \"%s\": %s: %s", pool, path,
+			    strerror(error));
+}
+
 int cadre_segment_create(const char *pool, size_t size, mode_t mode,
 			 struct cadre_segment *ret_segment, struct cadre_diag *diag)
 {
@@ -113,12 +136,17 @@ int cadre_segment_create(const char *pool, size_t size, mode_t mode,
 	cadre_path(pool, CADRE_FILE_SEGMENT, path);
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
-		return cadre_refuse(diag, -errno, "cannot create pool \"%s\": %s: %s", pool, path,
-				    strerror(errno));
+		return refuse_create(diag, errno, pool, path);
 
-	r = fchmod(fd, mode) < 0 ? -errno : allocate(fd, size, pool, diag);
-	if (r == 0)
+	if (fchmod(fd, mode) < 0)
+		r = refuse_create(diag, errno, pool, path);
+	else
+		r = allocate(fd, size, pool, diag);
+	if (r == 0) {
 		r = map(fd, size, PROT_READ | PROT_WRITE, ret_segment);
+		if (r < 0)
+			refuse_create(diag, -r, pool, path);
+	}
 	if (r < 0)
 		unlink(path);
 	close(fd);
@@ -133,7 +161,8 @@ int cadre_segment_open(const char *pool, bool writable, struct cadre_segment *re
 	int fd, r;
 
 	cadre_path(pool, CADRE_FILE_SEGMENT, path);
-	fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+	/* O_NONBLOCK, because anybody may put a fifo there, at which an open would wait. */
+	fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return refuse_open(diag, errno, pool, path);
 
@@ -257,11 +286,22 @@ static int is_pool_file(const struct dirent *entry)
 	return pool_of_file(entry->d_name, pool);
 }
 
+/* By the name of the pool, so that its files lie together: sorted by their own names, those
+ * of "x" and "x.b" would mix. */
+static int by_pool(const struct dirent **left, const struct dirent **right)
+{
+	char left_pool[NAME_MAX + 1], right_pool[NAME_MAX + 1];
+
+	pool_of_file((*left)->d_name, left_pool);
+	pool_of_file((*right)->d_name, right_pool);
+	return strcmp(left_pool, right_pool);
+}
+
 void cadre_each_pool(void (*visit)(const char *pool, void *context), void *context)
 {
 	char pool[NAME_MAX + 1], last[NAME_MAX + 1] = "";
 	struct dirent **entries;
-	const int count = scandir(DIRECTORY, &entries, is_pool_file, alphasort);
+	const int count = scandir(DIRECTORY, &entries, is_pool_file, by_pool);
 
 	for (int i = 0; i < count; i++) {
 		if (pool_of_file(entries[i]->d_name, pool) && strcmp(pool, last) != 0) {

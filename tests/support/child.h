@@ -9,7 +9,20 @@
 #define CHILD_H
 
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/types.h>
+
+enum { CHILD_FINE = 0, CHILD_FAILED = 1, CHILD_SKIPPED = 77 };
+
+/* For the body of a child: says what did not hold, and ends the body. */
+#define CHILD_CHECK(condition)                                                         \
+	do {                                                                           \
+		if (!(condition)) {                                                    \
+			fprintf(stderr, "%s:%d: in a child: %s\n", __FILE__, __LINE__, \
+				#condition);                                           \
+			return CHILD_FAILED;                                           \
+		}                                                                      \
+	} while (0)
 
 /* Forks. The function's value, 0 .. 127, becomes the exit status. */
 pid_t child_start(int (*body)(void *context), void *context);
