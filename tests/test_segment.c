@@ -486,8 +486,7 @@ static int hold(void *unused)
 	before_locking = NULL;
 	CHILD_CHECK(cadre_lock_take(scene.pool, 0600, &lock, &holder, &diag) == 0);
 	*held = 1;
-	for (;;)
-		pause();
+	child_idle();
 }
 
 static pid_t start_holder(void)
@@ -590,8 +589,7 @@ static int hold_and_fork(void *orphan)
 
 	if (child > 0)
 		*(_Atomic pid_t *)orphan = child;
-	for (;;)
-		pause();
+	child_idle();
 }
 
 Test(segment, a_worker_that_outlives_its_supervisor_does_not_keep_the_lock)

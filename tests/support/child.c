@@ -78,6 +78,12 @@ void *child_share(size_t size)
 	return memory;
 }
 
+void child_idle(void)
+{
+	for (;;)
+		pause();
+}
+
 void child_pause_ms(unsigned milliseconds)
 {
 	const struct timespec pause = { .tv_sec = milliseconds / 1000,

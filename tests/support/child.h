@@ -42,6 +42,9 @@ void child_await_asleep(pid_t child);
 /* Memory of zeros that this process and its later children share. */
 void *child_share(size_t size);
 
+/* For a child that is there to be killed. */
+_Noreturn void child_idle(void);
+
 /* Sleeps. For children that wait to be killed, and for polls in tests. */
 void child_pause_ms(unsigned milliseconds);
 
