@@ -12,11 +12,9 @@
 #include "options.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cadre/pool.h>
 
@@ -27,7 +25,6 @@
 struct options {
 	struct cadre_pool_options pool;
 	struct cadre_source source;
-	char file[4096]; /* what source.file points to */
 	bool quiet;
 };
 
@@ -289,23 +286,6 @@ static void print_notice(const char *sentence, void *context)
 	fprintf(stderr, "cadre serve: %s\n", sentence);
 }
 
-/* dlopen would look for a name without a slash in the library path. */
-static int resolve_file(struct options *options)
-{
-	char *const path = realpath(options->source.file, NULL);
-
-	if (!path || strlen(path) >= sizeof(options->file)) {
-		fprintf(stderr, "cadre serve: cannot open service \"%s\": %s\n",
-			options->source.file, strerror(path ? ENAMETOOLONG : errno));
-		free(path);
-		return CADRE_EXIT_FAILED;
-	}
-	strcpy(options->file, path);
-	free(path);
-	options->source.file = options->file;
-	return CADRE_EXIT_OK;
-}
-
 static int exit_status_of(int error)
 {
 	switch (error) {
@@ -327,13 +307,8 @@ int cadre_cmd_serve(int argc, char **argv)
 	struct cadre_diag diag = { .text = "" };
 	int r;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	if (options.source.file) {
-		const int status = resolve_file(&options);
-
-		if (status != CADRE_EXIT_OK)
-			return status;
-	}
+	/* In order: what stands behind "--" must not be mixed with what stands before. */
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &options);
 
 	/* A whole line per write, and none lost when this process is killed. */
 	setvbuf(stderr, NULL, _IOLBF, 0);

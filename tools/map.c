@@ -97,42 +97,46 @@ static bool keep(struct text *text, const void *bytes, size_t length)
 	return true;
 }
 
+static void put(const void *bytes, size_t length)
+{
+	if (length > 0)
+		fwrite(bytes, 1, length, stdout);
+}
+
 static void print_reply(struct run *run, const struct task *task, const void *reply,
 			size_t length)
 {
 	if (run->stdout_is_terminal)
 		cadre_progress_clear(&run->progress);
-	fwrite(reply, 1, length, stdout);
+	put(reply, length);
 	if (run->options->with_input) {
-		fputs("  ", stdout);
-		fwrite(task->input.bytes, 1, task->input.length, stdout);
+		put("  ", 2);
+		put(task->input.bytes, task->input.length);
 	}
 	putc(run->options->terminator, stdout);
 	if (ferror(stdout) && run->output_error == 0)
 		run->output_error = errno;
 }
 
-/* `file "x"`, or `input 17 "the beginning..."`. */
+/* `file "x"`; `input 17 "the beginning..."`; `input 17` when the input is not known. */
 static void describe(const struct run *run, uint64_t number, const struct text *input,
 		     char *text, size_t size)
 {
 	const bool is_file = run->options->file_count > 0;
-	const size_t shown = is_file || input->length < SHOWN_INPUT ? input->length :
-								      SHOWN_INPUT;
-	int length;
+	const bool is_cut = !is_file && input && input->length > SHOWN_INPUT;
+	char kind[32] = "file";
 
-	if (is_file)
-		length = snprintf(text, size, "file \"%.*s", (int)shown, input->bytes);
+	if (!is_file)
+		snprintf(kind, sizeof(kind), "input %llu", (unsigned long long)number);
+	if (!input)
+		snprintf(text, size, "%s", kind);
 	else
-		length = snprintf(text, size, "input %llu \"%.*s",
-				  (unsigned long long)number, (int)shown,
-				  input->bytes ? input->bytes : "");
+		snprintf(text, size, "%s \"%.*s%s\"", kind,
+			 is_cut ? SHOWN_INPUT : (int)input->length,
+			 input->length > 0 ? input->bytes : "", is_cut ? "..." : "");
 	for (char *c = text; *c != '\0'; c++)
 		if (iscntrl((unsigned char)*c))
 			*c = '?';
-	if ((size_t)length < size)
-		snprintf(text + length, size - (size_t)length, "%s\"",
-			 shown < input->length ? "..." : "");
 }
 
 static void count_outcome(struct run *run, const struct cadre_result *result)
@@ -201,7 +205,7 @@ static void on_ended(const struct cadre_result *result, void *context)
 		print_in_order(run);
 }
 
-/* An input that never became a job. */
+/* An input that never became a job; NULL when it is not known. */
 static void reject(struct run *run, const struct text *input, const char *why)
 {
 	char job[DESCRIPTION_SIZE];
@@ -288,12 +292,11 @@ static void say_too_long(const struct run *run, char *why, size_t size)
 
 static enum step skip_record(struct run *run)
 {
-	const struct text nothing = { 0 };
 	char why[80];
 
 	say_too_long(run, why, sizeof(why));
 	run->inputs++;
-	reject(run, &nothing, why);
+	reject(run, NULL, why);
 	cadre_records_pop(&run->records);
 	return STEP_ON;
 }

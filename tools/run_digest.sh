@@ -1,0 +1,230 @@
+#!/bin/bash
+#
+# run_digest.sh - the main job of Cadre, shown to a newcomer: digest every file under a
+# directory with a pool of workers, kill a worker half way, and compare with sha256sum.
+#
+#   usage: run_digest.sh [DIR]      (default /usr/share; called by `./dev run [DIR]`)
+#
+# CADRE_BIN_DIR and CADRE_SERVICE_DIR say where the programs are. It is a demonstration
+# with a built-in check, not a benchmark: for that there is bench/.
+#
+# Exit status: 0 all digests are equal and nothing is left behind, 1 otherwise, 64 wrong
+# arguments.
+
+set -euo pipefail
+
+readonly directory=${1:-/usr/share}
+readonly cadre=${CADRE_BIN_DIR:-build/bin}/cadre
+readonly service=${CADRE_SERVICE_DIR:-build/services}/digest.so
+readonly pool=digest-$$
+processors=$(nproc)
+readonly processors
+readonly workers=$((processors > 2 ? processors : 2))
+
+scratch= # directory for lists and digests
+server=  # pid of `cadre serve`
+killer=  # pid of the one who kills a worker
+
+main() {
+	check_usage "$@"
+	scratch=$(mktemp -d "${TMPDIR:-/tmp}/cadre-run.XXXXXX")
+	trap clean_up EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+
+	list_files
+	say "1. Reading the files once, so that both programs find them in memory."
+	xargs -0 -a "$scratch/files" -P "$processors" -n 64 cat >/dev/null || true
+
+	say "2. \`cadre serve\`: starting a pool of $workers workers that offer the service \"digest\"."
+	start_server
+
+	say "3. \`cadre map\`: one job per file; half way, a worker gets SIGKILL."
+	digest_with_cadre
+	report_kill
+
+	say "4. \`cadre stat\`: what the pool did. The counters are read from shared memory; no worker is asked."
+	"$cadre" stat "$pool"
+
+	say "5. \`sha256sum\`: the same files, $processors processes of it."
+	digest_with_sha256sum
+
+	say "6. SIGTERM to the server: it ends its workers and removes the shared memory."
+	stop_server
+
+	conclude
+}
+
+# --- steps ----------------------------------------------------------------------
+
+check_usage() {
+	if [ $# -gt 1 ]; then
+		echo "usage: run_digest.sh [DIR]" >&2
+		exit 64
+	fi
+	if [ ! -d "$directory" ]; then
+		echo "run_digest.sh: \"$directory\" is not a directory" >&2
+		exit 64
+	fi
+	if [ ! -x "$cadre" ] || [ ! -e "$service" ]; then
+		echo "run_digest.sh: $cadre or $service is missing (./dev build makes them)" >&2
+		exit 1
+	fi
+}
+
+# Files we may not read would only show that neither program may.
+list_files() {
+	find "$(realpath "$directory")" -type f -readable -print0 >"$scratch/files" 2>/dev/null || true
+	files=$(tr -cd '\0' <"$scratch/files" | wc -c)
+	if [ "$files" -eq 0 ]; then
+		echo "run_digest.sh: there is no readable file under \"$directory\"" >&2
+		exit 1
+	fi
+	echo "SHA-256 of $files files under $directory, by Cadre and by sha256sum."
+}
+
+start_server() {
+	"$cadre" serve --name "$pool" --workers "$workers" "$service" 2>"$scratch/notices" &
+	server=$!
+	for _ in $(seq 300); do
+		if [ "$(ask '.workers_ready')" = "$workers" ]; then
+			return
+		fi
+		kill -0 "$server" 2>/dev/null || break
+		sleep 0.1
+	done
+	indent <"$scratch/notices" >&2
+	echo "run_digest.sh: the pool did not start" >&2
+	exit 1
+}
+
+digest_with_cadre() {
+	local start=$EPOCHREALTIME
+
+	kill_half_way &
+	killer=$!
+	# A file that went away meanwhile fails its job, and sha256sum as well.
+	"$cadre" map "$pool" file --null --print0 --with-input --progress=always \
+		<"$scratch/files" >"$scratch/by-cadre" || true
+	cadre_seconds=$(since "$start")
+
+	touch "$scratch/done"
+	wait "$killer" || true
+	killer=
+}
+
+# Waits until half of the jobs are done, then kills the first worker that works.
+kill_half_way() {
+	local state pid=
+
+	while [ ! -e "$scratch/done" ]; do
+		state=$("$cadre" stat "$pool" --json 2>/dev/null) || continue
+		if [ "$(jq '.jobs.ok' <<<"$state")" -ge $((files / 2)) ]; then
+			break
+		fi
+		sleep 0.02
+	done
+	state=$("$cadre" stat "$pool" --json)
+	pid=$(jq -r '[.workers[] | select(.pid > 0)] | sort_by(.workload) | last | .pid' <<<"$state")
+	if kill -KILL "$pid"; then
+		jq --argjson pid "$pid" '{ pid: $pid, jobs: .jobs.ok }' <<<"$state" >"$scratch/killed"
+	fi
+}
+
+report_kill() {
+	local pid jobs
+
+	if [ ! -s "$scratch/killed" ]; then
+		echo "   No worker could be killed."
+		return
+	fi
+	pid=$(jq .pid "$scratch/killed")
+	jobs=$(jq .jobs "$scratch/killed")
+	if [ "$jobs" -ge "$files" ]; then
+		echo "   So few files were done before the signal could be sent; worker process $pid was killed after the end."
+	else
+		echo "   Worker process $pid was killed after $jobs of $files jobs. The server's own words:"
+	fi
+	# The replacement may need a moment to be told of.
+	sleep 0.2
+	grep -F -A 2 "$pid" "$scratch/notices" | grep -v -- '^--$' | tail -n +2 | indent || true
+}
+
+# Each process of xargs has a file of its own: their lines would mix in one.
+digest_with_sha256sum() {
+	local start=$EPOCHREALTIME
+
+	# shellcheck disable=SC2016 # the inner shell expands these
+	xargs -0 -a "$scratch/files" -P "$processors" -n 64 --process-slot-var=SLOT \
+		sh -c 'exec sha256sum -z -- "$@" >>"$0.$SLOT"' "$scratch/by-sha256sum" || true
+	sha256sum_seconds=$(since "$start")
+}
+
+stop_server() {
+	kill -TERM "$server"
+	if wait "$server"; then
+		echo "   It ended in order."
+	else
+		echo "   It ended with status $?."
+	fi
+	server=
+}
+
+# The one line that matters.
+conclude() {
+	local differing lost retried left equal status=0
+
+	sort -z "$scratch/by-cadre" >"$scratch/a"
+	sort -z "$scratch"/by-sha256sum.* >"$scratch/b"
+	differing=$(comm -z -3 "$scratch/a" "$scratch/b" | sed -z 's/^\t*[0-9a-f]*  //' | sort -zu | tr -cd '\0' | wc -c)
+	left=$(find /dev/shm -maxdepth 1 -name "cadre.$pool*" -printf '%p ')
+	lost=$(jq '.jobs.lost' "$scratch/state")
+	retried=$(jq '[.workers[].jobs_requeued] | add' "$scratch/state")
+
+	equal="all digests equal sha256sum's"
+	if [ "$differing" -ne 0 ]; then
+		equal="$differing DIGESTS DIFFER from sha256sum's"
+		status=1
+	fi
+	if [ -n "$left" ]; then
+		echo "LEFT BEHIND: $left"
+		status=1
+	fi
+	say "$(tr -cd '\0' <"$scratch/a" | wc -c) files digested, $equal; $lost jobs lost, $retried tried again; $(rate "$cadre_seconds") files/s (sha256sum in the same run: $(rate "$sha256sum_seconds") files/s)"
+	exit $status
+}
+
+# --- helpers --------------------------------------------------------------------
+
+say() {
+	printf '\n%s\n' "$*"
+}
+
+indent() {
+	sed 's/^/   /'
+}
+
+# A value out of the pool's statistics; nothing while there is no such pool.
+ask() {
+	"$cadre" stat "$pool" --json 2>/dev/null | jq -r "$1" 2>/dev/null || true
+}
+
+since() {
+	awk -v start="$1" -v end="$EPOCHREALTIME" 'BEGIN { print end - start }'
+}
+
+rate() {
+	awk -v files="$files" -v seconds="$1" 'BEGIN { printf "%.0f", files / seconds }'
+}
+
+# shellcheck disable=SC2317 # called by the trap
+clean_up() {
+	[ -z "$killer" ] || kill "$killer" 2>/dev/null || true
+	if [ -n "$server" ]; then
+		kill -TERM "$server" 2>/dev/null || true
+		wait "$server" 2>/dev/null || true
+	fi
+	[ -z "$scratch" ] || rm -rf "$scratch"
+}
+
+main "$@"
