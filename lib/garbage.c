@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 struct sweep {
+	bool all; /* every pool: say nothing of those that are well */
 	unsigned flags;
 	cadre_notice_fn *notice;
 	void *context;
@@ -140,11 +141,27 @@ static void remove_locked(struct sweep *sweep, const char *pool)
 	}
 	cadre_segment_remove(pool);
 	if (is_there(pool, CADRE_FILE_SEGMENT) || is_there(pool, CADRE_FILE_SOCKET)) {
-		say(sweep, "cannot remove", pool, "its files belong to another user");
+		say(sweep, "cannot remove", pool,
+		    "its files cannot be unlinked (do they belong to another user?)");
 		return;
 	}
 	sweep->removed++;
 	say(sweep, "removed", pool, why.text);
+}
+
+static void lock_and_remove(struct sweep *sweep, const char *pool)
+{
+	struct cadre_diag why;
+	struct cadre_lock lock;
+	pid_t rival;
+	const int r = cadre_lock_take(pool, 0600, &lock, &rival, &why);
+
+	if (r == 0) {
+		remove_locked(sweep, pool);
+		cadre_lock_release(&lock);
+	} else if (r != -EEXIST || !sweep->all) { /* Else it has a supervisor by now. */
+		say(sweep, "cannot remove", pool, why.text);
+	}
 }
 
 static void visit(const char *pool, void *context)
@@ -152,41 +169,44 @@ static void visit(const char *pool, void *context)
 	struct sweep *const sweep = context;
 	const pid_t holder = cadre_lock_holder(pool);
 	struct cadre_diag why;
-	struct cadre_lock lock;
-	pid_t rival;
-	int r;
 
-	if (holder > 0)
-		return;
-	if (holder < 0) {
+	if (holder > 0) {
+		cadre_refuse(&why, 0, "it has a supervisor (pid %d)", (int)holder);
+		if (!sweep->all)
+			say(sweep, "kept", pool, why.text);
+	} else if (holder < 0) {
 		say(sweep, "kept", pool, "whether it has a supervisor cannot be seen");
-		return;
-	}
-	if (!is_garbage(pool, &why)) {
+	} else if (!is_garbage(pool, &why)) {
 		say(sweep, "kept", pool, why.text);
-		return;
-	}
-	if (sweep->flags & CADRE_GC_DRY_RUN) {
+	} else if (sweep->flags & CADRE_GC_DRY_RUN) {
 		sweep->removed++;
 		say(sweep, "would remove", pool, why.text);
-		return;
-	}
-
-	r = cadre_lock_take(pool, 0600, &lock, &rival, &why);
-	if (r == 0) {
-		remove_locked(sweep, pool);
-		cadre_lock_release(&lock);
-	} else if (r != -EEXIST) { /* Else it has a supervisor by now. */
-		say(sweep, "cannot remove", pool, why.text);
+	} else {
+		lock_and_remove(sweep, pool);
 	}
 }
 
-int cadre_collect_garbage(unsigned flags, cadre_notice_fn *notice, void *context)
+int cadre_collect_garbage(const char *pool, unsigned flags, cadre_notice_fn *notice,
+			  void *context)
 {
-	struct sweep sweep = { .flags = flags, .notice = notice, .context = context };
+	struct sweep sweep = {
+		.all = !pool,
+		.flags = flags,
+		.notice = notice,
+		.context = context,
+	};
 
 	if (flags & ~(unsigned)CADRE_GC_DRY_RUN)
 		return -EINVAL;
-	cadre_each_pool(visit, &sweep);
+	if (!pool) {
+		cadre_each_pool(visit, &sweep);
+		return sweep.removed;
+	}
+	if (cadre_name_check(pool, NULL) < 0)
+		return -EINVAL;
+	if (!is_there(pool, CADRE_FILE_SEGMENT) && !is_there(pool, CADRE_FILE_SOCKET) &&
+	    !is_there(pool, CADRE_FILE_LOCK))
+		return -ENOENT;
+	visit(pool, &sweep);
 	return sweep.removed;
 }

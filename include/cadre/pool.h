@@ -102,11 +102,12 @@ enum {
 
 /* Removes what dead pools left in /dev/shm: segment, socket and lock of each pool that has
  * neither a supervisor nor a living worker or client, or whose segment is of no use.
- * `notice` is called with a sentence for each pool that was removed, and for each that has
- * no supervisor and was kept, with the reason; it may be NULL. Returns how many were
- * removed, or -EINVAL for an unknown flag. Not in a supervisor's own process. */
-CADRE_API int cadre_collect_garbage(unsigned flags, cadre_notice_fn *notice,
-				    void *context);
+ * `pool` names one, NULL means all. `notice` is called with a sentence for each pool that
+ * was removed, and for each that should have a supervisor and was kept, with the reason;
+ * it may be NULL. Returns how many were removed. -EINVAL (not a name, unknown flag),
+ * -ENOENT (the named one is not there). Not in a supervisor's own process. */
+CADRE_API int cadre_collect_garbage(const char *pool, unsigned flags,
+				    cadre_notice_fn *notice, void *context);
 
 CADRE_END_DECLS
 #endif
