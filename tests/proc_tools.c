@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,12 +28,38 @@
 #define ARGUMENTS_MAX 40
 #define PATIENCE_MS 20000
 
-extern char **environ;
-
 static char program[4096]; /* bin/cadre */
 static char directory[64]; /* for files of the test */
 static char pool[32];      /* its name */
 static pid_t server;       /* of the pool, 0 for none */
+
+/* ---- memory, freed when the test ends ---- */
+
+static void *memories[1000];
+
+static void *resize(void *memory, size_t size)
+{
+	size_t i = 0;
+
+	while (memories[i] != memory) /* NULL finds the first that is unused */
+		cr_assert_lt(++i, sizeof(memories) / sizeof(memories[0]));
+	memories[i] = realloc(memory, size);
+	cr_assert_not_null(memories[i]);
+	return memories[i];
+}
+
+static char *copy(const char *text)
+{
+	const size_t size = strlen(text) + 1;
+
+	return memcpy(resize(NULL, size), text, size);
+}
+
+static void forget(void)
+{
+	for (size_t i = 0; i < sizeof(memories) / sizeof(memories[0]); i++)
+		free(memories[i]);
+}
 
 /* ---- running programs ---- */
 
@@ -66,19 +91,19 @@ static const char *service(const char *name)
 	return path;
 }
 
-static pid_t spawn(char *const arguments[], int in, int out, int err)
+static pid_t start(char *const arguments[], int in, int out, int err)
 {
-	posix_spawn_file_actions_t actions;
-	pid_t pid = -1;
+	const pid_t pid = fork();
 
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
-	cr_assert_eq(posix_spawn(&pid, arguments[0], &actions, NULL, arguments, environ),
-		     0, "cannot run %s", arguments[0]);
-	posix_spawn_file_actions_destroy(&actions);
-	return pid;
+	cr_assert_geq(pid, 0);
+	if (pid > 0)
+		return pid;
+	dup2(in, STDIN_FILENO);
+	dup2(out, STDOUT_FILENO);
+	dup2(err, STDERR_FILENO);
+	signal(SIGPIPE, SIG_DFL);
+	execv(arguments[0], arguments);
+	_exit(127);
 }
 
 static int wait_for(pid_t pid)
@@ -103,7 +128,7 @@ static bool append(struct bytes *bytes, int fd)
 
 	if (got <= 0)
 		return false;
-	bytes->data = realloc(bytes->data, bytes->length + (size_t)got + 1);
+	bytes->data = resize(bytes->data, bytes->length + (size_t)got + 1);
 	memcpy(bytes->data + bytes->length, piece, (size_t)got);
 	bytes->length += (size_t)got;
 	bytes->data[bytes->length] = '\0';
@@ -112,7 +137,7 @@ static bool append(struct bytes *bytes, int fd)
 
 static struct bytes empty(void)
 {
-	return (struct bytes){ .data = calloc(1, 1) };
+	return (struct bytes){ .data = copy("") };
 }
 
 /* Feeds `in` to the program and collects what it says, all at the same time. */
@@ -156,7 +181,7 @@ static struct run run_arguments(const char *input, size_t length, char *const ar
 	make_pipe(in);
 	make_pipe(out);
 	make_pipe(err);
-	pid = spawn(arguments, in[0], out[1], err[1]);
+	pid = start(arguments, in[0], out[1], err[1]);
 	close(in[0]);
 	close(out[1]);
 	close(err[1]);
@@ -201,7 +226,7 @@ __attribute__((sentinel)) static pid_t cadre_behind(int in, int out, int err, ..
 	va_start(list, err);
 	collect(arguments, list);
 	va_end(list);
-	pid = spawn(arguments, in < 0 ? nothing : in, out < 0 ? nothing : out,
+	pid = start(arguments, in < 0 ? nothing : in, out < 0 ? nothing : out,
 		    err < 0 ? nothing : err);
 	close(nothing);
 	return pid;
@@ -298,6 +323,7 @@ static void clean_up(void)
 	expect_nothing_in_shm();
 	run_arguments("", 0, arguments);
 	expect_no_process();
+	forget();
 }
 
 static void prepare_demo(void)
@@ -340,7 +366,7 @@ static void expect_mention(const struct run *run, const char *words)
 /* Some bytes of every value. */
 static char *pattern(size_t length)
 {
-	char *const bytes = malloc(length + 1);
+	char *const bytes = resize(NULL, length + 1);
 
 	for (size_t i = 0; i < length; i++)
 		bytes[i] = (char)(i * 7 + i / 251);
@@ -617,7 +643,7 @@ Test(map, many_more_inputs_than_slots_keep_their_order, .init = prepare_demo,
 	struct bytes input = empty();
 	char *end;
 
-	input.data = realloc(input.data, 20000 * 8);
+	input.data = resize(input.data, 20000 * 8);
 	end = input.data;
 	for (int i = 0; i < 20000; i++)
 		end += sprintf(end, "%d\n", i);
@@ -663,12 +689,13 @@ Test(map, a_line_that_is_too_long_is_named_and_the_others_go_on, .init = prepare
      .fini = clean_up)
 {
 	const size_t length = 300 * 1024;
-	char *const input = malloc(length + 8);
+	char *const input = resize(NULL, length + 8);
 	struct run run;
 
 	memset(input, 'x', length);
-	memcpy(input, "a\n", 2);
-	memcpy(input + length, "\nb\n", 4);
+	input[0] = 'a';
+	input[1] = '\n';
+	snprintf(input + length, 8, "\nb\n");
 	run = cadre(input, "map", pool, "echo", NULL);
 	expect_status(&run, 1);
 	expect_output(&run, "a\nb\n");
@@ -697,9 +724,9 @@ Test(map, inputs_and_results_may_end_in_nul, .init = prepare_demo, .fini = clean
 Test(map, files_are_payloads_and_those_that_cannot_be_read_are_named,
      .init = prepare_demo, .fini = clean_up)
 {
-	char *const large = strdup(write_file("large", pattern(300000), 300000));
-	char *const one = strdup(write_file("one", "first", 5));
-	char *const two = strdup(write_file("two", "second", 6));
+	char *const large = copy(write_file("large", pattern(300000), 300000));
+	char *const one = copy(write_file("one", "first", 5));
+	char *const two = copy(write_file("two", "second", 6));
 	const struct run run = cadre("", "map", pool, "echo", one, "/no/such/file",
 				     directory, two, large, "--with-input", NULL);
 	char expected[600];
@@ -715,7 +742,7 @@ Test(map, files_are_payloads_and_those_that_cannot_be_read_are_named,
 Test(map, large_files_go_through_a_small_pool, .init = prepare_demo, .fini = clean_up)
 {
 	char *const bytes = pattern(256 * 1024);
-	char *const path = strdup(write_file("large", bytes, 256 * 1024));
+	char *const path = copy(write_file("large", bytes, 256 * 1024));
 	char *arguments[4 + 30 + 1] = { program, "map", pool, "echo" };
 	struct run run;
 
@@ -952,7 +979,7 @@ Test(serve, notices_are_lines_and_quiet_means_none, .init = prepare, .fini = cle
 Test(serve, a_service_that_cannot_be_loaded_is_named, .init = prepare, .fini = clean_up)
 {
 	char library[4200];
-	char *const text = strdup(write_file("text.so", "no code", 7));
+	char *const text = copy(write_file("text.so", "no code", 7));
 	struct run run;
 
 	run = cadre("", "serve", "--name", pool, "--workers", "1", "/no/such/file.so",
@@ -1011,7 +1038,7 @@ Test(serve, a_worker_that_never_gets_ready_is_given_up, .init = prepare, .fini =
 
 Test(serve, the_start_argument_may_come_from_a_file, .init = prepare, .fini = clean_up)
 {
-	char *const file = strdup(write_file("start", "fail-init", 9));
+	char *const file = copy(write_file("start", "fail-init", 9));
 	const struct run run = cadre("", "serve", "--name", pool, "--workers", "1",
 				     "--quiet", "--start-file", file, service("demo.so"),
 				     NULL);
