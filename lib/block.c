@@ -15,7 +15,8 @@ struct cadre_block_plan cadre_block_plan(uint64_t payload_max, uint64_t budget)
 	if (payload_max <= CADRE_INLINE_MAX)
 		return plan;
 	do {
-		const bool last = size >= payload_max || plan.classes == CADRE_BLOCK_CLASSES - 1;
+		const bool last = size >= payload_max ||
+				  plan.classes == CADRE_BLOCK_CLASSES - 1;
 
 		plan.size[plan.classes++] = last ? round_up(payload_max) : size;
 		if (last)
@@ -23,7 +24,7 @@ struct cadre_block_plan cadre_block_plan(uint64_t payload_max, uint64_t budget)
 		size *= GROWTH;
 	} while (true);
 
-	for (uint32_t class = 0; class < plan.classes; class++) {
+	for (uint32_t class = 0; class < plan.classes; class ++) {
 		const uint64_t share = budget / plan.classes / plan.size[class];
 
 		plan.first[class] = plan.total;
@@ -93,7 +94,7 @@ static uint32_t take_from(struct cadre_block_pool *pool, uint32_t class, uint64_
 uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t slot,
 			  uint64_t generation)
 {
-	for (uint32_t class = 0; class < pool->plan->classes; class++) {
+	for (uint32_t class = 0; class < pool->plan->classes; class ++) {
 		uint32_t block;
 
 		if (pool->plan->size[class] < size)
@@ -110,7 +111,7 @@ static uint32_t class_of(const struct cadre_block_plan *plan, uint32_t block)
 	uint32_t class = 0;
 
 	while (class + 1 < plan->classes && block >= plan->first[class + 1])
-		class++;
+		class ++;
 	return class;
 }
 
@@ -151,7 +152,7 @@ unsigned char *cadre_block_bytes(const struct cadre_block_pool *pool, uint32_t b
 void cadre_block_count_used(const struct cadre_block_pool *pool,
 			    uint32_t ret_used[CADRE_BLOCK_CLASSES])
 {
-	for (uint32_t class = 0; class < CADRE_BLOCK_CLASSES; class++)
+	for (uint32_t class = 0; class < CADRE_BLOCK_CLASSES; class ++)
 		ret_used[class] = 0;
 	for (uint32_t block = 0; block < pool->plan->total; block++) {
 		const uint64_t owner = atomic_load_explicit(&pool->owners[block].word,

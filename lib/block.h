@@ -25,10 +25,10 @@
 /* How many blocks of which size; the same numbers in every process. */
 struct cadre_block_plan {
 	uint32_t classes;
-	uint32_t total;                       /* blocks of all classes */
-	uint64_t bytes;                       /* of all of them */
-	uint64_t size[CADRE_BLOCK_CLASSES];   /* bytes of one */
-	uint32_t first[CADRE_BLOCK_CLASSES];  /* number of the first block of the class */
+	uint32_t total;                      /* blocks of all classes */
+	uint64_t bytes;                      /* of all of them */
+	uint64_t size[CADRE_BLOCK_CLASSES];  /* bytes of one */
+	uint32_t first[CADRE_BLOCK_CLASSES]; /* number of the first block of the class */
 	uint32_t count[CADRE_BLOCK_CLASSES];
 	uint64_t offset[CADRE_BLOCK_CLASSES]; /* of the first one's bytes in the arena */
 };

@@ -29,7 +29,8 @@ int64_t cadre_clock_left_ns(int64_t until_ns, int64_t most_ns)
 
 struct timespec cadre_clock_timespec(int64_t ns)
 {
-	return (struct timespec){ .tv_sec = ns / CADRE_NS_PER_S, .tv_nsec = ns % CADRE_NS_PER_S };
+	return (struct timespec){ .tv_sec = ns / CADRE_NS_PER_S,
+				  .tv_nsec = ns % CADRE_NS_PER_S };
 }
 
 int64_t cadre_now_ns(void)

@@ -45,7 +45,8 @@ int cadre_crew_wake_all(const struct cadre_crew *crew, struct cadre_bell *bells,
 	int woken = 0;
 
 	for (unsigned worker = 0;
-	     (worker = cadre_mask_next(&crew->sleepers, worker, workers)) < workers; worker++)
+	     (worker = cadre_mask_next(&crew->sleepers, worker, workers)) < workers;
+	     worker++)
 		woken += cadre_bell_ring(&bells[worker], CADRE_BELL_EVERYONE, 1);
 	return woken;
 }

@@ -37,9 +37,9 @@ struct cadre_crew {
 
 /* Who could do a job that was just published? */
 enum cadre_crew_look {
-	CADRE_CREW_LOOKING,  /* somebody awake will find it */
-	CADRE_CREW_ASLEEP,   /* nobody is looking, somebody sleeps: wake one */
-	CADRE_CREW_ENGAGED,  /* nobody looks and nobody sleeps: a larger crew would help */
+	CADRE_CREW_LOOKING, /* somebody awake will find it */
+	CADRE_CREW_ASLEEP,  /* nobody is looking, somebody sleeps: wake one */
+	CADRE_CREW_ENGAGED, /* nobody looks and nobody sleeps: a larger crew would help */
 };
 
 /* The caller has made a full fence since it published. */

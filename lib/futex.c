@@ -20,7 +20,8 @@ int cadre_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint32_t bits,
 
 int cadre_futex_wake(_Atomic uint32_t *word, int most, uint32_t bits)
 {
-	const long woken = syscall(SYS_futex, word, FUTEX_WAKE_BITSET, most, NULL, NULL, bits);
+	const long woken = syscall(SYS_futex, word, FUTEX_WAKE_BITSET, most, NULL, NULL,
+				   bits);
 
 	return woken > 0 ? (int)woken : 0;
 }

@@ -19,7 +19,8 @@ int64_t cadre_histogram_floor_ns(unsigned bucket)
 
 	if (bucket < CADRE_HISTOGRAM_SUB)
 		return bucket;
-	return (int64_t)(CADRE_HISTOGRAM_SUB + bucket % CADRE_HISTOGRAM_SUB) << (power - 3);
+	return (int64_t)(CADRE_HISTOGRAM_SUB + bucket % CADRE_HISTOGRAM_SUB)
+	       << (power - 3);
 }
 
 void cadre_histogram_add(struct cadre_histogram *histogram, int64_t ns)

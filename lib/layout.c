@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#define SLOTS_MAX (UINT32_C(1) << 16)  /* per window */
+#define SLOTS_MAX (UINT32_C(1) << 16) /* per window */
 #define SLOTS_TOTAL_MAX (UINT32_C(1) << 22)
 #define PAYLOAD_MAX (UINT64_C(1) << 30)
 #define BLOCK_BYTES_MAX (UINT64_C(1) << 38)
@@ -31,19 +31,23 @@ int cadre_limits_check(const struct cadre_limits *limits, struct cadre_diag *dia
 				    "window_slots %u: must be a power of two, 1 to %u",
 				    limits->slots, SLOTS_MAX);
 	if (limits->clients * limits->slots > SLOTS_TOTAL_MAX)
-		return cadre_refuse(diag, -EINVAL,
-				    "clients_max %u x window_slots %u: must not exceed %u slots",
-				    limits->clients, limits->slots, SLOTS_TOTAL_MAX);
+		return cadre_refuse(
+			diag, -EINVAL,
+			"clients_max %u x window_slots %u: must not exceed %u slots",
+			limits->clients, limits->slots, SLOTS_TOTAL_MAX);
 	if (limits->payload_max > PAYLOAD_MAX)
-		return cadre_refuse(diag, -EINVAL, "payload_max %llu: must not exceed %llu bytes",
+		return cadre_refuse(diag, -EINVAL,
+				    "payload_max %llu: must not exceed %llu bytes",
 				    (unsigned long long)limits->payload_max,
 				    (unsigned long long)PAYLOAD_MAX);
 	if (limits->block_bytes > BLOCK_BYTES_MAX)
-		return cadre_refuse(diag, -EINVAL, "block_bytes %llu: must not exceed %llu bytes",
+		return cadre_refuse(diag, -EINVAL,
+				    "block_bytes %llu: must not exceed %llu bytes",
 				    (unsigned long long)limits->block_bytes,
 				    (unsigned long long)BLOCK_BYTES_MAX);
 	if (limits->start_length > CADRE_START_DATA_MAX)
-		return cadre_refuse(diag, -EINVAL, "start_length %u: must not exceed %u bytes",
+		return cadre_refuse(diag, -EINVAL,
+				    "start_length %u: must not exceed %u bytes",
 				    limits->start_length, CADRE_START_DATA_MAX);
 	return 0;
 }
@@ -104,15 +108,22 @@ static void lay_out(struct cadre_view *view)
 	view->slot_count = limits->clients * limits->slots;
 
 	view->header = cut(&cutter, 1, sizeof(*view->header), 4096);
-	view->worker_places = cut(&cutter, limits->workers, sizeof(*view->worker_places), 64);
-	view->worker_bells = cut(&cutter, limits->workers, sizeof(*view->worker_bells), 64);
-	view->worker_stats = cut(&cutter, limits->workers, sizeof(*view->worker_stats), 64);
-	view->client_places = cut(&cutter, limits->clients, sizeof(*view->client_places), 64);
-	view->client_bells = cut(&cutter, limits->clients, sizeof(*view->client_bells), 64);
-	view->client_lines = cut(&cutter, limits->clients, sizeof(*view->client_lines), 64);
+	view->worker_places = cut(&cutter, limits->workers, sizeof(*view->worker_places),
+				  64);
+	view->worker_bells = cut(&cutter, limits->workers, sizeof(*view->worker_bells),
+				 64);
+	view->worker_stats = cut(&cutter, limits->workers, sizeof(*view->worker_stats),
+				 64);
+	view->client_places = cut(&cutter, limits->clients, sizeof(*view->client_places),
+				  64);
+	view->client_bells = cut(&cutter, limits->clients, sizeof(*view->client_bells),
+				 64);
+	view->client_lines = cut(&cutter, limits->clients, sizeof(*view->client_lines),
+				 64);
 	view->slots = cut(&cutter, view->slot_count, sizeof(*view->slots), 4096);
 	view->books = cut(&cutter, view->slot_count, sizeof(*view->books), 64);
-	view->block_owners = cut(&cutter, view->plan.total, sizeof(*view->block_owners), 64);
+	view->block_owners = cut(&cutter, view->plan.total, sizeof(*view->block_owners),
+				 64);
 	view->start_data = cut(&cutter, 1, limits->start_length, 64);
 	view->arena = cut(&cutter, 1, view->plan.bytes, 4096);
 	view->size = (cutter.offset + 4095) / 4096 * 4096;
@@ -133,7 +144,8 @@ int cadre_layout_create(const char *pool, const struct cadre_limits *limits, mod
 	struct cadre_header *header;
 	int r;
 
-	r = cadre_segment_create(pool, cadre_layout_size(limits), mode, &view.segment, diag);
+	r = cadre_segment_create(pool, cadre_layout_size(limits), mode, &view.segment,
+				 diag);
 	if (r < 0)
 		return r;
 	lay_out(&view);
@@ -156,8 +168,10 @@ static int refuse_layout(struct cadre_diag *diag, const char *pool, uint32_t the
 	return cadre_refuse(diag, -EPROTONOSUPPORT,
 			    "cannot read pool \"%s\": it was created with layout %u%s, this "
 			    "program knows layout %u%s",
-			    pool, theirs, theirs == CADRE_LAYOUT_NUMBER ? " of another build" : "",
-			    CADRE_LAYOUT_NUMBER, theirs == CADRE_LAYOUT_NUMBER ? " of its own" : "");
+			    pool, theirs,
+			    theirs == CADRE_LAYOUT_NUMBER ? " of another build" : "",
+			    CADRE_LAYOUT_NUMBER,
+			    theirs == CADRE_LAYOUT_NUMBER ? " of its own" : "");
 }
 
 int cadre_layout_view(const char *pool, struct cadre_segment segment,
@@ -172,25 +186,28 @@ int cadre_layout_view(const char *pool, struct cadre_segment segment,
 				    "header",
 				    pool, segment.size);
 	if (header->magic != CADRE_MAGIC)
-		return cadre_refuse(diag, -EBADMSG,
-				    "cannot read pool \"%s\": its segment was not made by Cadre",
-				    pool);
+		return cadre_refuse(
+			diag, -EBADMSG,
+			"cannot read pool \"%s\": its segment was not made by Cadre",
+			pool);
 	if (header->layout != CADRE_LAYOUT_NUMBER || header->fingerprint != fingerprint())
 		return refuse_layout(diag, pool, header->layout);
 
 	/* H1: acquire, pairs with the release by the supervisor: limits are complete. */
 	if (atomic_load_explicit(&header->ready, memory_order_acquire) != 1)
-		return cadre_refuse(diag, -ECONNREFUSED,
-				    "cannot open pool \"%s\": it is still being started, or died "
-				    "while it was",
-				    pool);
+		return cadre_refuse(
+			diag, -ECONNREFUSED,
+			"cannot open pool \"%s\": it is still being started, or died "
+			"while it was",
+			pool);
 
 	/* One copy, checked and used; what stands in the segment later does not matter. */
 	view.limits = header->limits;
 	if (cadre_limits_check(&view.limits, NULL) < 0)
-		return cadre_refuse(diag, -EBADMSG,
-				    "cannot read pool \"%s\": the limits in its header cannot be",
-				    pool);
+		return cadre_refuse(
+			diag, -EBADMSG,
+			"cannot read pool \"%s\": the limits in its header cannot be",
+			pool);
 	lay_out(&view);
 	if (view.size != segment.size)
 		return cadre_refuse(diag, -EBADMSG,

@@ -31,7 +31,7 @@
 /* Everything that sizes depend on, and what workers and clients go by. Written by the
  * supervisor before `ready`, then never again. */
 struct cadre_limits {
-	uint32_t workers;      /* places; workers_max */
+	uint32_t workers; /* places; workers_max */
 	uint32_t workers_min;
 	uint32_t parallel;
 	uint32_t clients;      /* windows */
@@ -53,7 +53,7 @@ enum cadre_pool_state {
 };
 
 struct cadre_operation_line {
-	int32_t id; /* 0: none */
+	int32_t id;                          /* 0: none */
 	char name[CADRE_CACHE_LINE - 4 - 4]; /* ends with a zero byte */
 	uint32_t spare;
 };
@@ -67,9 +67,9 @@ struct cadre_header {
 	uint32_t spare;
 	uint64_t fingerprint;
 	uint64_t boot_id;
-	int64_t created_ns;      /* CLOCK_MONOTONIC */
+	int64_t created_ns; /* CLOCK_MONOTONIC */
 	int64_t created_unix_s;
-	_Atomic uint32_t ready;  /* S: 1, with release, when all of it stands */
+	_Atomic uint32_t ready; /* S: 1, with release, when all of it stands */
 	struct cadre_limits limits;
 	char pool[CADRE_NAME_MAX + 1];
 
@@ -114,8 +114,8 @@ struct cadre_view {
 	struct cadre_place *client_places;
 	struct cadre_bell *client_bells;
 	struct cadre_client_lines *client_lines;
-	struct cadre_slot *slots;   /* window after window */
-	struct cadre_books *books;  /* likewise */
+	struct cadre_slot *slots;  /* window after window */
+	struct cadre_books *books; /* likewise */
 	struct cadre_block_owner *block_owners;
 	unsigned char *start_data;
 	unsigned char *arena;
@@ -164,8 +164,8 @@ static inline uint32_t cadre_view_bell_bit(uint32_t slot)
 }
 
 /* Rings for whoever waits for this slot, if its word says that somebody does. */
-static inline void cadre_view_ring_if_awaited(const struct cadre_view *view, uint32_t slot,
-					      uint64_t word)
+static inline void cadre_view_ring_if_awaited(const struct cadre_view *view,
+					      uint32_t slot, uint64_t word)
 {
 	if (cadre_word_flags(word) & CADRE_FLAG_WAITING)
 		cadre_bell_ring(&view->client_bells[cadre_view_window_of(view, slot)],

@@ -30,11 +30,11 @@ enum cadre_place_state {
 /* S: the supervisor. O: whoever sits there, before it is UP. */
 struct cadre_place {
 	alignas(CADRE_CACHE_LINE) _Atomic uint64_t state; /* state | incarnation << 8, by CAS */
-	_Atomic int32_t pid;          /* O, and S after the fork */
-	_Atomic uint64_t start_time;  /* O, and S after the fork */
-	_Atomic uint64_t nonce;       /* S: of a client's hello */
-	_Atomic int64_t since_ns;     /* S: of this incarnation */
-	_Atomic int64_t until_ns;     /* S: WAITING until */
+	_Atomic int32_t pid;                              /* O, and S after the fork */
+	_Atomic uint64_t start_time;                      /* O, and S after the fork */
+	_Atomic uint64_t nonce;                           /* S: of a client's hello */
+	_Atomic int64_t since_ns;                         /* S: of this incarnation */
+	_Atomic int64_t until_ns;                         /* S: WAITING until */
 };
 
 static_assert(sizeof(struct cadre_place) == CADRE_CACHE_LINE, "segment layout");
@@ -81,7 +81,8 @@ static inline struct cadre_identity cadre_place_who(const struct cadre_place *pl
 {
 	return (struct cadre_identity){
 		.pid = atomic_load_explicit(&place->pid, memory_order_relaxed),
-		.start_time = atomic_load_explicit(&place->start_time, memory_order_relaxed),
+		.start_time = atomic_load_explicit(&place->start_time,
+						   memory_order_relaxed),
 	};
 }
 

@@ -17,7 +17,8 @@
 
 #define CADRE_CACHE_LINE 64
 
-static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock hidden in an atomic would not span processes");
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2,
+	      "a lock hidden in an atomic would not span processes");
 static_assert(ATOMIC_INT_LOCK_FREE == 2, "a futex word must be a plain integer");
 static_assert(sizeof(_Atomic uint64_t) == 8, "segment layout");
 static_assert(sizeof(_Atomic uint32_t) == 4, "segment layout");

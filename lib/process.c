@@ -49,7 +49,8 @@ struct cadre_identity cadre_process_self(void)
 {
 	const pid_t pid = getpid();
 
-	return (struct cadre_identity){ .pid = pid, .start_time = cadre_process_start_time(pid) };
+	return (struct cadre_identity){ .pid = pid,
+					.start_time = cadre_process_start_time(pid) };
 }
 
 int cadre_process_open(struct cadre_identity who)
@@ -72,6 +73,13 @@ int cadre_process_open(struct cadre_identity who)
 	return pidfd;
 }
 
+int cadre_process_open_child(pid_t pid)
+{
+	const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return pidfd < 0 ? -errno : pidfd;
+}
+
 bool cadre_process_is_dead(int pidfd)
 {
 	struct pollfd look = { .fd = pidfd, .events = POLLIN };
@@ -81,7 +89,8 @@ bool cadre_process_is_dead(int pidfd)
 
 int cadre_process_kill(int pidfd, int signal_number)
 {
-	return syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0) < 0 ? -errno : 0;
+	return syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0) < 0 ? -errno :
+										   0;
 }
 
 unsigned cadre_process_threads(void)
@@ -130,7 +139,8 @@ uint64_t cadre_process_boot_id(void)
 		return 0;
 	for (const char *c = text; *c && *c != '\n'; c++) {
 		if (*c != '-')
-			id = id << 4 ^ id >> 60 ^ (uint64_t)(*c <= '9' ? *c - '0' : *c - 'a' + 10);
+			id = id << 4 ^ id >> 60 ^
+			     (uint64_t)(*c <= '9' ? *c - '0' : *c - 'a' + 10);
 	}
 	return id;
 }

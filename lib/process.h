@@ -25,6 +25,9 @@ struct cadre_identity cadre_process_self(void);
  * another process), else negative errno. The descriptor is close-on-exec. */
 int cadre_process_open(struct cadre_identity who);
 
+/* Opens a pidfd of a child of ours whose zombie, should it be one, nobody collected. */
+int cadre_process_open_child(pid_t pid);
+
 /* True once the process behind the pidfd has died. Never blocks. */
 bool cadre_process_is_dead(int pidfd);
 

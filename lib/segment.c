@@ -44,10 +44,11 @@ int cadre_name_check(const char *pool, struct cadre_diag *diag)
 				    "pool name \"%.20s...\" is too long: at most %d bytes",
 				    pool, CADRE_NAME_MAX);
 	if (strspn(pool, allowed) != length || pool[0] == '.')
-		return cadre_refuse(diag, -EINVAL,
-				    "\"%s\" is no name for a pool: use letters, digits, '-', '_' "
-				    "and '.', and do not begin with '.'",
-				    pool);
+		return cadre_refuse(
+			diag, -EINVAL,
+			"\"%s\" is no name for a pool: use letters, digits, '-', '_' "
+			"and '.', and do not begin with '.'",
+			pool);
 	if (ends_with(pool, suffixes[CADRE_FILE_SOCKET]) ||
 	    ends_with(pool, suffixes[CADRE_FILE_LOCK]))
 		return cadre_refuse(diag, -EINVAL,
@@ -162,7 +163,8 @@ int cadre_segment_open(const char *pool, bool writable, struct cadre_segment *re
 
 	cadre_path(pool, CADRE_FILE_SEGMENT, path);
 	/* O_NONBLOCK, because anybody may put a fifo there, at which an open would wait. */
-	fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = open(path,
+		  (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return refuse_open(diag, errno, pool, path);
 
@@ -171,13 +173,13 @@ int cadre_segment_open(const char *pool, bool writable, struct cadre_segment *re
 	else if (!S_ISREG(status.st_mode) || status.st_size <= 0)
 		r = -EBADMSG;
 	else
-		r = map(fd, (size_t)status.st_size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
-			ret_segment);
+		r = map(fd, (size_t)status.st_size,
+			writable ? PROT_READ | PROT_WRITE : PROT_READ, ret_segment);
 	close(fd);
 	if (r == -EBADMSG)
 		return cadre_refuse(diag, r,
-				    "cannot open pool \"%s\": %s is not a finished segment", pool,
-				    path);
+				    "cannot open pool \"%s\": %s is not a finished segment",
+				    pool, path);
 	return r < 0 ? refuse_open(diag, -r, pool, path) : 0;
 }
 
@@ -221,14 +223,16 @@ int cadre_lock_take(const char *pool, mode_t mode, struct cadre_lock *ret_lock,
 	for (int round = 0; round < 100; round++) {
 		lock.fd = open(lock.path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
 		if (lock.fd < 0)
-			return cadre_refuse(diag, -errno, "cannot lock pool \"%s\": %s: %s", pool,
+			return cadre_refuse(diag, -errno,
+					    "cannot lock pool \"%s\": %s: %s", pool,
 					    lock.path, strerror(errno));
 		if (fcntl(lock.fd, F_SETLK, &whole) < 0) {
-			*ret_holder = fcntl(lock.fd, F_GETLK, &whole) == 0 ? whole.l_pid : -1;
+			*ret_holder = fcntl(lock.fd, F_GETLK, &whole) == 0 ? whole.l_pid :
+									     -1;
 			close(lock.fd);
 			return cadre_refuse(diag, -EEXIST,
-					    "pool \"%s\" has a supervisor already (pid %d)", pool,
-					    (int)*ret_holder);
+					    "pool \"%s\" has a supervisor already (pid %d)",
+					    pool, (int)*ret_holder);
 		}
 		if (same_file(lock.fd, lock.path)) {
 			*ret_lock = lock;
@@ -236,8 +240,8 @@ int cadre_lock_take(const char *pool, mode_t mode, struct cadre_lock *ret_lock,
 		}
 		close(lock.fd);
 	}
-	return cadre_refuse(diag, -EEXIST, "cannot lock pool \"%s\": %s keeps changing", pool,
-			    lock.path);
+	return cadre_refuse(diag, -EEXIST, "cannot lock pool \"%s\": %s keeps changing",
+			    pool, lock.path);
 }
 
 void cadre_lock_release(struct cadre_lock *lock)

@@ -21,7 +21,8 @@ static uint64_t with_outcome(uint64_t word, enum cadre_outcome outcome)
 
 static uint64_t free_word(uint64_t generation)
 {
-	return cadre_word_pack((struct cadre_word){ .phase = CADRE_FREE, .generation = generation });
+	return cadre_word_pack(
+		(struct cadre_word){ .phase = CADRE_FREE, .generation = generation });
 }
 
 static uint64_t next_generation(uint64_t word)
@@ -54,8 +55,9 @@ uint64_t cadre_slot_publish(struct cadre_slot *slot, unsigned flags, unsigned ta
 		.phase = CADRE_QUEUED,
 		.flags = flags,
 		.owner = target_owner,
-		.generation = cadre_word_phase(word) == CADRE_FREE ? next_generation(word) :
-								     cadre_word_generation(word),
+		.generation = cadre_word_phase(word) == CADRE_FREE ?
+				      next_generation(word) :
+				      cadre_word_generation(word),
 	});
 
 	CADRE_KILL_POINT("S2");
@@ -87,8 +89,9 @@ uint64_t cadre_slot_await(struct cadre_slot *slot, uint64_t generation)
 		/* Acquire and release: it comes after the load of the bell (L1 in wait.c), and
 		 * whoever ends the job reads WAITING in the word that it replaces. */
 		if (atomic_compare_exchange_strong_explicit(
-			    &slot->request.word, &word, with_flags(word, CADRE_FLAG_WAITING),
-			    memory_order_acq_rel, memory_order_acquire))
+			    &slot->request.word, &word,
+			    with_flags(word, CADRE_FLAG_WAITING), memory_order_acq_rel,
+			    memory_order_acquire))
 			return with_flags(word, CADRE_FLAG_WAITING);
 	}
 	return word;
@@ -113,8 +116,8 @@ bool cadre_slot_decide(struct cadre_slot *slot, uint64_t generation,
 		else
 			return false;
 		/* Acquire and release, as a link in the chain from S3 to whoever frees. */
-		if (atomic_compare_exchange_strong_explicit(&slot->request.word, &word, next,
-							    memory_order_acq_rel,
+		if (atomic_compare_exchange_strong_explicit(&slot->request.word, &word,
+							    next, memory_order_acq_rel,
 							    memory_order_acquire)) {
 			CADRE_KILL_POINT("X1");
 			*ret_replaced = word;
@@ -122,6 +125,16 @@ bool cadre_slot_decide(struct cadre_slot *slot, uint64_t generation,
 		}
 	}
 	return false;
+}
+
+bool cadre_slot_withdraw(struct cadre_slot *slot, uint64_t seen)
+{
+	/* Acquire and release, as in cadre_slot_decide. */
+	return cadre_word_phase(seen) == CADRE_QUEUED &&
+	       atomic_compare_exchange_strong_explicit(
+		       &slot->request.word, &seen,
+		       with_phase(with_outcome(seen, CADRE_WITHDRAWN), CADRE_DONE),
+		       memory_order_acq_rel, memory_order_relaxed);
 }
 
 void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
@@ -177,12 +190,14 @@ uint64_t cadre_slot_finish(struct cadre_slot *slot, uint64_t claimed,
 		if ((word & ~(UINT64_C(15) << 3 | UINT64_C(7) << 7)) != mine)
 			return 0;
 		/* W6, pairs with C1 in cadre_slot_look. */
-		if (atomic_compare_exchange_strong_explicit(
-			    &slot->request.word, &word, with_phase(done, CADRE_DONE),
-			    memory_order_release, memory_order_relaxed)) {
+		if (atomic_compare_exchange_strong_explicit(&slot->request.word, &word,
+							    with_phase(done, CADRE_DONE),
+							    memory_order_release,
+							    memory_order_relaxed)) {
 			CADRE_KILL_POINT("W6");
 			/* Relaxed: a hint. Who sees it looks at the word with acquire. */
-			atomic_store_explicit(&slot->reply.stamp, cadre_word_generation(word),
+			atomic_store_explicit(&slot->reply.stamp,
+					      cadre_word_generation(word),
 					      memory_order_relaxed);
 			CADRE_KILL_POINT("W7");
 			return word;

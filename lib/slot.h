@@ -36,9 +36,9 @@ enum cadre_phase {
 };
 
 enum cadre_flag {
-	CADRE_FLAG_WAITING = 1u << 0,    /* somebody sleeps on the client's bell for it */
-	CADRE_FLAG_DECIDED = 1u << 1,    /* RUNNING, but the outcome stands already (X2) */
-	CADRE_FLAG_DETACHED = 1u << 2,   /* outlives its client */
+	CADRE_FLAG_WAITING = 1u << 0,  /* somebody sleeps on the client's bell for it */
+	CADRE_FLAG_DECIDED = 1u << 1,  /* RUNNING, but the outcome stands already (X2) */
+	CADRE_FLAG_DETACHED = 1u << 2, /* outlives its client */
 	CADRE_FLAG_IDEMPOTENT = 1u << 3, /* may be tried again */
 };
 
@@ -58,8 +58,9 @@ struct cadre_word {
 
 static inline uint64_t cadre_word_pack(struct cadre_word word)
 {
-	return (uint64_t)word.phase | (uint64_t)word.flags << 3 | (uint64_t)word.outcome << 7 |
-	       (uint64_t)word.attempt << 10 | (uint64_t)word.owner << 14 | word.generation << 24;
+	return (uint64_t)word.phase | (uint64_t)word.flags << 3 |
+	       (uint64_t)word.outcome << 7 | (uint64_t)word.attempt << 10 |
+	       (uint64_t)word.owner << 14 | word.generation << 24;
 }
 
 static inline struct cadre_word cadre_word_unpack(uint64_t bits)
@@ -96,28 +97,28 @@ static inline unsigned cadre_word_flags(uint64_t bits)
 /* C: the client, while FILLING or before the store that publishes. V: whoever changes the
  * word, as drawn above. */
 struct cadre_request_lines {
-	_Atomic uint64_t word;   /* V */
-	int64_t submitted_ns;    /* C: CLOCK_MONOTONIC */
-	uint32_t length;         /* C: bytes of payload */
-	uint16_t operation;      /* C */
-	uint8_t retries;         /* C: tries after the first, if idempotent */
-	uint8_t has_deadline;    /* C: else the second line need not be read for it */
+	_Atomic uint64_t word; /* V */
+	int64_t submitted_ns;  /* C: CLOCK_MONOTONIC */
+	uint32_t length;       /* C: bytes of payload */
+	uint16_t operation;    /* C */
+	uint8_t retries;       /* C: tries after the first, if idempotent */
+	uint8_t has_deadline;  /* C: else the second line need not be read for it */
 	uint8_t payload[CADRE_INLINE_MAX]; /* C: when length <= CADRE_INLINE_MAX */
-	int64_t deadline_ns;     /* C: CLOCK_MONOTONIC */
-	uint32_t block;          /* C: where a longer payload lies */
+	int64_t deadline_ns;               /* C: CLOCK_MONOTONIC */
+	uint32_t block;                    /* C: where a longer payload lies */
 	uint32_t spare;
 };
 
 /* K: the worker while RUNNING; the supervisor for a worker that is proven dead. */
 struct cadre_reply_lines {
-	_Atomic uint64_t stamp;  /* K: generation of the last reply; a hint to look at the word */
-	uint32_t length;         /* K */
-	int32_t code;            /* K */
-	uint32_t block;          /* K: where a longer reply lies */
-	int32_t worker_pid;      /* K */
+	_Atomic uint64_t stamp; /* K: generation of the last reply; a hint to look at the word */
+	uint32_t length;        /* K */
+	int32_t code;           /* K */
+	uint32_t block;         /* K: where a longer reply lies */
+	int32_t worker_pid;                /* K */
 	uint8_t payload[CADRE_INLINE_MAX]; /* K */
-	int64_t taken_ns;        /* K */
-	int64_t ended_ns;        /* K */
+	int64_t taken_ns;                  /* K */
+	int64_t ended_ns;                  /* K */
 };
 
 struct cadre_slot {
@@ -157,7 +158,8 @@ static inline uint64_t cadre_slot_peek(const struct cadre_slot *slot)
 uint64_t cadre_slot_fill(struct cadre_slot *slot);
 
 /* S3: FREE(g) or FILLING(g) -> QUEUED: the job is accepted. Returns the new word. */
-uint64_t cadre_slot_publish(struct cadre_slot *slot, unsigned flags, unsigned target_owner);
+uint64_t cadre_slot_publish(struct cadre_slot *slot, unsigned flags,
+			    unsigned target_owner);
 
 /* The word with everything that the worker wrote before it. */
 uint64_t cadre_slot_look(const struct cadre_slot *slot);
@@ -171,6 +173,10 @@ uint64_t cadre_slot_await(struct cadre_slot *slot, uint64_t generation);
  * when the job has ended, was decided before, or is of another generation. */
 bool cadre_slot_decide(struct cadre_slot *slot, uint64_t generation,
 		       enum cadre_outcome outcome, uint64_t *ret_replaced);
+
+/* X1 on one's own job that nobody is to run: QUEUED -> DONE(withdrawn), exactly from the
+ * word seen. */
+bool cadre_slot_withdraw(struct cadre_slot *slot, uint64_t seen);
 
 /* C1: books the outcome, then -> FREE(g). Blocks were given back before. */
 void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,

@@ -34,9 +34,11 @@ static int64_t plus(int64_t spent_ns, int64_t more_ns)
 void cadre_stats_turn_to(struct cadre_place_stats *stats, enum cadre_activity activity,
 			 int64_t now_ns)
 {
-	const uint32_t before = atomic_load_explicit(&stats->activity, memory_order_relaxed) %
+	const uint32_t before = atomic_load_explicit(&stats->activity,
+						     memory_order_relaxed) %
 				CADRE_ACTIVITY_COUNT;
-	const int64_t since_ns = atomic_load_explicit(&stats->since_ns, memory_order_relaxed);
+	const int64_t since_ns = atomic_load_explicit(&stats->since_ns,
+						      memory_order_relaxed);
 	_Atomic int64_t *const spent_ns = &stats->spent_ns[before];
 
 	begin(stats);
@@ -63,16 +65,19 @@ bool cadre_stats_times(const struct cadre_place_stats *stats, int64_t now_ns,
 
 		activity = atomic_load_explicit(&stats->activity, memory_order_relaxed) %
 			   CADRE_ACTIVITY_COUNT;
-		*ret_since_ns = atomic_load_explicit(&stats->since_ns, memory_order_relaxed);
+		*ret_since_ns = atomic_load_explicit(&stats->since_ns,
+						     memory_order_relaxed);
 		for (unsigned i = 0; i < CADRE_ACTIVITY_COUNT; i++)
 			ret_spent_ns[i] = atomic_load_explicit(&stats->spent_ns[i],
 							       memory_order_relaxed);
 		/* Q3, pairs with Q1. */
 		atomic_thread_fence(memory_order_acquire);
 		whole = !(before & 1) &&
-			atomic_load_explicit(&stats->sequence, memory_order_relaxed) == before;
+			atomic_load_explicit(&stats->sequence, memory_order_relaxed) ==
+				before;
 	}
-	ret_spent_ns[activity] = plus(ret_spent_ns[activity], stay_ns(*ret_since_ns, now_ns));
+	ret_spent_ns[activity] = plus(ret_spent_ns[activity],
+				      stay_ns(*ret_since_ns, now_ns));
 	*ret_activity = (enum cadre_activity)activity;
 	return whole;
 }

@@ -17,7 +17,7 @@
 enum cadre_activity {
 	CADRE_ACTIVITY_ABSENT = 0, /* no process, or not started yet */
 	CADRE_ACTIVITY_IDLE = 1,
-	CADRE_ACTIVITY_BUSY = 2,   /* at least one job is taken */
+	CADRE_ACTIVITY_BUSY = 2,    /* at least one job is taken */
 	CADRE_ACTIVITY_BLOCKED = 3, /* waits for the consumer of a stream */
 	CADRE_ACTIVITY_COUNT = 4,
 };
@@ -70,7 +70,7 @@ struct cadre_place_stats {
 	_Atomic uint32_t activity;
 	_Atomic int64_t since_ns;
 	_Atomic int64_t spent_ns[CADRE_ACTIVITY_COUNT];
-	_Atomic int32_t operation;  /* of the job taken last */
+	_Atomic int32_t operation; /* of the job taken last */
 	/* The worker, always: goes on over restarts. */
 	alignas(CADRE_CACHE_LINE) struct cadre_worker_counters worker;
 	alignas(CADRE_CACHE_LINE) struct cadre_histogram waiting; /* submitted to taken */
@@ -82,7 +82,8 @@ struct cadre_place_stats {
 	_Atomic int32_t last_exit_status; /* of the last death */
 };
 
-static_assert(offsetof(struct cadre_place_stats, worker) == CADRE_CACHE_LINE, "segment layout");
+static_assert(offsetof(struct cadre_place_stats, worker) == CADRE_CACHE_LINE,
+	      "segment layout");
 
 /* ---- the one writer's verbs; none of these is a read-modify-write ---- */
 

@@ -7,7 +7,10 @@
  *   tail    one past the last position filled or skipped     the client, once per burst
  *   cursor  where workers look first                          any worker, now and then
  *
- * Positions before the cursor were seen by some worker to be neither QUEUED nor FILLING.
+ * Positions before the cursor were seen by some worker to hold nothing to do. A worker
+ * keeps its own copy of the cursor and moves on with that; the shared one counts the times
+ * that somebody moved it *back* (a job given to another worker, or published late by a slow
+ * thread) in its upper bits, so that every worker notices and looks there again.
  */
 #ifndef CADRE_WINDOW_H
 #define CADRE_WINDOW_H
@@ -15,12 +18,20 @@
 #include "platform.h"
 
 struct cadre_hints {
-	alignas(CADRE_CACHE_LINE) _Atomic uint64_t tail;   /* the client */
-	alignas(CADRE_CACHE_LINE) _Atomic uint64_t cursor; /* workers; the supervisor, backwards */
+	alignas(CADRE_CACHE_LINE) _Atomic uint64_t tail; /* the client */
+	alignas(CADRE_CACHE_LINE) _Atomic uint64_t cursor; /* anyone: backs << 48 | position */
 };
 
 static_assert(offsetof(struct cadre_hints, cursor) == CADRE_CACHE_LINE, "segment layout");
 static_assert(sizeof(struct cadre_hints) == 2 * CADRE_CACHE_LINE, "segment layout");
+
+#define CADRE_CURSOR_POSITION ((UINT64_C(1) << 48) - 1)
+
+/* A worker's own copy of one window's cursor. Zero to begin with. */
+struct cadre_cursor {
+	uint64_t shared;   /* as it was seen or stored last */
+	uint64_t position; /* ours */
+};
 
 /* The range of positions worth a look. At most `slots` long whatever the hints say. */
 struct cadre_span {
@@ -29,18 +40,27 @@ struct cadre_span {
 };
 
 static inline struct cadre_span cadre_window_span(const struct cadre_hints *hints,
-						  uint32_t slots)
+						  uint32_t slots,
+						  struct cadre_cursor *cursor)
 {
 	/* Acquire, pairs with the release in cadre_window_publish: the words before the tail
 	 * are there. Without it a look would only come too early and look again. */
 	const uint64_t tail = atomic_load_explicit(&hints->tail, memory_order_acquire);
 	/* Relaxed: a hint. */
-	const uint64_t cursor = atomic_load_explicit(&hints->cursor, memory_order_relaxed);
+	const uint64_t shared = atomic_load_explicit(&hints->cursor, memory_order_relaxed);
 
-	/* A cursor beyond the tail, or a window behind it, is a hint gone wrong. */
-	if (tail - cursor > slots)
-		return (struct cadre_span){ .from = tail >= slots ? tail - slots : 0, .to = tail };
-	return (struct cadre_span){ .from = cursor, .to = tail };
+	if (shared != cursor->shared) {
+		cursor->shared = shared;
+		cursor->position = shared & CADRE_CURSOR_POSITION;
+	}
+	/* A cursor beyond the tail (but for the one job that a worker may take before the
+	 * tail moves), or a window behind it, is a hint gone wrong. */
+	if (cursor->position > tail + slots || tail > cursor->position + slots)
+		cursor->position = tail >= slots ? tail - slots : 0;
+	return (struct cadre_span){
+		.from = cursor->position,
+		.to = tail > cursor->position ? tail : cursor->position,
+	};
 }
 
 static inline void cadre_window_publish(struct cadre_hints *hints, uint64_t tail)
@@ -48,21 +68,40 @@ static inline void cadre_window_publish(struct cadre_hints *hints, uint64_t tail
 	atomic_store_explicit(&hints->tail, tail, memory_order_release);
 }
 
-static inline void cadre_window_move_cursor(struct cadre_hints *hints, uint64_t position)
+/* Tells the others how far this worker is. */
+static inline void cadre_window_share_cursor(struct cadre_hints *hints,
+					     struct cadre_cursor *cursor)
 {
-	/* Relaxed: a hint. */
-	atomic_store_explicit(&hints->cursor, position, memory_order_relaxed);
+	const uint64_t shared = (cursor->shared & ~CADRE_CURSOR_POSITION) |
+				(cursor->position & CADRE_CURSOR_POSITION);
+
+	/* W3. Relaxed: a hint. It may overwrite somebody's move back, which the next scan
+	 * before a sleep, or the supervisor's tick, makes good. */
+	atomic_store_explicit(&hints->cursor, shared, memory_order_relaxed);
+	cursor->shared = shared;
 }
 
-/* Moves the cursor back so that the slot is found again. */
+/* Moves the cursor back to a position, so that every worker looks there again. */
+static inline void cadre_window_look_back(struct cadre_hints *hints, uint64_t position)
+{
+	const uint64_t shared = atomic_load_explicit(&hints->cursor, memory_order_relaxed);
+	const uint64_t backs = (shared >> 48) + 1;
+
+	/* Relaxed: a hint. */
+	atomic_store_explicit(&hints->cursor,
+			      backs << 48 | (position & CADRE_CURSOR_POSITION),
+			      memory_order_relaxed);
+}
+
+/* The same for a slot: its last position before the tail. */
 static inline void cadre_window_point_at(struct cadre_hints *hints, uint32_t slot,
 					 uint32_t slots)
 {
 	const uint64_t tail = atomic_load_explicit(&hints->tail, memory_order_relaxed);
-	const uint64_t position = tail - 1 - ((tail - 1 - slot) & (slots - 1));
 
-	if (tail > 0 && position < atomic_load_explicit(&hints->cursor, memory_order_relaxed))
-		cadre_window_move_cursor(hints, position);
+	cadre_window_look_back(hints,
+			       tail > 0 ? tail - 1 - ((tail - 1 - slot) & (slots - 1)) :
+					  0);
 }
 
 #endif

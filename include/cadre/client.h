@@ -43,23 +43,23 @@ struct cadre_ticket {
 struct cadre_result {
 	struct cadre_ticket ticket;
 	enum cadre_outcome outcome;
-	int32_t code;          /* FAILED: the handler's code. LOST: the signal, or minus the
+	int32_t code;       /* FAILED: the handler's code. LOST: the signal, or minus the
 	                        * exit status, or CADRE_STATUS_UNKNOWN */
-	uint32_t attempt;      /* 0: first try. Above 0: it may have run before */
-	int32_t worker;        /* place of the worker that had it last, -1 for none */
-	int32_t worker_pid;    /* its process, 0 when unknown */
-	int64_t waiting_ns;    /* submitted to taken, last attempt; 0 when it never ran */
-	int64_t running_ns;    /* taken to ended; 0 when it never ran */
-	const void *data;      /* the reply; 8-byte aligned; NULL unless OK */
-	size_t length;         /* in bytes */
-	char sentence[160];    /* what happened, when the outcome is not OK */
+	uint32_t attempt;   /* 0: first try. Above 0: it may have run before */
+	int32_t worker;     /* place of the worker that had it last, -1 for none */
+	int32_t worker_pid; /* its process, 0 when unknown */
+	int64_t waiting_ns; /* submitted to taken, last attempt; 0 when it never ran */
+	int64_t running_ns; /* taken to ended; 0 when it never ran */
+	const void *data;   /* the reply; 8-byte aligned; NULL unless OK */
+	size_t length;      /* in bytes */
+	char sentence[160]; /* what happened, when the outcome is not OK */
 };
 
 #define CADRE_STATUS_UNKNOWN INT32_MIN
 
 enum {
 	CADRE_IDEMPOTENT = 1u << 0, /* may be run again when its worker dies */
-	CADRE_DETACHED = 1u << 1,   /* fire and forget: outlives its client, has no result */
+	CADRE_DETACHED = 1u << 1, /* fire and forget: outlives its client, has no result */
 };
 
 /* Called by cadre_client_dispatch, in the thread that called it; the result is released
@@ -69,9 +69,9 @@ typedef void cadre_ended_fn(const struct cadre_result *result, void *context);
 /* One job to submit. Zero what is not used: { .operation = 1, .data = ..., .length = ... } */
 struct cadre_request {
 	int32_t operation;
-	unsigned flags;        /* CADRE_IDEMPOTENT, CADRE_DETACHED */
-	uint32_t retries;      /* idempotent jobs: tries after the first, 0 .. 15; 0 means 3 */
-	const void *data;      /* copied before the call returns */
+	unsigned flags;   /* CADRE_IDEMPOTENT, CADRE_DETACHED */
+	uint32_t retries; /* idempotent jobs: tries after the first, 0 .. 15; 0 means 3 */
+	const void *data; /* copied before the call returns */
 	size_t length;
 	int64_t deadline_ns;   /* the job's own; 0 for none */
 	cadre_ended_fn *ended; /* deliver by callback instead of by ticket; NULL: ticket */
@@ -79,10 +79,10 @@ struct cadre_request {
 };
 
 struct cadre_client_options {
-	size_t size;         /* sizeof(struct cadre_client_options) */
-	int64_t spin_ns;     /* how long a waiter spins before it sleeps; 0: 50 us where there
+	size_t size;     /* sizeof(struct cadre_client_options) */
+	int64_t spin_ns; /* how long a waiter spins before it sleeps; 0: 50 us where there
 	                      * is more than one CPU; negative: never */
-	int64_t timeout_ns;  /* of attaching itself, relative; 0: 5 s */
+	int64_t timeout_ns; /* of attaching itself, relative; 0: 5 s */
 };
 
 /* Attaches to the pool of that name. options may be NULL. May block up to the timeout.
@@ -129,9 +129,9 @@ CADRE_API int cadre_try_submit_batch(struct cadre_client *client,
 
 /* A request that is written where the worker will read it. */
 struct cadre_draft {
-	void *data;       /* `capacity` bytes to be written, 8-byte aligned */
+	void *data; /* `capacity` bytes to be written, 8-byte aligned */
 	size_t capacity;
-	uint64_t id;      /* private */
+	uint64_t id; /* private */
 };
 
 /* Takes a slot and room for `capacity` bytes. Errors as cadre_try_submit. */
@@ -145,8 +145,7 @@ CADRE_API int cadre_draft_submit(struct cadre_client *client, struct cadre_draft
 				 struct cadre_ticket *ret_ticket);
 
 /* Gives slot and room back unused. */
-CADRE_API void cadre_draft_discard(struct cadre_client *client,
-				   struct cadre_draft *draft);
+CADRE_API void cadre_draft_discard(struct cadre_client *client, struct cadre_draft *draft);
 
 /* ---- taking results ---- */
 

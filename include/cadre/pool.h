@@ -19,31 +19,31 @@
 
 CADRE_BEGIN_DECLS
 
-#define CADRE_NAME_MAX 63     /* bytes of a pool's name: letters, digits, '.', '-', '_' */
+#define CADRE_NAME_MAX 63 /* bytes of a pool's name: letters, digits, '.', '-', '_' */
 #define CADRE_WORKERS_MAX 512
 #define CADRE_CLIENTS_MAX 512
 
 /* Zero means the default, given behind each. */
 struct cadre_pool_options {
-	size_t size;                /* sizeof(struct cadre_pool_options) */
-	const char *name;           /* embedded: a unique one is made; served: required */
-	uint32_t workers_min;       /* 0: the first job starts the first worker */
-	uint32_t workers_max;       /* the CPUs this process may use (affinity, quota) */
-	uint32_t parallel;          /* jobs that one worker may have at once: 1 */
-	uint32_t clients_max;       /* windows: 64 */
-	uint32_t window_slots;      /* jobs outstanding per client, a power of two: 256 */
-	size_t payload_max;         /* bytes, of a request and of a reply: 1 MiB */
-	size_t block_bytes;         /* room for all payloads that do not fit a slot: 20 MiB */
-	const void *start_data;     /* start arguments of each worker: none */
-	size_t start_length;        /* at most 4096 */
-	int64_t start_timeout_ns;   /* fork to init done: 30 s */
-	int64_t idle_timeout_ns;    /* an idle worker above min is stopped: 60 s */
-	int64_t stop_timeout_ns;    /* an orderly end of everything, then it is killed: 30 s */
-	int64_t grace_ns;           /* past its job's deadline a worker is killed: 2 s */
-	int64_t orphan_ns;          /* workers without a supervisor end after: 30 s */
-	int64_t spin_ns;            /* an idle worker looks this long before it sleeps: 50 us
+	size_t size;            /* sizeof(struct cadre_pool_options) */
+	const char *name;       /* embedded: a unique one is made; served: required */
+	uint32_t workers_min;   /* 0: the first job starts the first worker */
+	uint32_t workers_max;   /* the CPUs this process may use (affinity, quota) */
+	uint32_t parallel;      /* jobs that one worker may have at once: 1 */
+	uint32_t clients_max;   /* windows: 64 */
+	uint32_t window_slots;  /* jobs outstanding per client, a power of two: 256 */
+	size_t payload_max;     /* bytes, of a request and of a reply: 1 MiB */
+	size_t block_bytes;     /* room for all payloads that do not fit a slot: 20 MiB */
+	const void *start_data; /* start arguments of each worker: none */
+	size_t start_length;    /* at most 4096 */
+	int64_t start_timeout_ns; /* fork to init done: 30 s */
+	int64_t idle_timeout_ns;  /* an idle worker above min is stopped: 60 s */
+	int64_t stop_timeout_ns; /* an orderly end of everything, then it is killed: 30 s */
+	int64_t grace_ns;        /* past its job's deadline a worker is killed: 2 s */
+	int64_t orphan_ns;       /* workers without a supervisor end after: 30 s */
+	int64_t spin_ns;         /* an idle worker looks this long before it sleeps: 50 us
 	                             * where there is more than one CPU; negative: never */
-	uint32_t mode;              /* permission bits of the segment and the socket: 0600 */
+	uint32_t mode;           /* permission bits of the segment and the socket: 0600 */
 };
 
 struct cadre_pool;
@@ -79,8 +79,8 @@ CADRE_API void cadre_pool_close(struct cadre_pool *pool);
 /* Where the handlers of a served pool come from: exactly one of the three. */
 struct cadre_source {
 	const struct cadre_service *service; /* this program's own table */
-	const char *file;                    /* a shared object that exports cadre_service */
-	char *const *program;                /* argv of a program that calls cadre_worker_main */
+	const char *file;     /* a shared object that exports cadre_service */
+	char *const *program; /* argv of a program that calls cadre_worker_main */
 };
 
 /* Called by cadre_serve for each line worth telling: worker started, died, pool ready. The

@@ -36,8 +36,8 @@ struct cadre_counter_description {
 };
 
 /* The counters of a scope, in the order in which the snapshots below hold them. */
-CADRE_API const struct cadre_counter_description *
-cadre_counter_describe(enum cadre_counter_scope scope, size_t *ret_count);
+CADRE_API const struct cadre_counter_description *cadre_counter_describe(
+	enum cadre_counter_scope scope, size_t *ret_count);
 
 #define CADRE_SNAPSHOT_COUNTERS_MAX 16
 
@@ -51,17 +51,17 @@ struct cadre_percentiles {
 /* One place of a worker. */
 struct cadre_worker_snapshot {
 	uint32_t place;
-	char letter;              /* '_' idle, 'S' starting, 'W' working, 'B' blocked, 'G'
+	char letter; /* '_' idle, 'S' starting, 'W' working, 'B' blocked, 'G'
 	                           * draining, 'H' past the deadline of a job, 'X' dead or
 	                           * waiting to be restarted, 'D' disabled, '.' unused,
 	                           * '?' impossible */
-	bool torn;                /* the times were being changed for as long as we looked */
-	int32_t pid;              /* 0: none; of a dead pool: as recorded */
+	bool torn;   /* the times were being changed for as long as we looked */
+	int32_t pid; /* 0: none; of a dead pool: as recorded */
 	uint32_t incarnation;
-	int64_t uptime_ns;        /* of this process; 0 when there is none */
-	int64_t idle_ns;          /* 0 while working, else since the last job or the start */
-	int64_t spent_idle_ns;    /* in all, over restarts */
-	int64_t spent_busy_ns;    /* likewise; the running job counts */
+	int64_t uptime_ns;     /* of this process; 0 when there is none */
+	int64_t idle_ns;       /* 0 while working, else since the last job or the start */
+	int64_t spent_idle_ns; /* in all, over restarts */
+	int64_t spent_busy_ns; /* likewise; the running job counts */
 	int64_t spent_blocked_ns; /* likewise */
 	int64_t retry_in_ns;      /* letter 'X': until the restart */
 	int64_t running_ns;       /* the present job, 0 for none */
@@ -80,7 +80,7 @@ struct cadre_worker_snapshot {
 /* One window. Only those that ever had a client are listed. */
 struct cadre_client_snapshot {
 	uint32_t place;
-	char state[12];           /* "vacant", "starting", "up", "draining", "dead", "gone" (it
+	char state[12]; /* "vacant", "starting", "up", "draining", "dead", "gone" (it
 	                           * died after the supervisor), "?" */
 	int32_t pid;
 	uint32_t slots_used;
@@ -92,28 +92,28 @@ struct cadre_client_snapshot {
 
 struct cadre_pool_snapshot {
 	char name[CADRE_NAME_MAX + 1];
-	char state[16];             /* "starting", "open", "stopping", "terminated", "damaged",
+	char state[16]; /* "starting", "open", "stopping", "terminated", "damaged",
 	                             * "?" */
-	bool alive;                 /* somebody holds the supervisor's lock */
+	bool alive;     /* somebody holds the supervisor's lock */
 	bool degraded;
-	int32_t supervisor_pid;     /* as recorded; see alive */
+	int32_t supervisor_pid; /* as recorded; see alive */
 	int64_t heartbeat_age_ns;
 	int64_t uptime_ns;
 	int64_t created_unix_s;
 	uint32_t workers_min, workers_max, parallel;
-	uint32_t workers_ready;     /* up */
+	uint32_t workers_ready; /* up */
 	uint32_t clients, clients_max, window_slots;
 	uint64_t payload_max;
 	uint64_t segment_bytes;
-	uint64_t queue_length;      /* pending jobs */
-	uint64_t in_flight;         /* pending and running */
-	int64_t oldest_pending_ns;  /* age, 0 for none */
+	uint64_t queue_length;              /* pending jobs */
+	uint64_t in_flight;                 /* pending and running */
+	int64_t oldest_pending_ns;          /* age, 0 for none */
 	uint64_t jobs[CADRE_OUTCOME_COUNT]; /* of all windows; each accepted job once */
 	uint32_t block_classes;
 	uint64_t block_size[8];
 	uint32_t block_count[8], block_used[8];
 	uint64_t counters[CADRE_SNAPSHOT_COUNTERS_MAX];
-	uint32_t worker_count;      /* = workers_max: every place */
+	uint32_t worker_count; /* = workers_max: every place */
 	uint32_t client_count;
 };
 
@@ -131,13 +131,14 @@ CADRE_API void cadre_report_close(struct cadre_report *report);
 CADRE_API const struct cadre_pool_snapshot *cadre_report_read(struct cadre_report *report);
 
 /* Of the last read; NULL when the index is out of range. */
-CADRE_API const struct cadre_worker_snapshot *
-cadre_report_worker(const struct cadre_report *report, uint32_t index);
-CADRE_API const struct cadre_client_snapshot *
-cadre_report_client(const struct cadre_report *report, uint32_t index);
+CADRE_API const struct cadre_worker_snapshot *cadre_report_worker(
+	const struct cadre_report *report, uint32_t index);
+CADRE_API const struct cadre_client_snapshot *cadre_report_client(
+	const struct cadre_report *report, uint32_t index);
 
 /* Name of an operation of the pool, or NULL. */
-CADRE_API const char *cadre_report_operation(const struct cadre_report *report, int32_t id);
+CADRE_API const char *cadre_report_operation(const struct cadre_report *report,
+					     int32_t id);
 
 /* Calls `visit` with the name of each pool of this machine that has a segment. */
 CADRE_API void cadre_report_each_pool(void (*visit)(const char *pool, void *context),

@@ -27,8 +27,8 @@ struct cadre_job;
 typedef void cadre_handler_fn(struct cadre_job *job, void *state);
 
 struct cadre_operation {
-	int32_t id;                /* 1 .. CADRE_OPERATION_ID_MAX, unique in its table */
-	const char *name;          /* 1 .. 47 bytes without blanks, unique in its table */
+	int32_t id;       /* 1 .. CADRE_OPERATION_ID_MAX, unique in its table */
+	const char *name; /* 1 .. 47 bytes without blanks, unique in its table */
 	cadre_handler_fn *handler;
 };
 

@@ -23,8 +23,7 @@ struct cadre_worker;
  * used by one thread; jobs that were deferred may be ended by any. -ENOENT when no
  * supervisor started this program, -ENOEXEC when init failed, -ECONNREFUSED. */
 CADRE_API int cadre_worker_open(const struct cadre_service *service,
-				struct cadre_worker **ret_worker,
-				struct cadre_diag *diag);
+				struct cadre_worker **ret_worker, struct cadre_diag *diag);
 
 /* A descriptor that polls readable when cadre_worker_step has something to do. */
 CADRE_API int cadre_worker_fd(struct cadre_worker *worker);

@@ -1,0 +1,152 @@
+/*
+ * client.h - what the files of one client share: client.c (attach, detach), submit.c,
+ * take.c and completion.c.
+ *
+ * What other processes must know stands in the segment; everything here is private to the
+ * process. Its threads agree through one word per slot: whoever moves it on has the right
+ * to the step that follows.
+ *
+ *                 take_slot          publish           accept            release
+ *   VACANT ----------------> HELD ----------> PENDING ---------> TAKEN ----------> VACANT
+ *      ^                                         |                 |
+ *      |                                         | detached        | its worker still runs
+ *      +------------- reclaim ------- LEFT <-----+-----------------+
+ *
+ * LEFT: nobody asks for the outcome any more, and the slot is not free yet. Whoever looks
+ * for a vacant slot and finds such a one DONE frees it.
+ */
+#ifndef CADRE_LIB_CLIENT_H
+#define CADRE_LIB_CLIENT_H
+
+#include <pthread.h>
+#include <urcu/wfcqueue.h>
+
+#include <cadre/client.h>
+
+#include "forkguard.h"
+#include "layout.h"
+
+enum cadre_pending_state {
+	CADRE_PENDING_VACANT = 0,
+	CADRE_PENDING_HELD,
+	CADRE_PENDING_OUT, /* PENDING above: the job is out there */
+	CADRE_PENDING_TAKEN,
+	CADRE_PENDING_LEFT,
+};
+
+/* The private side of one slot. */
+struct cadre_pending {
+	alignas(CADRE_CACHE_LINE) _Atomic uint32_t state;
+	/* Written in HELD, read from OUT on. */
+	uint32_t request_block;
+	uint64_t generation;
+	int64_t deadline_ns;
+	cadre_ended_fn *ended;
+	void *context;
+	struct cds_wfcq_node node; /* in the queue of completions, while TAKEN */
+	bool nudged;               /* a sleeper was woken for it, because it grew old */
+	_Atomic bool decided;      /* by this process: no stamp will tell of it */
+};
+
+struct cadre_client {
+	struct cadre_view view;
+	struct cadre_block_pool blocks;
+	struct cadre_forkguard guard;
+	char pool[CADRE_NAME_MAX + 1];
+	uint32_t window;
+	uint32_t incarnation;
+	uint64_t nonce;
+	int64_t spin_ns;
+
+	/* Its window. */
+	uint32_t slot_count;
+	uint32_t slot_base; /* number of its first slot in the segment */
+	struct cadre_slot *slots;
+	struct cadre_books *books;
+	struct cadre_client_lines *lines;
+	struct cadre_bell *bell;
+
+	struct cadre_pending *pending; /* one per slot */
+	_Atomic uint64_t next;         /* position to try next: a hint among threads */
+	_Atomic uint32_t in_use;       /* slots that are not VACANT */
+	_Atomic uint32_t callbacks;    /* jobs with a callback that was not called yet */
+	_Atomic uint32_t crew_turn;    /* whom to wake next */
+
+	_Atomic bool dead; /* the pool died: nothing is accepted any more */
+	_Atomic int64_t
+		alone_since_ns; /* nobody has held the supervisor's lock since; 0: not so */
+	_Atomic int64_t next_look_ns; /* when to look at the supervisor's lock again */
+
+	/* completion.c */
+	struct cds_wfcq_head completed_head;
+	struct cds_wfcq_tail completed_tail;
+	pthread_mutex_t notifier_lock; /* its start */
+	pthread_t notifier;
+	_Atomic bool notifier_runs;
+	_Atomic bool notifier_ends;
+	int event_fd;
+};
+
+/* How long a waiter sleeps at most before it looks again at everything. */
+#define CADRE_LOOK_AGAIN_NS (200 * CADRE_NS_PER_MS)
+
+/* A pending job that is older than this has a sleeping worker woken for it, whoever else
+ * may be awake. */
+#define CADRE_OLD_JOB_NS (20 * CADRE_NS_PER_US)
+
+/* 0, or -ECHILD in a forked child. First line of each public function. */
+static inline int cadre_client_enter(const struct cadre_client *client)
+{
+	return cadre_forkguard_is_child(&client->guard) ? -ECHILD : 0;
+}
+
+/* Looks now and then whether the pool still has a supervisor; when it has had none for
+ * longer than workers bear it, the pool is dead, and every job of this client ends as
+ * terminated. True when it is dead. */
+bool cadre_client_look_after_pool(struct cadre_client *client, int64_t now_ns);
+
+/* Ends whatever is out, as terminated. */
+void cadre_client_end_everything(struct cadre_client *client);
+
+/* submit.c */
+
+/* Frees the slot of a job that has ended, its blocks first. Its pending is this thread's. */
+void cadre_client_free_slot(struct cadre_client *client, uint32_t index, uint64_t word);
+
+/* Wakes a worker or the supervisor for a pending job that has been waiting for long. */
+void cadre_client_nudge(struct cadre_client *client);
+
+/* take.c */
+
+/* True when the job has ended for its caller: DONE, or decided while it runs. */
+static inline bool cadre_word_has_ended(uint64_t word)
+{
+	return cadre_word_phase(word) == CADRE_DONE ||
+	       cadre_word_flags(word) & CADRE_FLAG_DECIDED;
+}
+
+/* One look at a job that is out. Returns whether it has ended. Cheap while it has not. */
+bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
+			    unsigned look);
+
+/* Decides the outcome of a job of this client, and rings for it. */
+void cadre_client_decide(struct cadre_client *client, uint32_t index, uint64_t generation,
+			 enum cadre_outcome outcome);
+
+/* Fills in a result. The pending is TAKEN by this thread. */
+void cadre_client_result(struct cadre_client *client, uint32_t index,
+			 struct cadre_result *ret_result);
+
+/* TAKEN -> VACANT, or LEFT while its worker still runs. */
+void cadre_client_let_go(struct cadre_client *client, uint32_t index);
+
+static inline struct cadre_ticket cadre_ticket_make(uint32_t index, uint64_t generation)
+{
+	return (struct cadre_ticket){ .id = generation << 16 | index };
+}
+
+/* completion.c */
+int cadre_completion_init(struct cadre_client *client);
+void cadre_completion_fini(struct cadre_client *client);
+
+#endif

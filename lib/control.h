@@ -1,0 +1,69 @@
+/*
+ * control.h - the pool's control socket: a few fixed-size messages between a supervisor
+ * and whoever wants something of it.
+ *
+ * A conversation is one connection: connect, ask, read the answer, close. Nothing is kept
+ * open, so a supervisor that died is found again by the next question at its successor.
+ * The kernel names the sender (SCM_CREDENTIALS); what the message says of itself must
+ * agree. Between a supervisor and a worker that starts, the same messages go over a socket
+ * pair.
+ */
+#ifndef CADRE_CONTROL_H
+#define CADRE_CONTROL_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <cadre/error.h>
+
+enum cadre_control_kind {
+	/* questions to a supervisor */
+	CADRE_CONTROL_HELLO = 1, /* lease me a window: nonce, start_time -> place, incarnation */
+	CADRE_CONTROL_GOODBYE, /* I am gone: place, nonce */
+	CADRE_CONTROL_KNOCK,   /* jobs wait and nobody looks; there is no answer */
+	CADRE_CONTROL_STOP,    /* run what was accepted, then end */
+	CADRE_CONTROL_TERMINATE,
+	CADRE_CONTROL_ANSWER, /* error, text, place, incarnation */
+	/* from a worker that starts */
+	CADRE_CONTROL_OPERATION, /* one of its table: place = id, text = name */
+	CADRE_CONTROL_STARTED,
+	CADRE_CONTROL_FAILED, /* text */
+};
+
+struct cadre_control {
+	uint32_t version; /* CADRE_CONTROL_VERSION */
+	uint32_t kind;
+	uint64_t nonce;
+	uint64_t start_time;
+	int32_t error; /* 0 or negative errno */
+	uint32_t place;
+	uint32_t incarnation;
+	uint32_t spare;
+	char text[480]; /* ends with a zero byte */
+};
+
+#define CADRE_CONTROL_VERSION 1u
+
+/* A listening socket at the pool's path; a stale one is replaced. The caller holds the
+ * lock. Descriptor or negative errno. */
+int cadre_control_listen(const char *pool, mode_t mode, struct cadre_diag *diag);
+
+/* The next connection, or negative errno. */
+int cadre_control_accept(int listener);
+
+/* Sends without waiting. 0, -EAGAIN when the peer does not read, or negative errno. */
+int cadre_control_send(int fd, const struct cadre_control *message);
+
+/* Receives without waiting: 1 with a message that is well formed, 0 at the end of the
+ * conversation, -EAGAIN, -EBADMSG, or another negative errno. ret_sender may be NULL. */
+int cadre_control_receive(int fd, struct cadre_control *ret_message, pid_t *ret_sender);
+
+/* Asks and waits for the answer until `until_ns`. 0 and the answer (whose error may say
+ * no), -ECONNREFUSED (nobody listens), -ETIMEDOUT. ret_answer NULL: waits for none. */
+int cadre_control_ask(const char *pool, const struct cadre_control *question,
+		      int64_t until_ns, struct cadre_control *ret_answer);
+
+/* A message of that kind, with everything else zero. */
+struct cadre_control cadre_control_message(enum cadre_control_kind kind);
+
+#endif

@@ -1,0 +1,261 @@
+#include "job.h"
+#include "clock.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ROOM_WAIT_NS CADRE_NS_PER_S
+#define ROOM_NAP_NS (200 * CADRE_NS_PER_US)
+
+int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t slot,
+		   uint64_t claimed, int64_t taken_ns)
+{
+	struct cadre_slot *const at = &host->view->slots[slot];
+	const struct cadre_request_lines *const lines = &at->request;
+	uint64_t size = 0;
+
+	job->host = host;
+	job->slot = at;
+	job->number = slot;
+	job->claimed = claimed;
+	job->data = lines->payload;
+	job->length = lines->length;
+	job->operation = lines->operation;
+	job->deadline_ns = lines->has_deadline ? lines->deadline_ns : 0;
+	job->submitted_ns = lines->submitted_ns;
+	job->taken_ns = taken_ns;
+	job->ended_ns = 0;
+	job->room = NULL;
+	job->room_size = 0;
+	job->room_block = CADRE_NO_BLOCK;
+	/* Relaxed: no other thread knows of the job yet. */
+	atomic_store_explicit(&job->parties, 2, memory_order_relaxed);
+	atomic_store_explicit(&job->ended, false, memory_order_relaxed);
+	atomic_store_explicit(&job->deferred, false, memory_order_relaxed);
+
+	if (job->length <= CADRE_INLINE_MAX)
+		return 0;
+	job->data = cadre_block_bytes(&host->blocks, lines->block, slot,
+				      cadre_word_generation(claimed), &size);
+	if (job->data && job->length <= size)
+		return 0;
+	job->data = "";
+	job->length = 0;
+	return -EBADMSG;
+}
+
+/* One of the two parties is done. */
+static void leave(struct cadre_job *job)
+{
+	struct cadre_job_host *const host = job->host;
+
+	/* J1: acquire and release: the last one sees what the other did with the job. */
+	if (atomic_fetch_sub_explicit(&job->parties, 1, memory_order_acq_rel) == 1)
+		host->over(host, job);
+}
+
+/* W5 is done; W6: the word changes hands, and whoever waits is rung for. */
+static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
+		uint32_t length, uint32_t block)
+{
+	struct cadre_job_host *const host = job->host;
+	struct cadre_reply_lines *const reply = &job->slot->reply;
+	uint64_t replaced;
+	bool late;
+
+	job->ended_ns = cadre_clock_ns();
+	reply->length = length;
+	reply->code = code;
+	reply->block = block;
+	reply->worker_pid = host->pid;
+	reply->taken_ns = job->taken_ns;
+	reply->ended_ns = job->ended_ns;
+
+	replaced = cadre_slot_finish(job->slot, job->claimed, outcome);
+	/* 0: the word is not ours any more, so the segment is damaged. Nobody waits for
+	 * what we say; the supervisor's tick counts words that cannot be. */
+	late = replaced == 0 || cadre_word_flags(replaced) & CADRE_FLAG_DECIDED;
+	cadre_view_ring_if_awaited(host->view, job->number, replaced);
+	host->ended(host, job, outcome, late);
+	leave(job);
+}
+
+/* True for the one call that may end the job. */
+static bool begin_end(struct cadre_job *job)
+{
+	return !atomic_exchange_explicit(&job->ended, true, memory_order_acq_rel);
+}
+
+/* Takes a block for the reply; waits a moment when all are in use. */
+static uint32_t take_block(struct cadre_job *job, size_t size)
+{
+	const int64_t until_ns = cadre_clock_in_ns(ROOM_WAIT_NS);
+	const struct timespec nap = cadre_clock_timespec(ROOM_NAP_NS);
+
+	for (;;) {
+		const uint32_t block = cadre_block_take(&job->host->blocks, size,
+							job->number,
+							cadre_word_generation(
+								job->claimed));
+
+		CADRE_KILL_POINT("B2");
+		if (block != CADRE_NO_BLOCK || cadre_clock_left_ns(until_ns, 1) == 0 ||
+		    cadre_job_cancelled(job))
+			return block;
+		nanosleep(&nap, NULL);
+	}
+}
+
+static void drop_room(struct cadre_job *job)
+{
+	if (job->room_block != CADRE_NO_BLOCK)
+		cadre_block_give(&job->host->blocks, job->room_block, job->number,
+				 cadre_word_generation(job->claimed));
+	job->room_block = CADRE_NO_BLOCK;
+	job->room = NULL;
+	job->room_size = 0;
+}
+
+int cadre_job_reply_room(struct cadre_job *job, size_t size, void **ret_room)
+{
+	const size_t kept = job->room_size;
+	void *const before = job->room;
+	const uint32_t block_before = job->room_block;
+	uint64_t block_size = CADRE_INLINE_MAX;
+	uint32_t block = CADRE_NO_BLOCK;
+	void *room = job->slot->reply.payload;
+
+	if (atomic_load_explicit(&job->ended, memory_order_relaxed))
+		return -EALREADY;
+	if (size > job->host->view->limits.payload_max)
+		return -EMSGSIZE;
+	if (before && size <= kept) {
+		*ret_room = before;
+		return 0;
+	}
+	if (size > CADRE_INLINE_MAX) {
+		block = take_block(job, size);
+		if (block == CADRE_NO_BLOCK)
+			return -ENOBUFS;
+		room = cadre_block_bytes(&job->host->blocks, block, job->number,
+					 cadre_word_generation(job->claimed), &block_size);
+		if (!room)
+			return -EBADMSG;
+	}
+	if (before && before != room)
+		memcpy(room, before, kept);
+	if (block_before != CADRE_NO_BLOCK)
+		cadre_block_give(&job->host->blocks, block_before, job->number,
+				 cadre_word_generation(job->claimed));
+	job->room = room;
+	/* All of the block, so that growing in small steps does not copy each time. */
+	job->room_size = block_size < job->host->view->limits.payload_max ?
+				 (size_t)block_size :
+				 (size_t)job->host->view->limits.payload_max;
+	job->room_block = block;
+	*ret_room = room;
+	return 0;
+}
+
+int cadre_job_reply_commit(struct cadre_job *job, size_t length)
+{
+	if (length > job->room_size)
+		return -EINVAL;
+	if (!begin_end(job))
+		return -EALREADY;
+	/* Readers decide by length where a reply lies. */
+	if (length <= CADRE_INLINE_MAX && job->room_block != CADRE_NO_BLOCK) {
+		memcpy(job->slot->reply.payload, job->room, length);
+		drop_room(job);
+	}
+	end(job, CADRE_OK, 0, (uint32_t)length, job->room_block);
+	return 0;
+}
+
+int cadre_job_reply(struct cadre_job *job, const void *data, size_t length)
+{
+	void *room;
+	int r;
+
+	drop_room(job);
+	r = cadre_job_reply_room(job, length, &room);
+	if (r < 0)
+		return r;
+	if (length)
+		memcpy(room, data, length);
+	return cadre_job_reply_commit(job, length);
+}
+
+int cadre_job_fail(struct cadre_job *job, int32_t code, const char *format, ...)
+{
+	char sentence[CADRE_SENTENCE_MAX + 1];
+	va_list arguments;
+
+	if (!begin_end(job))
+		return -EALREADY;
+	drop_room(job);
+	va_start(arguments, format);
+	vsnprintf(sentence, sizeof(sentence), format, arguments);
+	va_end(arguments);
+	memcpy(job->slot->reply.payload, sentence, strlen(sentence));
+	end(job, CADRE_FAILED, code, (uint32_t)strlen(sentence), CADRE_NO_BLOCK);
+	return 0;
+}
+
+void cadre_job_refuse(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
+		      const char *sentence)
+{
+	if (outcome == CADRE_FAILED)
+		cadre_job_fail(job, code, "%s", sentence);
+	else if (begin_end(job))
+		end(job, outcome, code, 0, CADRE_NO_BLOCK);
+	leave(job);
+}
+
+void cadre_job_handler_returned(struct cadre_job *job)
+{
+	/* Acquire, pairs with the release in cadre_job_defer and begin_end. */
+	if (!atomic_load_explicit(&job->deferred, memory_order_acquire) &&
+	    !atomic_load_explicit(&job->ended, memory_order_acquire))
+		cadre_job_fail(job, ENOMSG, "its handler returned without a reply");
+	leave(job);
+}
+
+void cadre_job_defer(struct cadre_job *job)
+{
+	atomic_store_explicit(&job->deferred, true, memory_order_release);
+}
+
+const void *cadre_job_data(const struct cadre_job *job, size_t *ret_length)
+{
+	*ret_length = job->length;
+	return job->data;
+}
+
+int32_t cadre_job_operation(const struct cadre_job *job)
+{
+	return job->operation;
+}
+
+uint64_t cadre_job_id(const struct cadre_job *job)
+{
+	return cadre_word_generation(job->claimed) * job->host->view->slot_count +
+	       job->number;
+}
+
+uint32_t cadre_job_attempt(const struct cadre_job *job)
+{
+	return cadre_word_unpack(job->claimed).attempt;
+}
+
+int64_t cadre_job_deadline_ns(const struct cadre_job *job)
+{
+	return job->deadline_ns;
+}
+
+bool cadre_job_cancelled(const struct cadre_job *job)
+{
+	/* Relaxed: a notice; nothing is read on account of it. */
+	return cadre_word_flags(cadre_slot_peek(job->slot)) & CADRE_FLAG_DECIDED;
+}

@@ -1,0 +1,66 @@
+/*
+ * job.h - a job in the hands of its worker: what handlers see as struct cadre_job.
+ *
+ * Two parties hold it: the handler that runs, and whoever owes the reply (the same, unless
+ * it was deferred). The job's room in the worker is given away when both are done.
+ *
+ * It needs to know only how to end: what to do with the rest of the worker is told by the
+ * functions in cadre_job_host.
+ */
+#ifndef CADRE_JOB_H
+#define CADRE_JOB_H
+
+#include <cadre/service.h>
+
+#include "layout.h"
+
+struct cadre_job;
+
+/* What a job needs of the process that runs it. */
+struct cadre_job_host {
+	const struct cadre_view *view;
+	struct cadre_block_pool blocks;
+	int32_t pid;
+	unsigned worker;
+	/* The word says DONE; account for it. Any thread. */
+	void (*ended)(struct cadre_job_host *host, struct cadre_job *job,
+		      enum cadre_outcome outcome, bool late);
+	/* Both parties are done; the struct may be used again. Any thread. */
+	void (*over)(struct cadre_job_host *host, struct cadre_job *job);
+};
+
+struct cadre_job {
+	struct cadre_job_host *host;
+	struct cadre_slot *slot;
+	uint32_t number;  /* of the slot */
+	uint64_t claimed; /* its word */
+	/* One copy of what the client wrote, checked. */
+	const void *data;
+	uint32_t length;
+	int32_t operation;
+	int64_t deadline_ns;
+	int64_t submitted_ns;
+	int64_t taken_ns;
+	int64_t ended_ns;
+	/* The room for a reply that is written in place. */
+	void *room;
+	size_t room_size;
+	uint32_t room_block;
+	_Atomic uint32_t parties; /* 2: handler and reply; 0: over */
+	_Atomic bool ended;
+	_Atomic bool deferred;
+};
+
+/* Copies and checks the descriptor of a claimed job. 0, or the errno that it has to fail
+ * with: -EBADMSG for lengths or blocks that cannot be. */
+int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t slot,
+		   uint64_t claimed, int64_t taken_ns);
+
+/* The handler has returned: a job that it neither ended nor deferred fails. */
+void cadre_job_handler_returned(struct cadre_job *job);
+
+/* Ends the job without a handler having seen it. */
+void cadre_job_refuse(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
+		      const char *sentence);
+
+#endif

@@ -1,0 +1,325 @@
+/*
+ * lease.c - the supervisor's clients: leases of windows, and the control socket.
+ *
+ * A client is leased a window when a pidfd of it stands, its start time is what it said,
+ * and it is alive, in this order. When the pidfd says that it died, or when it says
+ * goodbye, its window drains: freed slot by slot, leased again when every slot is FREE.
+ */
+#include "clock.h"
+#include "supervisor.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define CONNECTION_IDLE_NS (5 * CADRE_NS_PER_S)
+
+int cadre_lease_init(struct cadre_supervisor *supervisor)
+{
+	const unsigned clients = supervisor->view.limits.clients;
+
+	supervisor->leases = calloc(clients, sizeof(*supervisor->leases));
+	if (!supervisor->leases)
+		return -ENOMEM;
+	for (unsigned client = 0; client < clients; client++)
+		supervisor->leases[client].pidfd = -1;
+	return 0;
+}
+
+static void hang_up(struct cadre_supervisor *supervisor, unsigned connection)
+{
+	if (supervisor->connections[connection] >= 0)
+		close(supervisor->connections[connection]);
+	supervisor->connections[connection] = -1;
+}
+
+void cadre_lease_fini(struct cadre_supervisor *supervisor)
+{
+	for (unsigned client = 0;
+	     supervisor->leases && client < supervisor->view.limits.clients; client++) {
+		if (supervisor->leases[client].pidfd >= 0)
+			close(supervisor->leases[client].pidfd);
+	}
+	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++)
+		hang_up(supervisor, i);
+	free(supervisor->leases);
+	supervisor->leases = NULL;
+}
+
+static struct cadre_place *place_of(const struct cadre_supervisor *supervisor,
+				    unsigned client)
+{
+	return &supervisor->view.client_places[client];
+}
+
+static void move_place(struct cadre_place *place, enum cadre_place_state state,
+		       uint32_t incarnation)
+{
+	uint64_t seen = cadre_place_look(place);
+
+	/* Nobody else moves a client's place. */
+	while (!cadre_place_move(place, seen, cadre_place_pack(state, incarnation)))
+		seen = cadre_place_look(place);
+}
+
+static uint32_t incarnation_of(const struct cadre_place *place)
+{
+	return cadre_place_incarnation_of(cadre_place_look(place));
+}
+
+/* ---- draining ---- */
+
+static void drain_once(struct cadre_supervisor *supervisor, unsigned client)
+{
+	const struct cadre_view *const view = &supervisor->view;
+	struct cadre_place *const place = place_of(supervisor, client);
+
+	if (cadre_reap_client(view, client) > 0)
+		return;
+	supervisor->leases[client].draining = false;
+	supervisor->leases[client].nonce = 0;
+	cadre_mask_clear(&view->header->active, client);
+	cadre_mask_clear(&view->header->leased, client);
+	cadre_place_sign(place, (struct cadre_identity){ 0 });
+	CADRE_KILL_POINT("D8");
+	move_place(place, CADRE_PLACE_VACANT, incarnation_of(place));
+}
+
+static void begin_draining(struct cadre_supervisor *supervisor, unsigned client)
+{
+	struct cadre_lease *const lease = &supervisor->leases[client];
+	struct cadre_place *const place = place_of(supervisor, client);
+
+	if (lease->pidfd >= 0)
+		close(lease->pidfd);
+	lease->pidfd = -1;
+	lease->draining = true;
+	move_place(place, CADRE_PLACE_DRAINING, incarnation_of(place));
+	drain_once(supervisor, client);
+	/* It may have died between accepting a detached job and waking somebody for it. */
+	cadre_crew_wake_all(&supervisor->view.header->crew, supervisor->view.worker_bells,
+			    supervisor->view.limits.workers);
+}
+
+void cadre_lease_client_died(struct cadre_supervisor *supervisor, unsigned client)
+{
+	const struct cadre_lease *const lease = &supervisor->leases[client];
+
+	if (lease->pidfd < 0 || !cadre_process_is_dead(lease->pidfd))
+		return;
+	cadre_count_add(&supervisor->view.header->counters.clients_died, 1);
+	begin_draining(supervisor, client);
+}
+
+bool cadre_lease_is_draining(const struct cadre_supervisor *supervisor)
+{
+	for (unsigned client = 0; client < supervisor->view.limits.clients; client++) {
+		if (supervisor->leases[client].draining)
+			return true;
+	}
+	return false;
+}
+
+void cadre_lease_tick(struct cadre_supervisor *supervisor, int64_t now_ns)
+{
+	for (unsigned client = 0; client < supervisor->view.limits.clients; client++) {
+		if (supervisor->leases[client].draining)
+			drain_once(supervisor, client);
+	}
+	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++) {
+		if (supervisor->connections[i] >= 0 &&
+		    now_ns - supervisor->connected_ns[i] > CONNECTION_IDLE_NS)
+			hang_up(supervisor, i);
+	}
+}
+
+void cadre_lease_adopt(struct cadre_supervisor *supervisor)
+{
+	for (unsigned client = 0; client < supervisor->view.limits.clients; client++) {
+		struct cadre_lease *const lease = &supervisor->leases[client];
+		struct cadre_place *const place = place_of(supervisor, client);
+		const enum cadre_place_state state = cadre_place_state_of(
+			cadre_place_look(place));
+		const struct cadre_identity who = cadre_place_who(place);
+
+		if (state == CADRE_PLACE_VACANT)
+			continue;
+		/* Whatever a predecessor was about to write: leased it is, until it is drained. */
+		cadre_mask_set(&supervisor->view.header->leased, client);
+		if (state == CADRE_PLACE_UP)
+			lease->pidfd = cadre_process_open(who);
+		if (lease->pidfd < 0) {
+			begin_draining(supervisor, client);
+			continue;
+		}
+		lease->pid = who.pid;
+		lease->nonce = atomic_load_explicit(&place->nonce, memory_order_relaxed);
+		cadre_supervisor_watch(supervisor, lease->pidfd, CADRE_EVENT_CLIENT,
+				       client);
+	}
+}
+
+/* ---- conversations ---- */
+
+CADRE_PRINTF(2, 3)
+static struct cadre_control no(int error, const char *format, ...)
+{
+	struct cadre_control answer = cadre_control_message(CADRE_CONTROL_ANSWER);
+	va_list arguments;
+
+	answer.error = error;
+	va_start(arguments, format);
+	vsnprintf(answer.text, sizeof(answer.text), format, arguments);
+	va_end(arguments);
+	return answer;
+}
+
+static struct cadre_control welcome(const struct cadre_supervisor *supervisor,
+				    unsigned client)
+{
+	struct cadre_control answer = cadre_control_message(CADRE_CONTROL_ANSWER);
+
+	answer.place = client;
+	answer.incarnation = incarnation_of(place_of(supervisor, client));
+	return answer;
+}
+
+static struct cadre_control lease_to(struct cadre_supervisor *supervisor, unsigned client,
+				     struct cadre_identity who, uint64_t nonce, int pidfd)
+{
+	struct cadre_lease *const lease = &supervisor->leases[client];
+	struct cadre_place *const place = place_of(supervisor, client);
+
+	*lease = (struct cadre_lease){ .pidfd = pidfd, .pid = who.pid, .nonce = nonce };
+	cadre_place_sign(place, who);
+	atomic_store_explicit(&place->nonce, nonce, memory_order_relaxed);
+	atomic_store_explicit(&place->since_ns, cadre_clock_ns(), memory_order_relaxed);
+	cadre_mask_set(&supervisor->view.header->leased, client);
+	CADRE_KILL_POINT("P5");
+	move_place(place, CADRE_PLACE_UP, incarnation_of(place) + 1);
+	CADRE_KILL_POINT("P6");
+	cadre_count_add(&supervisor->view.header->counters.clients_attached, 1);
+	cadre_supervisor_watch(supervisor, pidfd, CADRE_EVENT_CLIENT, client);
+	return welcome(supervisor, client);
+}
+
+static struct cadre_control greet(struct cadre_supervisor *supervisor,
+				  const struct cadre_control *hello, pid_t sender)
+{
+	const unsigned clients = supervisor->view.limits.clients;
+	const struct cadre_identity who = { .pid = sender,
+					    .start_time = hello->start_time };
+	unsigned vacant = clients;
+	int pidfd;
+
+	if (supervisor->phase > CADRE_SERVING)
+		return no(-ESHUTDOWN, "the pool is stopped and takes no new clients");
+	if (sender <= 0)
+		return no(-EACCES,
+			  "the kernel does not name its sender (another pid namespace?)");
+	for (unsigned client = 0; client < clients; client++) {
+		const struct cadre_lease *const lease = &supervisor->leases[client];
+
+		/* Asked again, since our answer went astray with a predecessor, say. */
+		if (lease->pidfd >= 0 && lease->pid == sender &&
+		    lease->nonce == hello->nonce)
+			return welcome(supervisor, client);
+		if (vacant == clients && lease->pidfd < 0 && !lease->draining)
+			vacant = client;
+	}
+	if (vacant == clients)
+		return no(-EUSERS,
+			  "all %u client places are taken (the pool's clients_max, or --clients, "
+			  "sets how many there are)",
+			  clients);
+	pidfd = cadre_process_open(who);
+	if (pidfd < 0)
+		return no(-EACCES, "process %d is not the one that it says it is: %s",
+			  (int)sender, strerror(-pidfd));
+	return lease_to(supervisor, vacant, who, hello->nonce, pidfd);
+}
+
+static struct cadre_control part(struct cadre_supervisor *supervisor,
+				 const struct cadre_control *goodbye, pid_t sender)
+{
+	const unsigned client = goodbye->place;
+
+	if (client >= supervisor->view.limits.clients ||
+	    supervisor->leases[client].pidfd < 0 ||
+	    supervisor->leases[client].pid != sender ||
+	    supervisor->leases[client].nonce != goodbye->nonce)
+		return no(-ESTALE, "window %u is not leased to process %d", client,
+			  (int)sender);
+	begin_draining(supervisor, client);
+	return cadre_control_message(CADRE_CONTROL_ANSWER);
+}
+
+void cadre_lease_heard(struct cadre_supervisor *supervisor, unsigned connection)
+{
+	const int fd = supervisor->connections[connection];
+	struct cadre_control question,
+		answer = cadre_control_message(CADRE_CONTROL_ANSWER);
+	pid_t sender = 0;
+	const int r = fd < 0 ? -EBADF : cadre_control_receive(fd, &question, &sender);
+
+	if (r == -EAGAIN)
+		return;
+	if (r != 1) {
+		hang_up(supervisor, connection);
+		return;
+	}
+	switch (question.kind) {
+	case CADRE_CONTROL_HELLO:
+		answer = greet(supervisor, &question, sender);
+		break;
+	case CADRE_CONTROL_GOODBYE:
+		answer = part(supervisor, &question, sender);
+		break;
+	case CADRE_CONTROL_KNOCK:
+		supervisor->knocked = true;
+		return;
+	case CADRE_CONTROL_STOP:
+		cadre_supervisor_stop(supervisor);
+		break;
+	case CADRE_CONTROL_TERMINATE:
+		cadre_supervisor_terminate(supervisor);
+		break;
+	default:
+		answer = no(-EBADMSG, "message of unknown kind %u", question.kind);
+		break;
+	}
+	/* Who does not read its answer asks again. */
+	(void)cadre_control_send(fd, &answer);
+}
+
+/* A free place among the connections; when all are taken, that of the oldest, which had its
+ * time. */
+static unsigned make_room_for_connection(struct cadre_supervisor *supervisor)
+{
+	unsigned oldest = 0;
+
+	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++) {
+		if (supervisor->connections[i] < 0)
+			return i;
+		if (supervisor->connected_ns[i] < supervisor->connected_ns[oldest])
+			oldest = i;
+	}
+	hang_up(supervisor, oldest);
+	return oldest;
+}
+
+void cadre_lease_accept(struct cadre_supervisor *supervisor)
+{
+	const int fd = cadre_control_accept(supervisor->listener);
+	unsigned connection;
+
+	if (fd < 0)
+		return;
+	connection = make_room_for_connection(supervisor);
+	supervisor->connections[connection] = fd;
+	supervisor->connected_ns[connection] = cadre_clock_ns();
+	cadre_supervisor_watch(supervisor, fd, CADRE_EVENT_CONNECTION, connection);
+}

@@ -1,0 +1,195 @@
+/*
+ * pool.c - the embedded pool from its program's side: start, stop, wait, close.
+ */
+#include <cadre/pool.h>
+
+#include "clock.h"
+#include "control.h"
+#include "diag.h"
+#include "forkguard.h"
+#include "keeper.h"
+#include "process.h"
+#include "segment.h"
+#include "supervisor.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ASK_NS (5 * CADRE_NS_PER_S)
+#define CLOSE_NS (10 * CADRE_NS_PER_S)
+
+struct cadre_pool {
+	char name[CADRE_NAME_MAX + 1];
+	struct cadre_keeper keeper;
+	struct cadre_client *client;
+	struct cadre_forkguard guard;
+	bool stopped;
+};
+
+/* A name that no other pool of this machine has. */
+static void make_name(char name[CADRE_NAME_MAX + 1])
+{
+	static atomic_uint count;
+
+	snprintf(name, CADRE_NAME_MAX + 1, "embedded-%d-%llu-%u", (int)getpid(),
+		 (unsigned long long)cadre_process_self().start_time,
+		 atomic_fetch_add(&count, 1));
+}
+
+/* ThreadSanitizer keeps a thread of its own in every process. */
+static unsigned threads_of_program(void)
+{
+#if defined(__SANITIZE_THREAD__)
+	return cadre_process_threads() - 1;
+#else
+	return cadre_process_threads();
+#endif
+}
+
+static int check(const struct cadre_service *service, struct cadre_pool_options *options,
+		 struct cadre_diag *diag)
+{
+	const unsigned threads = threads_of_program();
+	int r = cadre_service_check(service, diag);
+
+	if (r == 0)
+		r = cadre_pool_options_complete(options, diag);
+	if (r == 0 && options->name)
+		r = cadre_name_check(options->name, diag);
+	if (r == 0 && threads > 1)
+		r = cadre_refuse(
+			diag, -ENOTSUP,
+			"cannot start an embedded pool: this program has %u threads, and a "
+			"fork would copy their locks as they are (start the pool first, or "
+			"serve a shared object or a program with \"cadre serve\")",
+			threads);
+	return r;
+}
+
+int cadre_pool_start(const struct cadre_service *service,
+		     const struct cadre_pool_options *options,
+		     struct cadre_pool **ret_pool, struct cadre_diag *diag)
+{
+	struct cadre_pool_options completed = options ? *options :
+							(struct cadre_pool_options){
+								.size = sizeof(completed)
+							};
+	struct cadre_pool *pool;
+	int r = check(service, &completed, diag);
+
+	if (r < 0)
+		return r;
+	pool = calloc(1, sizeof(*pool));
+	if (!pool)
+		return cadre_refuse(diag, -ENOMEM, "out of memory");
+	pool->keeper.pidfd = -1;
+	if (completed.name)
+		snprintf(pool->name, sizeof(pool->name), "%s", completed.name);
+	else
+		make_name(pool->name);
+	completed.name = pool->name;
+
+	r = cadre_forkguard_init(&pool->guard);
+	if (r == 0)
+		r = cadre_keeper_start(service, &completed, &pool->keeper, diag);
+	if (r == 0) {
+		const struct cadre_client_options wish = { .size = sizeof(wish),
+							   .spin_ns = completed.spin_ns };
+
+		r = cadre_client_attach(pool->name, &wish, &pool->client, diag);
+	}
+	if (r < 0) {
+		cadre_pool_close(pool);
+		return r;
+	}
+	*ret_pool = pool;
+	return 0;
+}
+
+struct cadre_client *cadre_pool_client(struct cadre_pool *pool)
+{
+	return pool->client;
+}
+
+const char *cadre_pool_name(const struct cadre_pool *pool)
+{
+	return pool->name;
+}
+
+static bool has_ended(const struct cadre_pool *pool)
+{
+	return pool->keeper.pidfd < 0 || cadre_process_is_dead(pool->keeper.pidfd);
+}
+
+static int ask(struct cadre_pool *pool, enum cadre_control_kind kind)
+{
+	const struct cadre_control question = cadre_control_message(kind);
+	const int64_t until_ns = cadre_clock_in_ns(ASK_NS);
+	const struct timespec nap = cadre_clock_timespec(CADRE_NS_PER_MS);
+	struct cadre_control answer;
+	int r;
+
+	if (cadre_forkguard_is_child(&pool->guard))
+		return -ECHILD;
+	/* Refused: its supervisor died just now, and the keeper makes another; or it ended. */
+	while ((r = cadre_control_ask(pool->name, &question, until_ns, &answer)) ==
+		       -ECONNREFUSED &&
+	       !has_ended(pool) && cadre_clock_left_ns(until_ns, 1) > 0)
+		nanosleep(&nap, NULL);
+	if (has_ended(pool))
+		return 0;
+	return r < 0 ? r : answer.error;
+}
+
+int cadre_pool_stop(struct cadre_pool *pool)
+{
+	const int r = ask(pool, CADRE_CONTROL_STOP);
+
+	pool->stopped = r == 0;
+	return r;
+}
+
+int cadre_pool_terminate(struct cadre_pool *pool)
+{
+	return ask(pool, CADRE_CONTROL_TERMINATE);
+}
+
+int cadre_pool_await_end(struct cadre_pool *pool, int64_t until_ns)
+{
+	if (cadre_forkguard_is_child(&pool->guard))
+		return -ECHILD;
+	for (;;) {
+		const int64_t left_ns = cadre_clock_left_ns(until_ns, CADRE_NS_PER_S);
+		const struct timespec timeout = cadre_clock_timespec(left_ns);
+		struct pollfd look = { .fd = pool->keeper.pidfd, .events = POLLIN };
+
+		if (has_ended(pool))
+			return 0;
+		if (left_ns == 0)
+			return -ETIMEDOUT;
+		ppoll(&look, 1, &timeout, NULL);
+	}
+}
+
+void cadre_pool_close(struct cadre_pool *pool)
+{
+	if (!pool)
+		return;
+	if (pool->guard.page && !cadre_forkguard_is_child(&pool->guard)) {
+		if (!pool->stopped)
+			(void)cadre_pool_terminate(pool);
+		(void)cadre_pool_await_end(pool, pool->stopped ?
+							 CADRE_FOREVER :
+							 cadre_clock_in_ns(CLOSE_NS));
+	}
+	cadre_client_detach(pool->client);
+	if (pool->keeper.pidfd >= 0)
+		close(pool->keeper.pidfd);
+	cadre_forkguard_fini(&pool->guard);
+	free(pool);
+}

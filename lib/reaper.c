@@ -1,0 +1,211 @@
+#include "reaper.h"
+
+#include <string.h>
+
+static void reap_running(const struct cadre_view *view, unsigned worker, uint32_t number,
+			 uint64_t word, struct cadre_obituary obituary)
+{
+	struct cadre_slot *const slot = &view->slots[number];
+	struct cadre_place_counters *const counters = &view->worker_stats[worker].place;
+	const struct cadre_word parts = cadre_word_unpack(word);
+	const unsigned window = cadre_view_window_of(view, number);
+	const unsigned retries = slot->request.retries;
+
+	if (parts.flags & CADRE_FLAG_IDEMPOTENT && !(parts.flags & CADRE_FLAG_DECIDED) &&
+	    parts.attempt < retries && parts.attempt < CADRE_ATTEMPT_MAX) {
+		if (!cadre_slot_requeue(slot, word))
+			return;
+		CADRE_KILL_POINT("D3");
+		cadre_count_add(&counters->jobs_requeued, 1);
+		cadre_window_point_at(&view->client_lines[window].hints,
+				      number % view->limits.slots, view->limits.slots);
+		cadre_mask_set(&view->header->active, window);
+		return;
+	}
+
+	/* The worker is dead, so the reply is ours to write. */
+	slot->reply.code = obituary.code;
+	slot->reply.worker_pid = obituary.pid;
+	slot->reply.length = 0;
+	slot->reply.block = CADRE_NO_BLOCK;
+	slot->reply.taken_ns = slot->request.submitted_ns;
+	slot->reply.ended_ns = slot->request.submitted_ns;
+	if (!cadre_slot_bury(slot, word, CADRE_LOST))
+		return;
+	CADRE_KILL_POINT("D4");
+	cadre_count_add(parts.flags & CADRE_FLAG_DECIDED ? &counters->jobs_buried :
+							   &counters->jobs_lost,
+			1);
+	cadre_view_ring_if_awaited(view, number, word);
+}
+
+static void reap_slot(const struct cadre_view *view, unsigned worker, uint32_t number,
+		      struct cadre_obituary obituary)
+{
+	/* A flag may be set between look and move: then look again. */
+	for (int round = 0; round < 8; round++) {
+		const uint64_t word = cadre_slot_look(&view->slots[number]);
+		const struct cadre_word parts = cadre_word_unpack(word);
+
+		if (parts.owner != worker + 1)
+			return;
+		/* It may have died between its last step and the ring. */
+		if (parts.phase == CADRE_DONE)
+			cadre_view_ring_if_awaited(view, number, word);
+		if (parts.phase != CADRE_RUNNING)
+			return;
+		reap_running(view, worker, number, word, obituary);
+	}
+}
+
+void cadre_reap_worker(const struct cadre_view *view, unsigned worker,
+		       struct cadre_obituary obituary)
+{
+	CADRE_KILL_POINT("D1");
+	/* F5: the place is DEAD before any slot is looked at. */
+	atomic_thread_fence(memory_order_seq_cst);
+	for (uint32_t number = 0; number < view->slot_count; number++)
+		reap_slot(view, worker, number, obituary);
+	CADRE_KILL_POINT("D5");
+	cadre_crew_forget(&view->header->crew, worker);
+	/* It may have died between a ring and a wake, or with a job's wake in its hands. */
+	cadre_crew_wake_all(&view->header->crew, view->worker_bells, view->limits.workers);
+}
+
+/* One step towards FREE for a slot of a dead client. */
+static void reap_client_slot(const struct cadre_view *view, uint32_t number)
+{
+	struct cadre_slot *const slot = &view->slots[number];
+	struct cadre_books *const books = &view->books[number];
+	const uint64_t word = cadre_slot_look(slot);
+	const struct cadre_word parts = cadre_word_unpack(word);
+	uint64_t replaced;
+
+	switch (parts.phase) {
+	case CADRE_FILLING:
+		cadre_slot_free(slot, books, CADRE_WITHDRAWN);
+		break;
+	case CADRE_DONE:
+		/* Blocks become free with the slot. */
+		cadre_slot_free(slot, books, parts.outcome);
+		break;
+	case CADRE_QUEUED:
+	case CADRE_RUNNING:
+		if (!(parts.flags & CADRE_FLAG_DETACHED))
+			cadre_slot_decide(slot, parts.generation, CADRE_CANCELLED,
+					  &replaced);
+		break;
+	case CADRE_FREE:
+		break;
+	}
+}
+
+uint32_t cadre_reap_client(const struct cadre_view *view, unsigned client)
+{
+	const uint32_t base = client * view->limits.slots;
+	uint32_t left = 0;
+
+	for (uint32_t number = base; number < base + view->limits.slots; number++) {
+		/* Twice: a pending job is cancelled by the first and freed by the second. */
+		reap_client_slot(view, number);
+		CADRE_KILL_POINT("D6");
+		reap_client_slot(view, number);
+		left += cadre_word_phase(cadre_slot_peek(&view->slots[number])) !=
+			CADRE_FREE;
+	}
+	return left;
+}
+
+static void survey_deadline(const struct cadre_view *view, uint32_t number, uint64_t word,
+			    int64_t now_ns, struct cadre_survey *survey)
+{
+	struct cadre_slot *const slot = &view->slots[number];
+	const struct cadre_word parts = cadre_word_unpack(word);
+	const int64_t deadline_ns = slot->request.deadline_ns;
+	const int64_t grace_ns = view->limits.grace_ns;
+	uint64_t replaced;
+	int64_t next_ns = deadline_ns;
+
+	if (!slot->request.has_deadline || deadline_ns <= 0)
+		return;
+	if (now_ns >= deadline_ns) {
+		if (cadre_slot_decide(slot, parts.generation, CADRE_TIMED_OUT, &replaced))
+			cadre_view_ring_if_awaited(view, number, replaced);
+		if (parts.phase != CADRE_RUNNING)
+			return;
+		next_ns = deadline_ns > INT64_MAX - grace_ns ? INT64_MAX :
+							       deadline_ns + grace_ns;
+		if (now_ns >= next_ns && parts.owner >= 1 &&
+		    parts.owner <= view->limits.workers)
+			cadre_mask_set(&survey->overdue, parts.owner - 1);
+	}
+	if (next_ns > now_ns && next_ns < survey->next_deadline_ns)
+		survey->next_deadline_ns = next_ns;
+}
+
+static void survey_slot(const struct cadre_view *view, uint32_t number, int64_t now_ns,
+			struct cadre_survey *survey)
+{
+	const struct cadre_slot *const slot = &view->slots[number];
+	const uint64_t word = cadre_slot_look(slot);
+	const struct cadre_word parts = cadre_word_unpack(word);
+
+	if (parts.phase > CADRE_DONE || parts.owner > view->limits.workers ||
+	    (parts.phase == CADRE_RUNNING && parts.owner == CADRE_OWNER_NONE)) {
+		survey->impossible++;
+		return;
+	}
+	if (parts.phase == CADRE_QUEUED) {
+		survey->queued++;
+		if (slot->request.submitted_ns < survey->oldest_queued_ns)
+			survey->oldest_queued_ns = slot->request.submitted_ns;
+	} else if (parts.phase == CADRE_RUNNING) {
+		survey->running++;
+	} else {
+		return;
+	}
+	survey_deadline(view, number, word, now_ns, survey);
+}
+
+void cadre_survey(const struct cadre_view *view, int64_t now_ns,
+		  struct cadre_survey *ret_survey)
+{
+	const unsigned clients = view->limits.clients;
+	const uint32_t slots = view->limits.slots;
+
+	memset(ret_survey, 0, sizeof(*ret_survey));
+	ret_survey->oldest_queued_ns = INT64_MAX;
+	ret_survey->next_deadline_ns = INT64_MAX;
+	for (unsigned window = 0;
+	     (window = cadre_mask_next(&view->header->leased, window, clients)) < clients;
+	     window++) {
+		for (uint32_t index = 0; index < slots; index++)
+			survey_slot(view, window * slots + index, now_ns, ret_survey);
+	}
+}
+
+void cadre_terminate_jobs(const struct cadre_view *view)
+{
+	/* F4: the pool's state says so before any slot is looked at: a client that publishes
+	 * later sees the state behind F2. */
+	atomic_thread_fence(memory_order_seq_cst);
+	for (uint32_t number = 0; number < view->slot_count; number++) {
+		struct cadre_slot *const slot = &view->slots[number];
+		const uint64_t word = cadre_slot_look(slot);
+		uint64_t replaced;
+
+		if (cadre_slot_decide(slot, cadre_word_generation(word), CADRE_TERMINATED,
+				      &replaced))
+			cadre_view_ring_if_awaited(view, number, replaced);
+	}
+}
+
+void cadre_ring_everyone(const struct cadre_view *view)
+{
+	for (unsigned client = 0; client < view->limits.clients; client++) {
+		if (cadre_mask_has(&view->header->leased, client))
+			cadre_bell_ring(&view->client_bells[client], CADRE_BELL_EVERYONE,
+					INT32_MAX);
+	}
+	cadre_crew_wake_all(&view->header->crew, view->worker_bells, view->limits.workers);
+}

@@ -1,0 +1,49 @@
+/*
+ * reaper.h - mending what the dead left: scans of slots, in single repeatable steps.
+ *
+ * The supervisor alone calls these, about processes that a pidfd says are dead. Each may be
+ * killed at any line and repeated from the start by a successor: every step looks at the
+ * word, moves it by compare-and-swap, and frees last.
+ */
+#ifndef CADRE_REAPER_H
+#define CADRE_REAPER_H
+
+#include "layout.h"
+
+/* How a worker ended; for the result of its job. As struct cadre_result.code. */
+struct cadre_obituary {
+	int32_t pid;
+	int32_t code;
+};
+
+/* D: everything that names this worker, whose place is DEAD: its job is given to another
+ * or ends as lost, sleepers are woken. */
+void cadre_reap_worker(const struct cadre_view *view, unsigned worker,
+		       struct cadre_obituary obituary);
+
+/* One pass over the window of a client that is dead or has left: frees what has ended,
+ * cancels what is pending or running and not detached. Returns how many slots are not
+ * FREE yet; at 0 the window may be leased again. */
+uint32_t cadre_reap_client(const struct cadre_view *view, unsigned client);
+
+/* What a look through all leased windows saw. */
+struct cadre_survey {
+	uint64_t queued;
+	uint64_t running;
+	uint64_t impossible;       /* words that cannot be */
+	int64_t oldest_queued_ns;  /* submission of the oldest, INT64_MAX for none */
+	int64_t next_deadline_ns;  /* the next deadline (or end of grace) to look at */
+	struct cadre_mask overdue; /* workers past deadline and grace of a job */
+};
+
+/* Ends jobs past their deadline, and counts. */
+void cadre_survey(const struct cadre_view *view, int64_t now_ns,
+		  struct cadre_survey *ret_survey);
+
+/* Every job that has not ended, ends as terminated; whoever waits is rung for. */
+void cadre_terminate_jobs(const struct cadre_view *view);
+
+/* Rings for everyone who may have missed a ring: after a succession. */
+void cadre_ring_everyone(const struct cadre_view *view);
+
+#endif

@@ -1,0 +1,359 @@
+/*
+ * run.c - what a worker does with a job: claim, check, run, account, give the room back.
+ */
+#include "clock.h"
+#include "worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A handler that is expected to run longer than this makes its worker engaged: nobody
+ * counts on it to look for jobs meanwhile. Until an operation was seen, it is. */
+#define LONG_NS (20 * CADRE_NS_PER_US)
+#define EXPECTED_AT_FIRST_NS CADRE_NS_PER_MS
+
+static struct cadre_worker *worker_of(struct cadre_job_host *host)
+{
+	return (struct cadre_worker *)(void *)host;
+}
+
+static struct cadre_task *task_of(struct cadre_job *job)
+{
+	return (struct cadre_task *)(void *)job;
+}
+
+static void lock_stats(struct cadre_worker *worker)
+{
+	if (worker->shares_stats)
+		pthread_mutex_lock(&worker->stats_lock);
+}
+
+static void unlock_stats(struct cadre_worker *worker)
+{
+	if (worker->shares_stats)
+		pthread_mutex_unlock(&worker->stats_lock);
+}
+
+static int compare_duties(const void *a, const void *b)
+{
+	const struct cadre_duty *const left = a, *const right = b;
+
+	return (left->operation->id > right->operation->id) -
+	       (left->operation->id < right->operation->id);
+}
+
+static struct cadre_duty *find_duty(struct cadre_worker *worker, int32_t operation)
+{
+	const struct cadre_operation wanted = { .id = operation };
+	const struct cadre_duty key = { .operation = &wanted };
+
+	return bsearch(&key, worker->duties, worker->service->operation_count,
+		       sizeof(*worker->duties), compare_duties);
+}
+
+/* ---- accounting ---- */
+
+static void account_taken(struct cadre_worker *worker, const struct cadre_job *job)
+{
+	struct cadre_worker_counters *const counters = &worker->stats->worker;
+	const uint32_t workload = 1 + atomic_fetch_add_explicit(&worker->workload, 1,
+								memory_order_relaxed);
+
+	lock_stats(worker);
+	if (!worker->busy) {
+		worker->busy = true;
+		cadre_stats_turn_to(worker->stats, CADRE_ACTIVITY_BUSY, job->taken_ns);
+	}
+	cadre_count_add(&counters->jobs_taken, 1);
+	cadre_count_set(&counters->workload, workload);
+	cadre_count_peak(&counters->workload_max, workload);
+	atomic_store_explicit(&worker->stats->operation, job->operation,
+			      memory_order_relaxed);
+	cadre_histogram_add(&worker->stats->waiting, job->taken_ns - job->submitted_ns);
+	unlock_stats(worker);
+}
+
+static void account_ended(struct cadre_job_host *host, struct cadre_job *job,
+			  enum cadre_outcome outcome, bool late)
+{
+	struct cadre_worker *const worker = worker_of(host);
+	struct cadre_worker_counters *const counters = &worker->stats->worker;
+	struct cadre_duty *const duty = task_of(job)->duty;
+	const int64_t ran_ns = job->ended_ns - job->taken_ns;
+
+	if (duty) {
+		/* Relaxed: a guess. */
+		const int64_t expected_ns = atomic_load_explicit(&duty->expected_ns,
+								 memory_order_relaxed);
+
+		atomic_store_explicit(&duty->expected_ns, (expected_ns + ran_ns) / 2,
+				      memory_order_relaxed);
+	}
+	lock_stats(worker);
+	if (late)
+		cadre_count_add(&counters->jobs_late, 1);
+	else if (outcome == CADRE_OK)
+		cadre_count_add(&counters->jobs_ok, 1);
+	else if (outcome == CADRE_TIMED_OUT)
+		cadre_count_add(&counters->jobs_timed_out, 1);
+	else
+		cadre_count_add(&counters->jobs_failed, 1);
+	cadre_histogram_add(&worker->stats->service, ran_ns);
+	cadre_histogram_add(&worker->stats->total, job->ended_ns - job->submitted_ns);
+	unlock_stats(worker);
+}
+
+/* Handler and reply are both done: the room is free again. */
+static void give_room_back(struct cadre_job_host *host, struct cadre_job *job)
+{
+	struct cadre_worker *const worker = worker_of(host);
+	const bool alone = !worker->shares_stats &&
+			   !atomic_load_explicit(&job->deferred, memory_order_relaxed);
+	const int64_t ended_ns = job->ended_ns;
+	uint32_t workload;
+
+	lock_stats(worker);
+	worker->last_ended_ns = ended_ns;
+	workload = atomic_load_explicit(&worker->workload, memory_order_relaxed) - 1;
+	cadre_count_set(&worker->stats->worker.workload, workload);
+	if (!alone && workload == 0 && worker->busy) {
+		worker->busy = false;
+		cadre_stats_turn_to(worker->stats, CADRE_ACTIVITY_IDLE, ended_ns);
+	}
+	/* R1: release, pairs with the acquire in take_task: the struct is done with. */
+	atomic_store_explicit(&task_of(job)->taken, false, memory_order_release);
+	if (alone) {
+		atomic_store_explicit(&worker->workload, workload, memory_order_relaxed);
+		return;
+	}
+
+	/*
+	 *     whoever ends a job                 dispatcher without room
+	 *     workload--           (R2)          waits_for_room = true   (R3)
+	 *     full fence                         full fence
+	 *     if (waits_for_room) ring           if (workload < parallel) go on; else sleep
+	 */
+	atomic_fetch_sub_explicit(&worker->workload, 1, memory_order_seq_cst);
+	unlock_stats(worker);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&worker->waits_for_room, memory_order_relaxed))
+		cadre_bell_ring(worker->bell, CADRE_BELL_EVERYONE, 1);
+}
+
+void cadre_run_idle(struct cadre_worker *worker)
+{
+	lock_stats(worker);
+	if (worker->busy &&
+	    atomic_load_explicit(&worker->workload, memory_order_acquire) == 0) {
+		worker->busy = false;
+		cadre_stats_turn_to(worker->stats, CADRE_ACTIVITY_IDLE,
+				    worker->last_ended_ns);
+	}
+	unlock_stats(worker);
+}
+
+/* ---- being engaged ---- */
+
+void cadre_run_engage(struct cadre_worker *worker)
+{
+	struct cadre_crew *const crew = &worker->view.header->crew;
+	const unsigned workers = worker->view.limits.workers;
+
+	worker->engaged = true;
+	cadre_mask_set(&crew->engaged, worker->host.worker); /* K1 */
+	atomic_thread_fence(memory_order_seq_cst);           /* F3, pairs with F2 */
+	CADRE_KILL_POINT("W3");
+	if (cadre_mask_next(&crew->sleepers, 0, workers) == workers ||
+	    !cadre_look_for_more(&worker->looker))
+		return;
+	cadre_crew_wake(crew, worker->view.worker_bells, workers,
+			&worker->looker.crew_turn);
+	lock_stats(worker);
+	cadre_count_add(&worker->stats->worker.wakes_sent, 1);
+	unlock_stats(worker);
+}
+
+void cadre_run_disengage(struct cadre_worker *worker)
+{
+	worker->engaged = false;
+	cadre_mask_clear(&worker->view.header->crew.engaged, worker->host.worker);
+}
+
+void cadre_run_get_up(struct cadre_worker *worker)
+{
+	if (worker->asleep)
+		cadre_mask_clear(&worker->view.header->crew.sleepers, worker->host.worker);
+	worker->asleep = false;
+}
+
+static bool will_be_long(const struct cadre_worker *worker, const struct cadre_duty *duty)
+{
+	return worker->thread_count == 0 &&
+	       atomic_load_explicit(&duty->expected_ns, memory_order_relaxed) > LONG_NS;
+}
+
+/* ---- running ---- */
+
+static struct cadre_task *take_task(struct cadre_worker *worker)
+{
+	for (uint32_t tried = 0; tried < worker->parallel; tried++) {
+		struct cadre_task *const task =
+			&worker->tasks[worker->task_turn++ % worker->parallel];
+
+		/* Acquire, pairs with R1. */
+		if (!atomic_load_explicit(&task->taken, memory_order_acquire)) {
+			atomic_store_explicit(&task->taken, true, memory_order_relaxed);
+			return task;
+		}
+	}
+	return NULL;
+}
+
+static void handle(struct cadre_worker *worker, struct cadre_task *task)
+{
+	CADRE_KILL_POINT("W4");
+	task->duty->operation->handler(&task->job, worker->state);
+	cadre_job_handler_returned(&task->job);
+}
+
+static void *handle_queued(void *argument)
+{
+	struct cadre_worker *const worker = argument;
+
+	for (;;) {
+		struct cds_wfcq_node *node;
+
+		while (sem_wait(&worker->queued) < 0) {
+		}
+		node = cds_wfcq_dequeue_blocking(&worker->queue_head, &worker->queue_tail);
+		if (node)
+			handle(worker,
+			       (void *)((char *)node - offsetof(struct cadre_task, node)));
+		else if (atomic_load(&worker->threads_end))
+			return NULL;
+	}
+}
+
+static void hand_to_thread(struct cadre_worker *worker, struct cadre_task *task)
+{
+	cds_wfcq_node_init(&task->node);
+	cds_wfcq_enqueue(&worker->queue_head, &worker->queue_tail, &task->node);
+	sem_post(&worker->queued);
+}
+
+static void start(struct cadre_worker *worker, struct cadre_task *task)
+{
+	if (worker->thread_count) {
+		hand_to_thread(worker, task);
+		return;
+	}
+	if (will_be_long(worker, task->duty))
+		cadre_run_engage(worker);
+	handle(worker, task);
+	if (worker->engaged)
+		cadre_run_disengage(worker);
+}
+
+static void run(struct cadre_worker *worker, const struct cadre_found *found,
+		int64_t taken_ns)
+{
+	struct cadre_task *const task = take_task(worker);
+	struct cadre_job *const job = &task->job;
+	const int r = cadre_job_open(job, &worker->host, found->slot, found->claimed,
+				     taken_ns);
+	char sentence[CADRE_SENTENCE_MAX + 1];
+
+	/* There was room, so there is a task; and a job is not taken before it is submitted,
+	 * even when the clock was read before it was looked for. */
+	if (job->taken_ns < job->submitted_ns)
+		job->taken_ns = job->submitted_ns;
+	task->duty = find_duty(worker, job->operation);
+	account_taken(worker, job);
+	if (r < 0) {
+		cadre_job_refuse(job, CADRE_FAILED, -r,
+				 "its request lies outside of the segment");
+	} else if (job->deadline_ns && taken_ns >= job->deadline_ns) {
+		cadre_job_refuse(job, CADRE_TIMED_OUT, 0, "");
+	} else if (!task->duty) {
+		snprintf(sentence, sizeof(sentence), "unknown operation %d",
+			 (int)job->operation);
+		cadre_job_refuse(job, CADRE_FAILED, ENOENT, sentence);
+	} else {
+		start(worker, task);
+	}
+}
+
+bool cadre_run_one(struct cadre_worker *worker, bool everywhere)
+{
+	/* The end of one job is the start of the next that is found at once. */
+	const int64_t ended_ns = worker->busy && !worker->shares_stats ?
+					 worker->last_ended_ns :
+					 0;
+	struct cadre_found found;
+
+	if (everywhere ? !cadre_look_everywhere(&worker->looker, &found) :
+			 !cadre_look_along_hints(&worker->looker, &found))
+		return false;
+	cadre_run_get_up(worker);
+	run(worker, &found, ended_ns ? ended_ns : cadre_clock_ns());
+	return true;
+}
+
+/* ---- init, fini ---- */
+
+static int start_threads(struct cadre_worker *worker)
+{
+	worker->threads = calloc(worker->parallel, sizeof(*worker->threads));
+	if (!worker->threads)
+		return -ENOMEM;
+	while (worker->thread_count < worker->parallel) {
+		const int error = pthread_create(&worker->threads[worker->thread_count],
+						 NULL, handle_queued, worker);
+
+		if (error)
+			return -error;
+		worker->thread_count++;
+	}
+	return 0;
+}
+
+int cadre_run_init(struct cadre_worker *worker)
+{
+	const struct cadre_service *const service = worker->service;
+
+	worker->host.ended = account_ended;
+	worker->host.over = give_room_back;
+	worker->parallel = worker->view.limits.parallel;
+	worker->shares_stats = worker->parallel > 1 ||
+			       service->flags & CADRE_SERVICE_THREADS;
+	worker->duties = calloc(service->operation_count, sizeof(*worker->duties));
+	worker->tasks = calloc(worker->parallel, sizeof(*worker->tasks));
+	if (!worker->duties || !worker->tasks)
+		return -ENOMEM;
+	for (size_t i = 0; i < service->operation_count; i++) {
+		worker->duties[i].operation = &service->operations[i];
+		atomic_init(&worker->duties[i].expected_ns, EXPECTED_AT_FIRST_NS);
+	}
+	qsort(worker->duties, service->operation_count, sizeof(*worker->duties),
+	      compare_duties);
+	pthread_mutex_init(&worker->stats_lock, NULL);
+	sem_init(&worker->queued, 0, 0);
+	cds_wfcq_init(&worker->queue_head, &worker->queue_tail);
+	return service->flags & CADRE_SERVICE_THREADS ? start_threads(worker) : 0;
+}
+
+void cadre_run_fini(struct cadre_worker *worker)
+{
+	atomic_store(&worker->threads_end, true);
+	for (uint32_t i = 0; i < worker->thread_count; i++)
+		sem_post(&worker->queued);
+	for (uint32_t i = 0; i < worker->thread_count; i++)
+		pthread_join(worker->threads[i], NULL);
+	free(worker->threads);
+	free(worker->duties);
+	free(worker->tasks);
+	sem_destroy(&worker->queued);
+	pthread_mutex_destroy(&worker->stats_lock);
+	cds_wfcq_destroy(&worker->queue_head, &worker->queue_tail);
+}

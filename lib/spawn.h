@@ -1,0 +1,30 @@
+/*
+ * spawn.h - forking a worker: what the child sheds, and where its handlers come from.
+ */
+#ifndef CADRE_SPAWN_H
+#define CADRE_SPAWN_H
+
+#include <cadre/pool.h>
+
+#include "worker.h"
+
+/* A child that was forked. */
+struct cadre_child {
+	pid_t pid;
+	uint64_t start_time;
+	int pidfd;
+	int start_fd; /* where it says how its start goes */
+};
+
+/* Forks a worker for a seat of the pool. seat->start_fd is ignored. */
+int cadre_spawn_worker(const struct cadre_source *source, const struct cadre_view *view,
+		       const struct cadre_seat *seat, struct cadre_child *ret_child);
+
+/* Forks a child that only tells which operations the source has. */
+int cadre_spawn_probe(const struct cadre_source *source, const char *pool,
+		      struct cadre_child *ret_child);
+
+/* Closes every descriptor from 3 on but `kept`, which becomes 3. Returns 3. */
+int cadre_spawn_shed_descriptors(int kept);
+
+#endif

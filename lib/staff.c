@@ -1,0 +1,711 @@
+/*
+ * staff.c - the supervisor's workers: hire, greet, replace, dismiss.
+ *
+ *   post       event            what follows
+ *   ---------  ---------------  -----------------------------------------------------
+ *   EMPTY      hire             place STARTING(i + 1), fork                -> STARTING
+ *   STARTING   "started"        (the worker moved its place to UP itself)  -> UP
+ *              "failed"         remember its words; its death follows
+ *              late             kill; its death follows
+ *   UP         idle, over min   place DRAINING, ring                       -> LEAVING
+ *              overdue job      kill; its death follows
+ *   LEAVING    death            reap                                       -> EMPTY
+ *   any        death            reap; back-off                             -> WAITING
+ *              with status 78   reap                                       -> DISABLED
+ *   WAITING    retry is due     needed: as EMPTY; else                     -> EMPTY
+ *
+ * A death is what the pidfd says, and nothing else. Place DEAD, then the scan, then the
+ * place is used again: in this order, so that a successor can repeat it from the start.
+ */
+#include "clock.h"
+#include "diag.h"
+#include "supervisor.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HEALTHY_NS (10 * CADRE_NS_PER_S)
+#define BACKOFF_LEAST_NS (100 * CADRE_NS_PER_MS)
+#define BACKOFF_MOST_NS (30 * CADRE_NS_PER_S)
+#define DEGRADED_WINDOW_NS (60 * CADRE_NS_PER_S)
+#define OLD_PENDING_NS (10 * CADRE_NS_PER_MS)
+#define EXIT_DO_NOT_RESTART 78
+
+static struct cadre_place *place_of(const struct cadre_supervisor *supervisor,
+				    unsigned worker)
+{
+	return &supervisor->view.worker_places[worker];
+}
+
+static struct cadre_pool_counters *counters_of(const struct cadre_supervisor *supervisor)
+{
+	return &supervisor->view.header->counters;
+}
+
+/* Moves a place whatever its state is; nobody else moves it but a worker to UP. */
+static void force_place(struct cadre_place *place, enum cadre_place_state state,
+			uint32_t incarnation)
+{
+	uint64_t seen = cadre_place_look(place);
+
+	while (!cadre_place_move(place, seen, cadre_place_pack(state, incarnation)))
+		seen = cadre_place_look(place);
+}
+
+int cadre_staff_init(struct cadre_supervisor *supervisor)
+{
+	const unsigned workers = supervisor->view.limits.workers;
+
+	supervisor->members = calloc(workers, sizeof(*supervisor->members));
+	if (!supervisor->members)
+		return -ENOMEM;
+	for (unsigned worker = 0; worker < workers; worker++) {
+		supervisor->members[worker].child.pidfd = -1;
+		supervisor->members[worker].child.start_fd = -1;
+	}
+	return 0;
+}
+
+static void close_if_open(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void cadre_staff_fini(struct cadre_supervisor *supervisor)
+{
+	for (unsigned worker = 0;
+	     supervisor->members && worker < supervisor->view.limits.workers; worker++) {
+		close_if_open(&supervisor->members[worker].child.pidfd);
+		close_if_open(&supervisor->members[worker].child.start_fd);
+	}
+	free(supervisor->members);
+	supervisor->members = NULL;
+}
+
+unsigned cadre_staff_count(const struct cadre_supervisor *supervisor, enum cadre_post post)
+{
+	unsigned count = 0;
+
+	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++)
+		count += supervisor->members[worker].post == post;
+	return count;
+}
+
+/* ---- the operations of the source ---- */
+
+/* Writes down one operation in the segment, where the tools and clients find its name. */
+static void write_operation(const struct cadre_supervisor *supervisor,
+			    const struct cadre_control *message)
+{
+	struct cadre_header *const header = supervisor->view.header;
+	const uint32_t count = atomic_load(&header->operation_count);
+	struct cadre_operation_line *line;
+
+	if (count >= CADRE_OPERATIONS_MAX)
+		return;
+	line = &header->operations[count];
+	snprintf(line->name, sizeof(line->name), "%.47s", message->text);
+	line->id = (int32_t)message->place;
+	atomic_store(&header->operation_count, count + 1);
+}
+
+/* How a child ended, in words. */
+static void say_end(const siginfo_t *end, char *text, size_t size)
+{
+	if (end->si_code == CLD_EXITED)
+		snprintf(text, size, "exited with status %d", end->si_status);
+	else if (end->si_code == CLD_KILLED || end->si_code == CLD_DUMPED)
+		snprintf(text, size, "was killed by SIG%s",
+			 sigabbrev_np(end->si_status) ? sigabbrev_np(end->si_status) :
+							"?");
+	else
+		snprintf(text, size, "died (how, only its dead parent knew)");
+}
+
+/* Waits for the end of a child, until then at most, and kills it when it is late. */
+static void collect(struct cadre_child *child, int64_t until_ns, siginfo_t *ret_end)
+{
+	const struct timespec nap = cadre_clock_timespec(CADRE_NS_PER_MS);
+
+	memset(ret_end, 0, sizeof(*ret_end));
+	while (waitid(P_PIDFD, (id_t)child->pidfd, ret_end, WEXITED | WNOHANG) == 0 &&
+	       ret_end->si_pid == 0) {
+		if (cadre_clock_left_ns(until_ns, 1) == 0)
+			cadre_process_kill(child->pidfd, SIGKILL);
+		nanosleep(&nap, NULL);
+	}
+	close_if_open(&child->pidfd);
+}
+
+static int hear_probe(struct cadre_supervisor *supervisor, struct cadre_child *child,
+		      int64_t until_ns)
+{
+	const struct timespec nap = cadre_clock_timespec(200 * CADRE_NS_PER_US);
+
+	for (;;) {
+		struct cadre_control message;
+		const int r = cadre_control_receive(child->start_fd, &message, NULL);
+
+		if (r == 1 && message.kind == CADRE_CONTROL_OPERATION)
+			write_operation(supervisor, &message);
+		else if (r == 1 && message.kind == CADRE_CONTROL_FAILED)
+			return cadre_refuse(supervisor->diag, -ENOEXEC, "%.460s",
+					    message.text);
+		else if (r == 1)
+			return 0;
+		else if (r != -EAGAIN)
+			return -ECONNRESET; /* it ended without a word */
+		else if (cadre_clock_left_ns(until_ns, 1) == 0)
+			return -ETIMEDOUT;
+		else
+			nanosleep(&nap, NULL);
+	}
+}
+
+int cadre_staff_learn_operations(struct cadre_supervisor *supervisor)
+{
+	const struct cadre_source *const source = supervisor->source;
+	const int64_t until_ns = cadre_clock_in_ns(supervisor->options.start_timeout_ns);
+	const char *const what = source->program ? source->program[0] :
+				 source->file    ? source->file :
+						   "the service";
+	struct cadre_child child;
+	char end_text[64];
+	siginfo_t end;
+	int r;
+
+	r = cadre_spawn_probe(source, supervisor->pool, &child);
+	if (r < 0)
+		return cadre_refuse(supervisor->diag, r, "cannot fork: %s", strerror(-r));
+	r = hear_probe(supervisor, &child, until_ns);
+	close_if_open(&child.start_fd);
+	collect(&child, r == -ETIMEDOUT ? 0 : until_ns, &end);
+	say_end(&end, end_text, sizeof(end_text));
+	if (r == -ECONNRESET)
+		return cadre_refuse(supervisor->diag, -ENOEXEC,
+				    "%s %s before it named its operations (is it a worker of "
+				    "Cadre?)",
+				    what, end_text);
+	if (r == -ETIMEDOUT)
+		return cadre_refuse(supervisor->diag, -ENOEXEC,
+				    "%s did not name its operations within %lld ms (is it a "
+				    "worker of Cadre?)",
+				    what,
+				    (long long)(supervisor->options.start_timeout_ns /
+						CADRE_NS_PER_MS));
+	return r;
+}
+
+/* ---- hiring ---- */
+
+static void start_worker(struct cadre_supervisor *supervisor, unsigned worker,
+			 int64_t now_ns)
+{
+	struct cadre_member *const member = &supervisor->members[worker];
+	struct cadre_place *const place = place_of(supervisor, worker);
+	struct cadre_place_stats *const stats = &supervisor->view.worker_stats[worker];
+	const struct cadre_seat seat = {
+		.pool = supervisor->pool,
+		.worker = worker,
+		.incarnation = cadre_place_incarnation_of(cadre_place_look(place)) + 1,
+	};
+	int r;
+
+	member->incarnation = seat.incarnation;
+	member->last_words[0] = '\0';
+	member->started_ns = now_ns;
+	member->start_until_ns = now_ns + supervisor->options.start_timeout_ns;
+	atomic_store_explicit(&place->since_ns, now_ns, memory_order_relaxed);
+	/* The place is ready before the fork: a worker that nobody recorded leaves again when
+	 * its place has moved on. */
+	force_place(place, CADRE_PLACE_STARTING, seat.incarnation);
+	CADRE_KILL_POINT("P3");
+	r = cadre_spawn_worker(supervisor->source, &supervisor->view, &seat,
+			       &member->child);
+	CADRE_KILL_POINT("P4");
+	if (r < 0) {
+		cadre_supervisor_say(supervisor, "cannot fork worker %u: %s", worker,
+				     strerror(-r));
+		force_place(place, CADRE_PLACE_VACANT, seat.incarnation);
+		member->post = CADRE_POST_WAITING;
+		member->retry_ns = now_ns + BACKOFF_LEAST_NS;
+		return;
+	}
+	cadre_place_sign(place, (struct cadre_identity){
+					.pid = member->child.pid,
+					.start_time = member->child.start_time,
+				});
+	member->post = CADRE_POST_STARTING;
+	cadre_count_add(&stats->place.starts, 1);
+	if (member->replaces)
+		cadre_count_add(&stats->place.restarts, 1);
+	member->replaces = false;
+	cadre_count_add(&counters_of(supervisor)->workers_started, 1);
+	cadre_supervisor_watch(supervisor, member->child.start_fd,
+			       CADRE_EVENT_WORKER_START, worker);
+	cadre_supervisor_watch(supervisor, member->child.pidfd, CADRE_EVENT_WORKER,
+			       worker);
+}
+
+void cadre_staff_hire(struct cadre_supervisor *supervisor, unsigned wanted)
+{
+	const int64_t now_ns = cadre_clock_ns();
+	unsigned there = cadre_staff_count(supervisor, CADRE_POST_STARTING) +
+			 cadre_staff_count(supervisor, CADRE_POST_UP) +
+			 cadre_staff_count(supervisor, CADRE_POST_WAITING);
+
+	for (unsigned worker = 0;
+	     worker < supervisor->view.limits.workers && there < wanted; worker++) {
+		if (supervisor->members[worker].post != CADRE_POST_EMPTY)
+			continue;
+		start_worker(supervisor, worker, now_ns);
+		there++;
+	}
+}
+
+void cadre_staff_start_spoke(struct cadre_supervisor *supervisor, unsigned worker)
+{
+	struct cadre_member *const member = &supervisor->members[worker];
+	struct cadre_control message;
+	int r;
+
+	if (member->child.start_fd < 0)
+		return;
+	r = cadre_control_receive(member->child.start_fd, &message, NULL);
+	if (r == -EAGAIN)
+		return;
+	if (r == 1 && message.kind == CADRE_CONTROL_FAILED)
+		snprintf(member->last_words, sizeof(member->last_words), "%.239s",
+			 message.text);
+	if (r == 1 && message.kind == CADRE_CONTROL_STARTED &&
+	    member->post == CADRE_POST_STARTING)
+		member->post = CADRE_POST_UP;
+	/* It has said all that it will say; or it died, and the pidfd tells how. */
+	close_if_open(&member->child.start_fd);
+}
+
+/* ---- deaths ---- */
+
+static struct cadre_obituary write_obituary(const struct cadre_member *member,
+					    const siginfo_t *end)
+{
+	struct cadre_obituary obituary = {
+		.pid = member->child.pid,
+		.code = CADRE_STATUS_UNKNOWN,
+	};
+
+	if (end->si_code == CLD_EXITED)
+		obituary.code = -end->si_status;
+	else if (end->si_code == CLD_KILLED || end->si_code == CLD_DUMPED)
+		obituary.code = end->si_status;
+	return obituary;
+}
+
+/* Rule D, in its order. */
+static void reap(struct cadre_supervisor *supervisor, unsigned worker,
+		 struct cadre_obituary obituary)
+{
+	const struct cadre_view *const view = &supervisor->view;
+	struct cadre_place *const place = place_of(supervisor, worker);
+	struct cadre_place_stats *const stats = &view->worker_stats[worker];
+	const uint32_t incarnation = cadre_place_incarnation_of(cadre_place_look(place));
+
+	force_place(place, CADRE_PLACE_DEAD, incarnation);
+	cadre_reap_worker(view, worker, obituary);
+	cadre_stats_bury(stats, cadre_clock_ns());
+	atomic_store_explicit(&stats->last_signal, obituary.code > 0 ? obituary.code : 0,
+			      memory_order_relaxed);
+	atomic_store_explicit(&stats->last_exit_status,
+			      obituary.code <= 0 && obituary.code != CADRE_STATUS_UNKNOWN ?
+				      -obituary.code :
+				      0,
+			      memory_order_relaxed);
+	cadre_place_sign(place, (struct cadre_identity){ 0 });
+	CADRE_KILL_POINT("D7");
+	force_place(place, CADRE_PLACE_VACANT, incarnation);
+}
+
+static int64_t backoff_ns(struct cadre_supervisor *supervisor, unsigned failures)
+{
+	int64_t wait_ns = BACKOFF_LEAST_NS;
+
+	for (unsigned i = 1; i < failures && wait_ns < BACKOFF_MOST_NS; i++)
+		wait_ns *= 2;
+	if (wait_ns > BACKOFF_MOST_NS)
+		wait_ns = BACKOFF_MOST_NS;
+	/* Jitter of a quarter (xorshift64 by G. Marsaglia): many pools need not fork at once. */
+	supervisor->random ^= supervisor->random << 13;
+	supervisor->random ^= supervisor->random >> 7;
+	supervisor->random ^= supervisor->random << 17;
+	return wait_ns - (int64_t)(supervisor->random % (uint64_t)(wait_ns / 4));
+}
+
+/* Many deaths in a short while: said aloud, once, and shown until it is over. */
+static void remember_death(struct cadre_supervisor *supervisor, int64_t now_ns)
+{
+	struct cadre_header *const header = supervisor->view.header;
+	int64_t *const oldest_ns =
+		&supervisor->deaths_ns[supervisor->death_turn++ % CADRE_DEATHS_REMEMBERED];
+	const bool many = *oldest_ns != 0 && now_ns - *oldest_ns < DEGRADED_WINDOW_NS;
+
+	*oldest_ns = now_ns;
+	if (many && !atomic_exchange(&header->degraded, 1))
+		cadre_supervisor_say(supervisor,
+				     "the pool is degraded: %d workers died within %lld s",
+				     CADRE_DEATHS_REMEMBERED + 1,
+				     (long long)(DEGRADED_WINDOW_NS / CADRE_NS_PER_S));
+}
+
+static void recover_from_degradation(struct cadre_supervisor *supervisor, int64_t now_ns)
+{
+	struct cadre_header *const header = supervisor->view.header;
+	const int64_t oldest_ns =
+		supervisor->deaths_ns[supervisor->death_turn % CADRE_DEATHS_REMEMBERED];
+
+	if (atomic_load_explicit(&header->degraded, memory_order_relaxed) &&
+	    now_ns - oldest_ns >= DEGRADED_WINDOW_NS) {
+		atomic_store(&header->degraded, 0);
+		cadre_supervisor_say(supervisor, "the pool is no longer degraded");
+	}
+}
+
+/* What becomes of the post of a worker that nobody asked to leave. */
+static void plan_replacement(struct cadre_supervisor *supervisor, unsigned worker,
+			     const siginfo_t *end, const char *how, int64_t now_ns)
+{
+	struct cadre_member *const member = &supervisor->members[worker];
+	struct cadre_place *const place = place_of(supervisor, worker);
+	const bool healthy = member->post == CADRE_POST_UP &&
+			     now_ns - member->started_ns >= HEALTHY_NS;
+	const char *const because = member->last_words[0] ? ": " : "";
+	int64_t wait_ns = 0;
+
+	if (end->si_code == CLD_EXITED && end->si_status == EXIT_DO_NOT_RESTART) {
+		member->post = CADRE_POST_DISABLED;
+		force_place(place, CADRE_PLACE_DISABLED, member->incarnation);
+		cadre_supervisor_say(
+			supervisor,
+			"worker %u (pid %d) %s%s%s; it asked not to be started again",
+			worker, (int)member->child.pid, how, because, member->last_words);
+		return;
+	}
+	member->failures = healthy ? 0 : member->failures + 1;
+	if (!healthy)
+		wait_ns = backoff_ns(supervisor, member->failures);
+	member->post = CADRE_POST_WAITING;
+	member->replaces = true;
+	member->retry_ns = now_ns + wait_ns;
+	atomic_store_explicit(&place->until_ns, member->retry_ns, memory_order_relaxed);
+	force_place(place, CADRE_PLACE_WAITING, member->incarnation);
+	cadre_supervisor_say(supervisor,
+			     "worker %u (pid %d) %s%s%s; restarting in %lld ms", worker,
+			     (int)member->child.pid, how, because, member->last_words,
+			     (long long)(wait_ns / CADRE_NS_PER_MS));
+}
+
+/* A worker that died while the pool begins: the beginning has failed. */
+static void fail_beginning(struct cadre_supervisor *supervisor, unsigned worker,
+			   const char *how)
+{
+	const struct cadre_member *const member = &supervisor->members[worker];
+
+	if (supervisor->begin_failed)
+		return;
+	supervisor->begin_failed = true;
+	supervisor->begin_error = cadre_refuse(
+		supervisor->diag, -ENOEXEC,
+		"cannot start pool \"%s\": worker %u (pid %d) %s before it had "
+		"started%s%s",
+		supervisor->pool, worker, (int)member->child.pid, how,
+		member->last_words[0] ? ": " : "", member->last_words);
+}
+
+void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker)
+{
+	struct cadre_member *const member = &supervisor->members[worker];
+	struct cadre_place_counters *const counters =
+		&supervisor->view.worker_stats[worker].place;
+	const int64_t now_ns = cadre_clock_ns();
+	siginfo_t end = { 0 };
+	char how[64];
+
+	if (member->child.pidfd < 0 || !cadre_process_is_dead(member->child.pidfd))
+		return;
+	/* Its last words may still be in the pipe. */
+	cadre_staff_start_spoke(supervisor, worker);
+	/* An adopted worker is not our child: then nobody can tell how it ended. */
+	if (waitid(P_PIDFD, (id_t)member->child.pidfd, &end, WEXITED | WNOHANG) < 0)
+		memset(&end, 0, sizeof(end));
+	close_if_open(&member->child.pidfd);
+	close_if_open(&member->child.start_fd);
+	say_end(&end, how, sizeof(how));
+	reap(supervisor, worker, write_obituary(member, &end));
+
+	if (member->post == CADRE_POST_LEAVING || supervisor->phase >= CADRE_DRAINING) {
+		member->post = CADRE_POST_EMPTY;
+		member->failures = 0;
+		return;
+	}
+	cadre_count_add(&counters->deaths, 1);
+	cadre_count_add(&counters_of(supervisor)->workers_died, 1);
+	if (supervisor->phase == CADRE_BEGINNING) {
+		fail_beginning(supervisor, worker, how);
+		member->post = CADRE_POST_EMPTY;
+		return;
+	}
+	plan_replacement(supervisor, worker, &end, how, now_ns);
+	remember_death(supervisor, now_ns);
+}
+
+/* ---- what time brings ---- */
+
+static void fill_waiting_posts(struct cadre_supervisor *supervisor, int64_t now_ns)
+{
+	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++) {
+		struct cadre_member *const member = &supervisor->members[worker];
+		const unsigned there = cadre_staff_count(supervisor, CADRE_POST_STARTING) +
+				       cadre_staff_count(supervisor, CADRE_POST_UP);
+
+		if (member->post != CADRE_POST_WAITING || now_ns < member->retry_ns)
+			continue;
+		if (there < supervisor->view.limits.workers_min ||
+		    supervisor->survey.queued > 0) {
+			start_worker(supervisor, worker, now_ns);
+			continue;
+		}
+		member->post = CADRE_POST_EMPTY;
+		force_place(place_of(supervisor, worker), CADRE_PLACE_VACANT,
+			    member->incarnation);
+	}
+}
+
+static void kill_late_starters(struct cadre_supervisor *supervisor, int64_t now_ns)
+{
+	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++) {
+		struct cadre_member *const member = &supervisor->members[worker];
+
+		if (member->post != CADRE_POST_STARTING || now_ns < member->start_until_ns)
+			continue;
+		snprintf(member->last_words, sizeof(member->last_words),
+			 "its init took longer than %lld ms",
+			 (long long)(supervisor->options.start_timeout_ns /
+				     CADRE_NS_PER_MS));
+		cadre_process_kill(member->child.pidfd, SIGKILL);
+	}
+}
+
+/* Nobody waits while a worker sleeps; and more workers when nobody has room. */
+static void serve_queue(struct cadre_supervisor *supervisor, int64_t now_ns)
+{
+	const struct cadre_view *const view = &supervisor->view;
+	const struct cadre_survey *const survey = &supervisor->survey;
+	const unsigned on_their_way = cadre_staff_count(supervisor, CADRE_POST_STARTING);
+	const unsigned up = cadre_staff_count(supervisor, CADRE_POST_UP);
+	const bool old = now_ns - survey->oldest_queued_ns > OLD_PENDING_NS;
+	enum cadre_crew_look look;
+	unsigned turn = 0;
+
+	if (survey->queued == 0)
+		return;
+	atomic_thread_fence(memory_order_seq_cst);
+	look = cadre_crew_look(&view->header->crew, view->limits.workers);
+	if (cadre_mask_next(&view->header->crew.sleepers, 0, view->limits.workers) <
+	    view->limits.workers) {
+		if (!old && look != CADRE_CREW_ASLEEP)
+			return;
+		if (old)
+			cadre_count_add(&counters_of(supervisor)->jobs_found, 1);
+		cadre_crew_wake(&view->header->crew, view->worker_bells,
+				view->limits.workers, &turn);
+		return;
+	}
+	if (!old && look == CADRE_CREW_LOOKING)
+		return;
+	if (survey->queued > on_their_way)
+		cadre_staff_hire(supervisor, up + (survey->queued < view->limits.workers ?
+							   (unsigned)survey->queued :
+							   view->limits.workers));
+}
+
+static void dismiss(struct cadre_supervisor *supervisor, unsigned worker)
+{
+	struct cadre_member *const member = &supervisor->members[worker];
+
+	member->post = CADRE_POST_LEAVING;
+	force_place(place_of(supervisor, worker), CADRE_PLACE_DRAINING,
+		    member->incarnation);
+	cadre_bell_ring(&supervisor->view.worker_bells[worker], CADRE_BELL_EVERYONE,
+			INT32_MAX);
+}
+
+static void dismiss_idle(struct cadre_supervisor *supervisor, int64_t now_ns)
+{
+	const struct cadre_view *const view = &supervisor->view;
+	unsigned up = cadre_staff_count(supervisor, CADRE_POST_UP);
+
+	if (supervisor->phase != CADRE_SERVING)
+		return;
+	/* From the end, so that the low places are the busy ones. */
+	for (unsigned worker = view->limits.workers; worker-- > 0;) {
+		int64_t since_ns = 0, spent_ns[CADRE_ACTIVITY_COUNT];
+		enum cadre_activity activity;
+
+		if (supervisor->members[worker].post != CADRE_POST_UP ||
+		    up <= view->limits.workers_min)
+			continue;
+		cadre_stats_times(&view->worker_stats[worker], now_ns, &activity,
+				  &since_ns, spent_ns);
+		if (activity != CADRE_ACTIVITY_IDLE ||
+		    now_ns - since_ns < supervisor->options.idle_timeout_ns)
+			continue;
+		dismiss(supervisor, worker);
+		up--;
+	}
+}
+
+static void kill_overdue(struct cadre_supervisor *supervisor)
+{
+	const struct cadre_mask *const overdue = &supervisor->survey.overdue;
+	const unsigned workers = supervisor->view.limits.workers;
+
+	for (unsigned worker = 0;
+	     (worker = cadre_mask_next(overdue, worker, workers)) < workers; worker++) {
+		struct cadre_member *const member = &supervisor->members[worker];
+
+		if (member->child.pidfd < 0 || cadre_process_is_dead(member->child.pidfd))
+			continue;
+		cadre_supervisor_say(
+			supervisor,
+			"worker %u (pid %d) is more than %lld ms past the deadline of "
+			"its job: killing it",
+			worker, (int)member->child.pid,
+			(long long)(supervisor->view.limits.grace_ns / CADRE_NS_PER_MS));
+		cadre_count_add(&counters_of(supervisor)->workers_killed, 1);
+		cadre_process_kill(member->child.pidfd, SIGKILL);
+	}
+}
+
+void cadre_staff_tick(struct cadre_supervisor *supervisor, int64_t now_ns)
+{
+	kill_late_starters(supervisor, now_ns);
+	if (supervisor->phase != CADRE_SERVING && supervisor->phase != CADRE_STOPPING)
+		return;
+	kill_overdue(supervisor);
+	fill_waiting_posts(supervisor, now_ns);
+	if (supervisor->phase == CADRE_SERVING)
+		cadre_staff_hire(supervisor, supervisor->view.limits.workers_min);
+	serve_queue(supervisor, now_ns);
+	dismiss_idle(supervisor, now_ns);
+	recover_from_degradation(supervisor, now_ns);
+}
+
+int64_t cadre_staff_next_ns(const struct cadre_supervisor *supervisor)
+{
+	int64_t next_ns = INT64_MAX;
+
+	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++) {
+		const struct cadre_member *const member = &supervisor->members[worker];
+
+		if (member->post == CADRE_POST_STARTING && member->start_until_ns < next_ns)
+			next_ns = member->start_until_ns;
+		if (member->post == CADRE_POST_WAITING && member->retry_ns < next_ns)
+			next_ns = member->retry_ns;
+	}
+	return next_ns;
+}
+
+/* ---- ends ---- */
+
+void cadre_staff_dismiss_all(struct cadre_supervisor *supervisor)
+{
+	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++) {
+		struct cadre_member *const member = &supervisor->members[worker];
+
+		if (member->post == CADRE_POST_UP)
+			dismiss(supervisor, worker);
+		else if (member->post == CADRE_POST_STARTING)
+			/* Its place is moved on, so it leaves at once when its init is done. */
+			dismiss(supervisor, worker);
+		else if (member->post == CADRE_POST_WAITING)
+			member->post = CADRE_POST_EMPTY;
+	}
+}
+
+void cadre_staff_kill_all(struct cadre_supervisor *supervisor)
+{
+	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++) {
+		struct cadre_member *const member = &supervisor->members[worker];
+
+		if (member->child.pidfd >= 0)
+			cadre_process_kill(member->child.pidfd, SIGKILL);
+		else if (member->post == CADRE_POST_WAITING)
+			member->post = CADRE_POST_EMPTY;
+	}
+}
+
+/* ---- succession ---- */
+
+static void adopt_one(struct cadre_supervisor *supervisor, unsigned worker)
+{
+	struct cadre_member *const member = &supervisor->members[worker];
+	struct cadre_place *const place = place_of(supervisor, worker);
+	uint64_t state = cadre_place_look(place);
+	struct cadre_identity who;
+
+	member->incarnation = cadre_place_incarnation_of(state);
+	member->started_ns = atomic_load_explicit(&place->since_ns, memory_order_relaxed);
+
+	/* One that is just starting may be a process that nobody recorded: its place moves on,
+	 * so it will leave. Its own move to UP may come first: then it is one of ours. */
+	if (cadre_place_state_of(state) == CADRE_PLACE_STARTING &&
+	    cadre_place_move(place, state,
+			     cadre_place_pack(CADRE_PLACE_DEAD, member->incarnation))) {
+		reap(supervisor, worker,
+		     (struct cadre_obituary){ .code = CADRE_STATUS_UNKNOWN });
+		return;
+	}
+	state = cadre_place_look(place);
+	who = cadre_place_who(place);
+	switch (cadre_place_state_of(state)) {
+	case CADRE_PLACE_UP:
+	case CADRE_PLACE_DRAINING:
+		member->child.pid = who.pid;
+		member->child.start_time = who.start_time;
+		member->child.pidfd = cadre_process_open(who);
+		if (member->child.pidfd >= 0) {
+			member->post = cadre_place_state_of(state) == CADRE_PLACE_UP ?
+					       CADRE_POST_UP :
+					       CADRE_POST_LEAVING;
+			cadre_supervisor_watch(supervisor, member->child.pidfd,
+					       CADRE_EVENT_WORKER, worker);
+			return;
+		}
+		reap(supervisor, worker,
+		     (struct cadre_obituary){ .pid = who.pid,
+					      .code = CADRE_STATUS_UNKNOWN });
+		break;
+	case CADRE_PLACE_DEAD:
+		reap(supervisor, worker,
+		     (struct cadre_obituary){ .pid = who.pid,
+					      .code = CADRE_STATUS_UNKNOWN });
+		break;
+	default:
+		force_place(place, CADRE_PLACE_VACANT, member->incarnation);
+		break;
+	}
+	member->child.pidfd = -1;
+}
+
+void cadre_staff_adopt(struct cadre_supervisor *supervisor)
+{
+	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++)
+		adopt_one(supervisor, worker);
+	cadre_supervisor_say(supervisor, "took over %u living workers",
+			     cadre_staff_count(supervisor, CADRE_POST_UP));
+}

@@ -1,0 +1,525 @@
+/*
+ * submit.c - the client's way in: take a slot, write the request, publish, look who wakes.
+ *
+ * Steps S1 to S4 of the life of a job. Between S1 and S3 the job is nobody's but ours; at
+ * S3 it is accepted; everything after S3 is about somebody noticing soon.
+ */
+#include "client.h"
+#include "clock.h"
+#include "control.h"
+
+#include <poll.h>
+#include <string.h>
+
+#define RETRIES_DEFAULT 3
+
+static void count(_Atomic uint64_t *counter)
+{
+	/* Relaxed: a counter. An addition, because threads of this client share it. */
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+void cadre_client_free_slot(struct cadre_client *client, uint32_t index, uint64_t word)
+{
+	struct cadre_slot *const slot = &client->slots[index];
+	const uint64_t generation = cadre_word_generation(word);
+	const uint32_t number = client->slot_base + index;
+
+	if (client->pending[index].request_block != CADRE_NO_BLOCK)
+		cadre_block_give(&client->blocks, client->pending[index].request_block,
+				 number, generation);
+	if (slot->reply.block != CADRE_NO_BLOCK)
+		cadre_block_give(&client->blocks, slot->reply.block, number, generation);
+	cadre_slot_free(slot, &client->books[index], cadre_word_unpack(word).outcome);
+}
+
+static void vacate(struct cadre_client *client, uint32_t index)
+{
+	atomic_fetch_sub_explicit(&client->in_use, 1, memory_order_relaxed);
+	/* V1: release, pairs with V2 in hold: our last look at the slot is over. */
+	atomic_store_explicit(&client->pending[index].state, CADRE_PENDING_VACANT,
+			      memory_order_release);
+}
+
+/* LEFT and DONE by now: free it, and keep it for the caller. */
+static bool reclaim(struct cadre_client *client, uint32_t index)
+{
+	struct cadre_pending *const pending = &client->pending[index];
+	uint32_t left = CADRE_PENDING_LEFT;
+	uint64_t word;
+
+	if (cadre_word_phase(cadre_slot_peek(&client->slots[index])) != CADRE_DONE)
+		return false;
+	if (!atomic_compare_exchange_strong_explicit(&pending->state, &left,
+						     CADRE_PENDING_HELD,
+						     memory_order_acquire,
+						     memory_order_relaxed))
+		return false;
+	word = cadre_slot_look(&client->slots[index]);
+	cadre_client_free_slot(client, index, word);
+	return true;
+}
+
+static bool hold(struct cadre_client *client, uint32_t index)
+{
+	struct cadre_pending *const pending = &client->pending[index];
+	uint32_t state = atomic_load_explicit(&pending->state, memory_order_relaxed);
+
+	if (state == CADRE_PENDING_LEFT)
+		return reclaim(client, index);
+	/* V2: acquire, pairs with V1 in vacate. */
+	if (state != CADRE_PENDING_VACANT ||
+	    !atomic_compare_exchange_strong_explicit(&pending->state, &state,
+						     CADRE_PENDING_HELD,
+						     memory_order_acquire,
+						     memory_order_relaxed))
+		return false;
+	cadre_count_peak(&client->lines->counters.in_flight_max,
+			 1 + atomic_fetch_add_explicit(&client->in_use, 1,
+						       memory_order_relaxed));
+	return true;
+}
+
+/* Holds the next slot in order of position; one in use is skipped, not waited for. Its
+ * position, or UINT64_MAX when each is in use. */
+static uint64_t take_slot(struct cadre_client *client)
+{
+	/* Relaxed, load and store: which thread gets which slot is decided in hold. */
+	uint64_t position = atomic_load_explicit(&client->next, memory_order_relaxed);
+
+	for (uint32_t tried = 0; tried < client->slot_count; tried++, position++) {
+		if (hold(client, (uint32_t)position & (client->slot_count - 1))) {
+			atomic_store_explicit(&client->next, position + 1,
+					      memory_order_relaxed);
+			return position;
+		}
+	}
+	count(&client->lines->counters.window_full);
+	return UINT64_MAX;
+}
+
+static int check_request(const struct cadre_client *client,
+			 const struct cadre_request *request)
+{
+	if (request->operation < 1 || request->operation > CADRE_OPERATION_ID_MAX ||
+	    request->retries > CADRE_ATTEMPT_MAX || (request->length && !request->data) ||
+	    request->deadline_ns < 0 ||
+	    request->flags & ~(unsigned)(CADRE_IDEMPOTENT | CADRE_DETACHED) ||
+	    (request->flags & CADRE_DETACHED && request->ended))
+		return -EINVAL;
+	if (request->length > client->view.limits.payload_max)
+		return -EMSGSIZE;
+	return 0;
+}
+
+/* 0, or why nothing is accepted at all. */
+static int check_open(struct cadre_client *client)
+{
+	int r = cadre_client_enter(client);
+
+	if (r < 0)
+		return r;
+	if (atomic_load_explicit(&client->dead, memory_order_relaxed))
+		return -EOWNERDEAD;
+	/* Relaxed: a pool that stops just now is noticed behind the fence. */
+	if (atomic_load_explicit(&client->view.header->state, memory_order_relaxed) !=
+	    CADRE_POOL_OPEN)
+		return -ESHUTDOWN;
+	return 0;
+}
+
+/* S1: prepares a held slot for `length` bytes; where they go is *ret_data. */
+static int prepare(struct cadre_client *client, uint32_t index, size_t length,
+		   void **ret_data)
+{
+	struct cadre_slot *const slot = &client->slots[index];
+	struct cadre_pending *const pending = &client->pending[index];
+	uint64_t word, size;
+
+	pending->request_block = CADRE_NO_BLOCK;
+	slot->reply.block = CADRE_NO_BLOCK;
+	if (length <= CADRE_INLINE_MAX) {
+		pending->generation = (cadre_word_generation(cadre_slot_peek(slot)) + 1) &
+				      CADRE_GENERATION_MAX;
+		*ret_data = slot->request.payload;
+		return 0;
+	}
+
+	word = cadre_slot_fill(slot);
+	if (word == 0)
+		return -EBADMSG;
+	pending->generation = cadre_word_generation(word);
+	pending->request_block = cadre_block_take(&client->blocks, length,
+						  client->slot_base + index,
+						  pending->generation);
+	CADRE_KILL_POINT("B1");
+	if (pending->request_block != CADRE_NO_BLOCK) {
+		*ret_data = cadre_block_bytes(&client->blocks, pending->request_block,
+					      client->slot_base + index,
+					      pending->generation, &size);
+		return 0;
+	}
+	count(&client->lines->counters.no_block);
+	cadre_slot_free(slot, &client->books[index], CADRE_WITHDRAWN);
+	return -ENOBUFS;
+}
+
+/* S2: all of the request but its payload. */
+static void describe(struct cadre_client *client, uint32_t index,
+		     const struct cadre_request *request, int64_t now_ns)
+{
+	struct cadre_request_lines *const lines = &client->slots[index].request;
+	struct cadre_pending *const pending = &client->pending[index];
+
+	lines->submitted_ns = now_ns;
+	lines->length = (uint32_t)request->length;
+	lines->operation = (uint16_t)request->operation;
+	lines->retries = (uint8_t)(request->retries ? request->retries : RETRIES_DEFAULT);
+	lines->has_deadline = request->deadline_ns != 0;
+	if (request->deadline_ns)
+		lines->deadline_ns = request->deadline_ns;
+	if (request->length > CADRE_INLINE_MAX)
+		lines->block = pending->request_block;
+	pending->deadline_ns = request->deadline_ns;
+	pending->ended = request->ended;
+	pending->context = request->context;
+	pending->nudged = false;
+	/* Relaxed: published with the state. */
+	atomic_store_explicit(&pending->decided, false, memory_order_relaxed);
+}
+
+static unsigned word_flags(const struct cadre_client *client,
+			   const struct cadre_request *request)
+{
+	unsigned flags = 0;
+
+	if (request->flags & CADRE_IDEMPOTENT)
+		flags |= CADRE_FLAG_IDEMPOTENT;
+	if (request->flags & CADRE_DETACHED)
+		flags |= CADRE_FLAG_DETACHED;
+	/* Somebody sleeps for callbacks: the notifier. */
+	if (request->ended &&
+	    atomic_load_explicit(&client->notifier_runs, memory_order_relaxed))
+		flags |= CADRE_FLAG_WAITING;
+	return flags;
+}
+
+/* S3. From here on another thread, or the notifier, may take the result. */
+static void publish(struct cadre_client *client, uint32_t index,
+		    const struct cadre_request *request)
+{
+	struct cadre_pending *const pending = &client->pending[index];
+	const bool detached = request->flags & CADRE_DETACHED;
+
+	if (request->ended)
+		atomic_fetch_add_explicit(&client->callbacks, 1, memory_order_relaxed);
+	/* V3: release, pairs with V4 in take.c: the fields of the pending are there. */
+	atomic_store_explicit(&pending->state,
+			      detached ? CADRE_PENDING_LEFT : CADRE_PENDING_OUT,
+			      memory_order_release);
+	cadre_slot_publish(&client->slots[index], word_flags(client, request),
+			   CADRE_OWNER_NONE);
+}
+
+static void move_tail(struct cadre_client *client, uint64_t tail)
+{
+	struct cadre_hints *const hints = &client->lines->hints;
+
+	/* A thread that was slow finds the tail beyond its job, and perhaps the workers too. */
+	if (atomic_load_explicit(&hints->tail, memory_order_relaxed) < tail)
+		cadre_window_publish(hints, tail);
+	else
+		cadre_window_look_back(hints, tail - 1);
+}
+
+static void ask_for_workers(struct cadre_client *client)
+{
+	const struct cadre_control knock = cadre_control_message(CADRE_CONTROL_KNOCK);
+	struct cadre_header *const header = client->view.header;
+
+	/* Relaxed: a wish. The first who has it says so; should it die in between, the
+	 * supervisor's tick sees the queue. */
+	if (atomic_load_explicit(&header->wish_to_grow, memory_order_relaxed) ||
+	    atomic_exchange_explicit(&header->wish_to_grow, 1, memory_order_relaxed))
+		return;
+	CADRE_KILL_POINT("S5");
+	(void)cadre_control_ask(client->pool, &knock, 0, NULL);
+}
+
+static void wake_one(struct cadre_client *client)
+{
+	unsigned turn = atomic_load_explicit(&client->crew_turn, memory_order_relaxed);
+
+	cadre_crew_wake(&client->view.header->crew, client->view.worker_bells,
+			client->view.limits.workers, &turn);
+	atomic_store_explicit(&client->crew_turn, turn, memory_order_relaxed);
+	count(&client->lines->counters.wakes_sent);
+}
+
+/* S4: after a burst was published. The drawing stands in crew.h. */
+static void announce(struct cadre_client *client, uint64_t tail)
+{
+	struct cadre_header *const header = client->view.header;
+
+	move_tail(client, tail);
+	atomic_thread_fence(memory_order_seq_cst); /* F2, pairs with F3 in look.c and F4 in
+						    * supervisor.c */
+	CADRE_KILL_POINT("S4");
+	if (!cadre_mask_has(&header->active, client->window))
+		cadre_mask_set(&header->active, client->window);
+
+	switch (cadre_crew_look(&header->crew, client->view.limits.workers)) {
+	case CADRE_CREW_LOOKING:
+		break;
+	case CADRE_CREW_ASLEEP:
+		wake_one(client);
+		break;
+	case CADRE_CREW_ENGAGED:
+		ask_for_workers(client);
+		break;
+	}
+}
+
+void cadre_client_nudge(struct cadre_client *client)
+{
+	struct cadre_header *const header = client->view.header;
+
+	atomic_thread_fence(memory_order_seq_cst);
+	if (cadre_mask_next(&header->crew.sleepers, 0, client->view.limits.workers) <
+	    client->view.limits.workers)
+		wake_one(client);
+	else if (cadre_crew_look(&header->crew, client->view.limits.workers) ==
+		 CADRE_CREW_ENGAGED)
+		ask_for_workers(client);
+}
+
+/* Behind the fence of `announce`: a pool that stopped meanwhile may not have seen this job,
+ * and may never run it. Ours to take back, as long as nobody has claimed it. */
+static bool withdraw_if_stopped(struct cadre_client *client, uint32_t index)
+{
+	struct cadre_pending *const pending = &client->pending[index];
+	uint32_t state = CADRE_PENDING_OUT;
+	uint64_t word;
+
+	if (atomic_load_explicit(&client->view.header->state, memory_order_relaxed) ==
+	    CADRE_POOL_OPEN)
+		return false;
+	/* Keep other threads of this client away from it first. A detached one is LEFT. */
+	if (!atomic_compare_exchange_strong(&pending->state, &state, CADRE_PENDING_TAKEN) &&
+	    (state != CADRE_PENDING_LEFT ||
+	     !atomic_compare_exchange_strong(&pending->state, &state, CADRE_PENDING_TAKEN)))
+		return false;
+
+	word = cadre_slot_look(&client->slots[index]);
+	if (cadre_word_generation(word) != pending->generation ||
+	    !cadre_slot_withdraw(&client->slots[index], word)) {
+		atomic_store(&pending->state, state);
+		return false;
+	}
+	if (pending->ended)
+		atomic_fetch_sub(&client->callbacks, 1);
+	cadre_client_let_go(client, index);
+	return true;
+}
+
+/* The same for a batch, whose jobs were accepted: a pool that has ended runs none of them,
+ * so they end as terminated. */
+static void end_if_terminated(struct cadre_client *client)
+{
+	if (atomic_load_explicit(&client->view.header->state, memory_order_relaxed) ==
+	    CADRE_POOL_TERMINATED)
+		cadre_client_end_everything(client);
+}
+
+/* Takes a slot and fills it; does not announce it. */
+static int submit_quietly(struct cadre_client *client, const struct cadre_request *request,
+			  int64_t now_ns, uint64_t *ret_position)
+{
+	const uint64_t position = take_slot(client);
+	const uint32_t index = (uint32_t)position & (client->slot_count - 1);
+	void *data;
+	int r;
+
+	if (position == UINT64_MAX)
+		return -EAGAIN;
+	r = prepare(client, index, request->length, &data);
+	if (r < 0) {
+		vacate(client, index);
+		return r;
+	}
+	if (request->length)
+		memcpy(data, request->data, request->length);
+	describe(client, index, request, now_ns);
+	*ret_position = position;
+	return 0;
+}
+
+static struct cadre_ticket ticket_of(const struct cadre_client *client, uint32_t index)
+{
+	return cadre_ticket_make(index, client->pending[index].generation);
+}
+
+int cadre_try_submit_batch(struct cadre_client *client,
+			   const struct cadre_request *requests, size_t count_wanted,
+			   struct cadre_ticket *ret_tickets)
+{
+	const int64_t now_ns = cadre_clock_ns();
+	uint64_t position = 0;
+	size_t accepted;
+	uint32_t index;
+	int r = check_open(client);
+
+	if (r < 0)
+		return r;
+	if (count_wanted > INT32_MAX)
+		return -EINVAL;
+	for (accepted = 0; accepted < count_wanted; accepted++) {
+		const struct cadre_request *const request = &requests[accepted];
+
+		r = check_request(client, request);
+		if (r == 0 && !ret_tickets && !request->ended &&
+		    !(request->flags & CADRE_DETACHED))
+			r = -EINVAL;
+		if (r == 0)
+			r = submit_quietly(client, request, now_ns, &position);
+		if (r < 0)
+			break;
+		index = (uint32_t)position & (client->slot_count - 1);
+		if (ret_tickets)
+			ret_tickets[accepted] = ticket_of(client, index);
+		publish(client, index, request);
+	}
+	if (accepted == 0)
+		return r;
+
+	announce(client, position + 1);
+	index = (uint32_t)position & (client->slot_count - 1);
+	if (accepted == 1 && withdraw_if_stopped(client, index))
+		return -ESHUTDOWN;
+	end_if_terminated(client);
+	return (int)accepted;
+}
+
+int cadre_try_submit(struct cadre_client *client, const struct cadre_request *request,
+		     struct cadre_ticket *ret_ticket)
+{
+	const int accepted = cadre_try_submit_batch(client, request, 1, ret_ticket);
+
+	return accepted == 1 ? 0 : accepted;
+}
+
+/* Sleeps until something of this client ends, or a while has passed. Rooms come back when
+ * a thread of ours releases a result, which rings no bell: hence the short while. */
+static void await_room(struct cadre_client *client, int64_t until_ns)
+{
+	const int64_t left_ns = cadre_clock_left_ns(until_ns, CADRE_NS_PER_MS);
+	const struct timespec nap = cadre_clock_timespec(left_ns);
+
+	cadre_client_look_after_pool(client, cadre_clock_ns());
+	ppoll(NULL, 0, &nap, NULL);
+}
+
+int cadre_submit(struct cadre_client *client, const struct cadre_request *request,
+		 int64_t until_ns, struct cadre_ticket *ret_ticket)
+{
+	for (;;) {
+		const int r = cadre_try_submit(client, request, ret_ticket);
+
+		if (r != -EAGAIN && r != -ENOBUFS)
+			return r;
+		if (cadre_clock_left_ns(until_ns, 1) == 0)
+			return -ETIMEDOUT;
+		await_room(client, until_ns);
+	}
+}
+
+/* A draft's id is its position, plus one so that zero is none. */
+int cadre_try_draft(struct cadre_client *client, size_t capacity,
+		    struct cadre_draft *ret_draft)
+{
+	uint64_t position;
+	void *data;
+	int r = check_open(client);
+
+	if (r < 0)
+		return r;
+	if (capacity > client->view.limits.payload_max)
+		return -EMSGSIZE;
+	position = take_slot(client);
+	if (position == UINT64_MAX)
+		return -EAGAIN;
+	r = prepare(client, (uint32_t)position & (client->slot_count - 1), capacity,
+		    &data);
+	if (r < 0) {
+		vacate(client, (uint32_t)position & (client->slot_count - 1));
+		return r;
+	}
+	*ret_draft = (struct cadre_draft){
+		.data = data,
+		.capacity = capacity,
+		.id = position + 1,
+	};
+	return 0;
+}
+
+/* Payload in a block, but short enough for the slot: workers decide by length, so the
+ * bytes move into the slot. */
+static void settle(struct cadre_client *client, uint32_t index,
+		   const struct cadre_draft *draft, size_t length)
+{
+	struct cadre_pending *const pending = &client->pending[index];
+
+	if (pending->request_block != CADRE_NO_BLOCK && length <= CADRE_INLINE_MAX &&
+	    length)
+		memcpy(client->slots[index].request.payload, draft->data, length);
+}
+
+int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
+		       const struct cadre_request *request,
+		       struct cadre_ticket *ret_ticket)
+{
+	const uint64_t position = draft->id - 1;
+	const uint32_t index = (uint32_t)position & (client->slot_count - 1);
+	struct cadre_request filled = *request;
+	int r = cadre_client_enter(client);
+
+	if (r < 0)
+		return r;
+	filled.data = draft->data;
+	if (draft->id == 0 || filled.length > draft->capacity ||
+	    check_request(client, &filled) < 0 ||
+	    (!ret_ticket && !filled.ended && !(filled.flags & CADRE_DETACHED)))
+		return -EINVAL;
+	r = check_open(client);
+	if (r < 0) {
+		cadre_draft_discard(client, draft);
+		return r;
+	}
+
+	settle(client, index, draft, filled.length);
+	describe(client, index, &filled, cadre_clock_ns());
+	if (ret_ticket)
+		*ret_ticket = ticket_of(client, index);
+	draft->id = 0;
+	publish(client, index, &filled);
+	announce(client, position + 1);
+	return withdraw_if_stopped(client, index) ? -ESHUTDOWN : 0;
+}
+
+void cadre_draft_discard(struct cadre_client *client, struct cadre_draft *draft)
+{
+	const uint32_t index = (uint32_t)(draft->id - 1) & (client->slot_count - 1);
+	struct cadre_slot *const slot = &client->slots[index];
+	const uint64_t word = cadre_slot_peek(slot);
+
+	if (draft->id == 0 || cadre_client_enter(client) < 0)
+		return;
+	draft->id = 0;
+	/* A short draft never left FREE. */
+	if (cadre_word_phase(word) == CADRE_FILLING) {
+		cadre_block_give(&client->blocks, client->pending[index].request_block,
+				 client->slot_base + index, cadre_word_generation(word));
+		cadre_slot_free(slot, &client->books[index], CADRE_WITHDRAWN);
+	}
+	vacate(client, index);
+}

@@ -1,0 +1,591 @@
+/*
+ * supervisor.c - the pool as a whole: take the name, begin or take over, wait, end.
+ *
+ * It may be killed at any line: what it was about to do it does in steps that a successor
+ * repeats. What it must not do is to stay unnoticed: its lock ends with it.
+ */
+#include "supervisor.h"
+#include "clock.h"
+#include "diag.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define TICK_BUSY_NS (100 * CADRE_NS_PER_MS)
+#define TICK_IDLE_NS CADRE_NS_PER_S
+#define TICK_ENDING_NS (5 * CADRE_NS_PER_MS)
+
+void cadre_supervisor_say(const struct cadre_supervisor *supervisor, const char *format,
+			  ...)
+{
+	char sentence[600];
+	va_list arguments;
+
+	if (!supervisor->notice)
+		return;
+	va_start(arguments, format);
+	vsnprintf(sentence, sizeof(sentence), format, arguments);
+	va_end(arguments);
+	supervisor->notice(sentence, supervisor->notice_context);
+}
+
+int cadre_supervisor_watch(const struct cadre_supervisor *supervisor, int fd,
+			   enum cadre_event event, uint32_t index)
+{
+	struct epoll_event interest = {
+		.events = EPOLLIN,
+		.data.u64 = (uint64_t)event << 32 | index,
+	};
+
+	return epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_ADD, fd, &interest) < 0 ? -errno :
+										   0;
+}
+
+static void set_state(const struct cadre_supervisor *supervisor,
+		      enum cadre_pool_state state)
+{
+	/* F4, pairs with F2 in submit.c: the state stands before any slot is looked at. */
+	atomic_store_explicit(&supervisor->view.header->state, state,
+			      memory_order_seq_cst);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* ---- options ---- */
+
+static void default_u32(uint32_t *value, uint32_t standard)
+{
+	if (*value == 0)
+		*value = standard;
+}
+
+static void default_ns(int64_t *value, int64_t standard_s)
+{
+	if (*value == 0)
+		*value = standard_s * CADRE_NS_PER_S;
+}
+
+int cadre_pool_options_complete(struct cadre_pool_options *options,
+				struct cadre_diag *diag)
+{
+	if (options->size != sizeof(*options))
+		return cadre_refuse(diag, -EINVAL,
+				    "cadre_pool_options has size %zu: must be %zu",
+				    options->size, sizeof(*options));
+	if (options->start_length > CADRE_START_DATA_MAX)
+		return cadre_refuse(diag, -EINVAL,
+				    "start_length %zu: must not exceed %u bytes",
+				    options->start_length, CADRE_START_DATA_MAX);
+	if (options->start_timeout_ns < 0 || options->idle_timeout_ns < 0 ||
+	    options->stop_timeout_ns < 0 || options->grace_ns < 0 ||
+	    options->orphan_ns < 0)
+		return cadre_refuse(diag, -EINVAL, "a time-out must not be negative");
+	if (options->workers_max == 0) {
+		const unsigned cpus = cadre_process_cpus();
+
+		options->workers_max = options->workers_min > cpus ? options->workers_min :
+								     cpus;
+	}
+	default_u32(&options->parallel, 1);
+	default_u32(&options->clients_max, 64);
+	default_u32(&options->window_slots, 256);
+	default_u32(&options->mode, 0600);
+	if (options->payload_max == 0)
+		options->payload_max = 1 << 20;
+	if (options->block_bytes == 0)
+		options->block_bytes = 20 << 20;
+	default_ns(&options->start_timeout_ns, 30);
+	default_ns(&options->idle_timeout_ns, 60);
+	default_ns(&options->stop_timeout_ns, 30);
+	default_ns(&options->grace_ns, 2);
+	default_ns(&options->orphan_ns, 30);
+	return 0;
+}
+
+static struct cadre_limits limits_of(const struct cadre_pool_options *options)
+{
+	return (struct cadre_limits){
+		.workers = options->workers_max,
+		.workers_min = options->workers_min,
+		.parallel = options->parallel,
+		.clients = options->clients_max,
+		.slots = options->window_slots,
+		.start_length = (uint32_t)options->start_length,
+		.payload_max = options->payload_max,
+		.block_bytes = options->block_bytes,
+		.grace_ns = options->grace_ns,
+		.orphan_ns = options->orphan_ns,
+		.spin_ns = options->spin_ns,
+	};
+}
+
+static int check_source(const struct cadre_source *source, struct cadre_diag *diag)
+{
+	const int given = (source->service != NULL) + (source->file != NULL) +
+			  (source->program != NULL);
+
+	if (given != 1 || (source->program && !source->program[0]))
+		return cadre_refuse(diag, -EINVAL,
+				    "a pool needs a service, a shared object or a program: "
+				    "exactly one of them");
+	if (source->file && access(source->file, R_OK) < 0)
+		return cadre_refuse(diag, -ENOEXEC, "cannot load the service \"%s\": %s",
+				    source->file, strerror(errno));
+	return source->service ? cadre_service_check(source->service, diag) : 0;
+}
+
+/* ---- the segment: new, or a dead predecessor's ---- */
+
+static bool is_alive(const struct cadre_place *place)
+{
+	const int pidfd = cadre_process_open(cadre_place_who(place));
+
+	if (pidfd >= 0)
+		close(pidfd);
+	return pidfd >= 0;
+}
+
+/* Does anybody still work with this segment? */
+static bool is_populated(const struct cadre_view *view)
+{
+	if (view->header->boot_id != cadre_process_boot_id())
+		return false;
+	for (unsigned worker = 0; worker < view->limits.workers; worker++) {
+		if (is_alive(&view->worker_places[worker]))
+			return true;
+	}
+	for (unsigned client = 0; client < view->limits.clients; client++) {
+		if (is_alive(&view->client_places[client]))
+			return true;
+	}
+	return false;
+}
+
+/* A segment of this name stands although nobody held the lock. 1: it is ours now; 0: it
+ * was removed; or why neither is possible. */
+static int inherit(struct cadre_supervisor *supervisor)
+{
+	struct cadre_diag diag = { "" };
+	const int r = cadre_layout_open(supervisor->pool, true, &supervisor->view, &diag);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == -EPROTONOSUPPORT || r == -EACCES)
+		return cadre_refuse(supervisor->diag, r, "%s (\"cadre gc\" removes it)",
+				    diag.text);
+	if (r < 0) {
+		cadre_supervisor_say(supervisor,
+				     "removed what a dead supervisor left: %s", diag.text);
+	} else if (is_populated(&supervisor->view)) {
+		return 1;
+	} else {
+		cadre_layout_close(&supervisor->view);
+		cadre_supervisor_say(supervisor,
+				     "removed the segment of a dead pool of this name");
+	}
+	cadre_segment_remove(supervisor->pool);
+	return 0;
+}
+
+static int create(struct cadre_supervisor *supervisor)
+{
+	const struct cadre_pool_options *const options = &supervisor->options;
+	const struct cadre_limits limits = limits_of(options);
+	int r = cadre_layout_create(supervisor->pool, &limits, options->mode,
+				    &supervisor->view, supervisor->diag);
+
+	if (r < 0)
+		return r;
+	if (options->start_length)
+		memcpy(supervisor->view.start_data, options->start_data,
+		       options->start_length);
+	return 0;
+}
+
+static void sign_header(const struct cadre_supervisor *supervisor)
+{
+	struct cadre_header *const header = supervisor->view.header;
+	const struct cadre_identity self = cadre_process_self();
+
+	atomic_store(&header->supervisor_pid, self.pid);
+	atomic_store(&header->supervisor_start_time, self.start_time);
+	atomic_store(&header->heartbeat_ns, cadre_clock_ns());
+}
+
+/* ---- phases ---- */
+
+void cadre_supervisor_stop(struct cadre_supervisor *supervisor)
+{
+	if (supervisor->phase >= CADRE_STOPPING)
+		return;
+	supervisor->phase = CADRE_STOPPING;
+	supervisor->stop_until_ns = cadre_clock_in_ns(supervisor->options.stop_timeout_ns);
+	set_state(supervisor, CADRE_POOL_STOPPING);
+	cadre_supervisor_say(supervisor, "stopping: running what was accepted");
+}
+
+void cadre_supervisor_terminate(struct cadre_supervisor *supervisor)
+{
+	if (supervisor->phase == CADRE_ENDING)
+		return;
+	supervisor->phase = CADRE_ENDING;
+	/* Flags first, then kills: a flag beats a retry. */
+	set_state(supervisor, CADRE_POOL_TERMINATED);
+	cadre_terminate_jobs(&supervisor->view);
+	CADRE_KILL_POINT("T1");
+	cadre_staff_kill_all(supervisor);
+}
+
+static bool anybody_left(const struct cadre_supervisor *supervisor)
+{
+	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++) {
+		if (supervisor->members[worker].child.pidfd >= 0)
+			return true;
+	}
+	return false;
+}
+
+static void turn_phase(struct cadre_supervisor *supervisor, int64_t now_ns,
+		       const struct cadre_embedding *embedding)
+{
+	const struct cadre_survey *const survey = &supervisor->survey;
+
+	switch (supervisor->phase) {
+	case CADRE_BEGINNING:
+		if (supervisor->begin_failed) {
+			cadre_supervisor_terminate(supervisor);
+		} else if (cadre_staff_count(supervisor, CADRE_POST_UP) >=
+			   supervisor->view.limits.workers_min) {
+			supervisor->phase = CADRE_SERVING;
+			set_state(supervisor, CADRE_POOL_OPEN);
+			cadre_supervisor_watch(supervisor, supervisor->listener,
+					       CADRE_EVENT_LISTENER, 0);
+			cadre_supervisor_say(supervisor,
+					     "pool \"%s\" is ready with %u workers",
+					     supervisor->pool,
+					     cadre_staff_count(supervisor, CADRE_POST_UP));
+			if (embedding->ready)
+				embedding->ready(embedding->context);
+		}
+		break;
+	case CADRE_SERVING:
+		break;
+	case CADRE_STOPPING:
+		if (survey->queued == 0 && survey->running == 0) {
+			supervisor->phase = CADRE_DRAINING;
+			cadre_staff_dismiss_all(supervisor);
+		}
+		/* fall through */
+	case CADRE_DRAINING:
+		if (now_ns >= supervisor->stop_until_ns && anybody_left(supervisor)) {
+			cadre_supervisor_say(
+				supervisor,
+				"the time to stop is over: killing what is left");
+			cadre_supervisor_terminate(supervisor);
+		}
+		break;
+	case CADRE_ENDING:
+		cadre_staff_kill_all(supervisor);
+		break;
+	}
+}
+
+static bool is_over(const struct cadre_supervisor *supervisor)
+{
+	return supervisor->phase >= CADRE_DRAINING && !anybody_left(supervisor);
+}
+
+/* ---- the loop ---- */
+
+static void tick(struct cadre_supervisor *supervisor, int64_t now_ns)
+{
+	struct cadre_header *const header = supervisor->view.header;
+
+	atomic_store_explicit(&header->heartbeat_ns, now_ns, memory_order_relaxed);
+	cadre_survey(&supervisor->view, now_ns, &supervisor->survey);
+	cadre_count_peak(&header->counters.queue_length_max, supervisor->survey.queued);
+	if (supervisor->survey.impossible >
+	    cadre_count_read(&header->counters.impossible_words)) {
+		cadre_count_set(&header->counters.impossible_words,
+				supervisor->survey.impossible);
+		cadre_supervisor_say(supervisor,
+				     "the segment is damaged: %llu slot words cannot be",
+				     (unsigned long long)supervisor->survey.impossible);
+	}
+	cadre_staff_tick(supervisor, now_ns);
+	cadre_lease_tick(supervisor, now_ns);
+	supervisor->knocked = false;
+	/* With no post left to fill, more knocks would help nobody. */
+	if (cadre_staff_count(supervisor, CADRE_POST_EMPTY) > 0)
+		atomic_store_explicit(&header->wish_to_grow, 0, memory_order_relaxed);
+}
+
+static int64_t tick_interval_ns(const struct cadre_supervisor *supervisor)
+{
+	if (supervisor->phase >= CADRE_STOPPING)
+		return TICK_ENDING_NS;
+	if (supervisor->survey.queued || supervisor->survey.running ||
+	    cadre_lease_is_draining(supervisor))
+		return TICK_BUSY_NS;
+	return TICK_IDLE_NS;
+}
+
+static int64_t next_tick_ns(const struct cadre_supervisor *supervisor, int64_t now_ns)
+{
+	const int64_t staff_ns = cadre_staff_next_ns(supervisor);
+	int64_t next_ns = now_ns + tick_interval_ns(supervisor);
+
+	if (supervisor->survey.next_deadline_ns < next_ns)
+		next_ns = supervisor->survey.next_deadline_ns;
+	return staff_ns < next_ns ? staff_ns : next_ns;
+}
+
+static void heard_signal(struct cadre_supervisor *supervisor)
+{
+	struct signalfd_siginfo info;
+
+	if (read(supervisor->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (supervisor->phase == CADRE_BEGINNING) {
+		supervisor->begin_failed = true;
+		supervisor->begin_error =
+			cadre_refuse(supervisor->diag, -ECANCELED,
+				     "pool \"%s\" was told to end before it had "
+				     "started",
+				     supervisor->pool);
+	} else if (supervisor->phase == CADRE_SERVING) {
+		cadre_supervisor_stop(supervisor);
+	} else {
+		cadre_supervisor_terminate(supervisor);
+	}
+}
+
+static void handle(struct cadre_supervisor *supervisor, uint64_t what)
+{
+	const uint32_t index = (uint32_t)what;
+
+	switch ((enum cadre_event)(what >> 32)) {
+	case CADRE_EVENT_SIGNAL:
+		heard_signal(supervisor);
+		break;
+	case CADRE_EVENT_LISTENER:
+		cadre_lease_accept(supervisor);
+		break;
+	case CADRE_EVENT_OWNER:
+		if (supervisor->phase != CADRE_ENDING)
+			cadre_supervisor_say(supervisor,
+					     "the program that started the pool has ended");
+		cadre_supervisor_terminate(supervisor);
+		break;
+	case CADRE_EVENT_CONNECTION:
+		cadre_lease_heard(supervisor, index);
+		break;
+	case CADRE_EVENT_WORKER:
+		cadre_staff_died(supervisor, index);
+		break;
+	case CADRE_EVENT_WORKER_START:
+		cadre_staff_start_spoke(supervisor, index);
+		break;
+	case CADRE_EVENT_CLIENT:
+		cadre_lease_client_died(supervisor, index);
+		break;
+	}
+}
+
+static void loop(struct cadre_supervisor *supervisor,
+		 const struct cadre_embedding *embedding)
+{
+	int64_t due_ns = 0;
+
+	while (!is_over(supervisor)) {
+		struct epoll_event events[16];
+		const int64_t left_ns = cadre_clock_left_ns(due_ns, TICK_IDLE_NS);
+		const int n = epoll_wait(supervisor->epoll_fd, events,
+					 CADRE_COUNT_OF(events),
+					 (int)((left_ns + CADRE_NS_PER_MS - 1) /
+					       CADRE_NS_PER_MS));
+		int64_t now_ns;
+
+		for (int i = 0; i < n; i++)
+			handle(supervisor, events[i].data.u64);
+		now_ns = cadre_clock_ns();
+		/* What happened may have brought something forward: a retry, a late start. */
+		if (cadre_staff_next_ns(supervisor) < due_ns)
+			due_ns = cadre_staff_next_ns(supervisor);
+		if (now_ns >= due_ns || supervisor->knocked ||
+		    supervisor->phase == CADRE_STOPPING) {
+			tick(supervisor, now_ns);
+			due_ns = next_tick_ns(supervisor, now_ns);
+		}
+		turn_phase(supervisor, now_ns, embedding);
+	}
+}
+
+/* ---- begin and end ---- */
+
+static int open_descriptors(struct cadre_supervisor *supervisor, const sigset_t *signals)
+{
+	supervisor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	supervisor->signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (supervisor->epoll_fd < 0 || supervisor->signal_fd < 0)
+		return cadre_refuse(supervisor->diag, -errno, "cannot supervise: %s",
+				    strerror(errno));
+	cadre_supervisor_watch(supervisor, supervisor->signal_fd, CADRE_EVENT_SIGNAL, 0);
+	if (supervisor->owner_pidfd >= 0)
+		cadre_supervisor_watch(supervisor, supervisor->owner_pidfd,
+				       CADRE_EVENT_OWNER, 0);
+	return 0;
+}
+
+static void close_descriptors(struct cadre_supervisor *supervisor)
+{
+	if (supervisor->listener >= 0)
+		close(supervisor->listener);
+	if (supervisor->signal_fd >= 0)
+		close(supervisor->signal_fd);
+	if (supervisor->epoll_fd >= 0)
+		close(supervisor->epoll_fd);
+}
+
+/* Everything up to the first worker. On failure the caller undoes it. */
+static int begin(struct cadre_supervisor *supervisor)
+{
+	int r = inherit(supervisor);
+	const bool inherited = r == 1;
+
+	if (r == 0)
+		r = create(supervisor);
+	if (r < 0)
+		return r;
+	r = cadre_staff_init(supervisor);
+	if (r == 0)
+		r = cadre_lease_init(supervisor);
+	if (r < 0)
+		return cadre_refuse(supervisor->diag, r, "%s", strerror(-r));
+	sign_header(supervisor);
+	if (!inherited) {
+		r = cadre_staff_learn_operations(supervisor);
+		if (r < 0)
+			return r;
+		/* H2: release, pairs with H1 in layout.c. */
+		atomic_store_explicit(&supervisor->view.header->ready, 1,
+				      memory_order_release);
+	}
+	supervisor->listener = cadre_control_listen(supervisor->pool,
+						    supervisor->options.mode,
+						    supervisor->diag);
+	if (supervisor->listener < 0)
+		return supervisor->listener;
+	if (inherited) {
+		cadre_count_add(&supervisor->view.header->counters.successions, 1);
+		cadre_staff_adopt(supervisor);
+		cadre_lease_adopt(supervisor);
+		cadre_ring_everyone(&supervisor->view);
+	}
+	cadre_staff_hire(supervisor, supervisor->view.limits.workers_min);
+	return 0;
+}
+
+/* Nobody works any more: every job has its end, and the name is free again. */
+static void end(struct cadre_supervisor *supervisor)
+{
+	if (supervisor->view.header) {
+		set_state(supervisor, CADRE_POOL_TERMINATED);
+		cadre_terminate_jobs(&supervisor->view);
+		cadre_segment_remove(supervisor->pool);
+	}
+	cadre_staff_fini(supervisor);
+	cadre_lease_fini(supervisor);
+	close_descriptors(supervisor);
+	cadre_layout_close(&supervisor->view);
+	cadre_lock_release(&supervisor->lock);
+}
+
+static int supervise(struct cadre_supervisor *supervisor,
+		     const struct cadre_embedding *embedding, const sigset_t *signals)
+{
+	pid_t holder;
+	int r;
+
+	r = cadre_lock_take(supervisor->pool, supervisor->options.mode, &supervisor->lock,
+			    &holder, supervisor->diag);
+	if (r < 0)
+		return r;
+	r = open_descriptors(supervisor, signals);
+	if (r == 0)
+		r = begin(supervisor);
+	if (r == 0) {
+		loop(supervisor, embedding);
+		r = supervisor->begin_error;
+		if (r == 0)
+			cadre_supervisor_say(supervisor, "pool \"%s\" has ended",
+					     supervisor->pool);
+	}
+	end(supervisor);
+	return r;
+}
+
+int cadre_supervise(const struct cadre_source *source,
+		    const struct cadre_pool_options *options,
+		    const struct cadre_embedding *embedding, cadre_notice_fn *notice,
+		    void *notice_context, struct cadre_diag *diag)
+{
+	struct cadre_supervisor *const supervisor = calloc(1, sizeof(*supervisor));
+	struct cadre_limits limits;
+	sigset_t signals, before;
+	int r;
+
+	if (!supervisor)
+		return cadre_refuse(diag, -ENOMEM, "out of memory");
+	*supervisor = (struct cadre_supervisor){
+		.source = source,
+		.options = *options,
+		.notice = notice,
+		.notice_context = notice_context,
+		.diag = diag,
+		.epoll_fd = -1,
+		.signal_fd = -1,
+		.listener = -1,
+		.owner_pidfd = embedding->owner_pidfd,
+		.random = (uint64_t)cadre_clock_ns() | 1,
+	};
+	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++)
+		supervisor->connections[i] = -1;
+
+	r = cadre_name_check(options->name, diag);
+	if (r == 0)
+		r = cadre_pool_options_complete(&supervisor->options, diag);
+	limits = limits_of(&supervisor->options);
+	if (r == 0)
+		r = cadre_limits_check(&limits, diag);
+	if (r == 0)
+		r = check_source(source, diag);
+	if (r == 0) {
+		snprintf(supervisor->pool, sizeof(supervisor->pool), "%s", options->name);
+		sigemptyset(&signals);
+		sigaddset(&signals, SIGTERM);
+		sigaddset(&signals, SIGINT);
+		sigprocmask(SIG_BLOCK, &signals, &before);
+		signal(SIGCHLD, SIG_DFL);
+		r = supervise(supervisor, embedding, &signals);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+	}
+	free(supervisor);
+	return r;
+}
+
+int cadre_serve(const struct cadre_source *source,
+		const struct cadre_pool_options *options, cadre_notice_fn *notice,
+		void *context, struct cadre_diag *diag)
+{
+	const struct cadre_embedding none = { .owner_pidfd = -1 };
+
+	return cadre_supervise(source, options, &none, notice, context, diag);
+}

@@ -1,0 +1,423 @@
+/*
+ * take.c - the client's way out: wait for jobs that are out, take their results, let go.
+ *
+ * Step C1 of the life of a job. A job has ended for its caller when its word is DONE, or
+ * when its outcome is decided while its worker still runs; in the second case the caller
+ * has its answer at once and the slot comes back later.
+ */
+#include "client.h"
+#include "clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define WORD_LOOK_EVERY 16 /* looks at the stamp before one at the word itself */
+#define CLOCK_LOOK_EVERY 32
+#define PAUSES_MAX 32
+
+bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
+			    unsigned look)
+{
+	const struct cadre_slot *const slot = &client->slots[index];
+
+	/* The stamp is on the reply's line, which the worker writes and nobody else reads:
+	 * watching the word instead would take its line away from the worker's CAS. Relaxed:
+	 * a hint, the word decides. */
+	if (look % WORD_LOOK_EVERY != 0 &&
+	    atomic_load_explicit(&slot->reply.stamp, memory_order_relaxed) !=
+		    client->pending[index].generation &&
+	    !atomic_load_explicit(&client->pending[index].decided, memory_order_relaxed))
+		return false;
+	return cadre_word_has_ended(cadre_slot_look(slot));
+}
+
+void cadre_client_decide(struct cadre_client *client, uint32_t index, uint64_t generation,
+			 enum cadre_outcome outcome)
+{
+	uint64_t replaced;
+
+	if (!cadre_slot_decide(&client->slots[index], generation, outcome, &replaced))
+		return;
+	/* Relaxed: it makes the next look one at the word. */
+	atomic_store_explicit(&client->pending[index].decided, true, memory_order_relaxed);
+	cadre_view_ring_if_awaited(&client->view, client->slot_base + index, replaced);
+}
+
+/* Where a reply lies: in the slot or in a block. False when the numbers cannot be. */
+static bool find_reply(struct cadre_client *client, uint32_t index, uint64_t generation,
+		       struct cadre_result *result)
+{
+	const struct cadre_reply_lines *const reply = &client->slots[index].reply;
+	const uint32_t length = reply->length; /* once: it is input */
+	uint64_t size = 0;
+
+	if (length <= CADRE_INLINE_MAX) {
+		result->data = reply->payload;
+	} else {
+		result->data = cadre_block_bytes(&client->blocks, reply->block,
+						 client->slot_base + index, generation,
+						 &size);
+		if (!result->data || length > size)
+			return false;
+	}
+	result->length = length;
+	return true;
+}
+
+static void say_lost(struct cadre_result *result)
+{
+	char how[48] = "died";
+
+	if (result->code > 0)
+		snprintf(how, sizeof(how), "was killed by signal %d (%s)", result->code,
+			 sigabbrev_np(result->code) ? sigabbrev_np(result->code) : "?");
+	else if (result->code != CADRE_STATUS_UNKNOWN)
+		snprintf(how, sizeof(how), "exited with status %d", -result->code);
+	snprintf(result->sentence, sizeof(result->sentence),
+		 "worker %d (pid %d) %s while running it (attempt %u)", result->worker,
+		 result->worker_pid, how, result->attempt + 1);
+}
+
+static void say_why(struct cadre_client *client, uint32_t index,
+		    struct cadre_result *result)
+{
+	const struct cadre_reply_lines *const reply = &client->slots[index].reply;
+
+	switch (result->outcome) {
+	case CADRE_FAILED:
+		result->code = reply->code;
+		snprintf(result->sentence, sizeof(result->sentence), "%.*s",
+			 (int)(reply->length < CADRE_INLINE_MAX ? reply->length :
+								  CADRE_INLINE_MAX),
+			 (const char *)reply->payload);
+		break;
+	case CADRE_LOST:
+		result->code = reply->code;
+		say_lost(result);
+		break;
+	case CADRE_CANCELLED:
+		strcpy(result->sentence, "it was cancelled");
+		break;
+	case CADRE_TIMED_OUT:
+		strcpy(result->sentence, "its deadline passed");
+		break;
+	case CADRE_TERMINATED:
+		strcpy(result->sentence, "the pool was terminated");
+		break;
+	case CADRE_REFUSED:
+		strcpy(result->sentence,
+		       "it has killed workers before and is not run again");
+		break;
+	case CADRE_OK:
+	case CADRE_WITHDRAWN:
+		break;
+	}
+}
+
+void cadre_client_result(struct cadre_client *client, uint32_t index,
+			 struct cadre_result *ret_result)
+{
+	const struct cadre_slot *const slot = &client->slots[index];
+	const struct cadre_word word = cadre_word_unpack(cadre_slot_look(slot));
+	struct cadre_result *const result = ret_result;
+
+	*result = (struct cadre_result){
+		.ticket = cadre_ticket_make(index, client->pending[index].generation),
+		.outcome = word.outcome,
+		.attempt = word.attempt,
+		.worker = word.owner == CADRE_OWNER_NONE ? -1 : (int32_t)word.owner - 1,
+	};
+	/* Decided while it runs: what stands in the reply is not finished. */
+	if (word.phase == CADRE_DONE && word.owner != CADRE_OWNER_NONE) {
+		result->worker_pid = slot->reply.worker_pid;
+		result->waiting_ns = slot->reply.taken_ns - slot->request.submitted_ns;
+		result->running_ns = slot->reply.ended_ns - slot->reply.taken_ns;
+	}
+	if (result->outcome == CADRE_OK &&
+	    !find_reply(client, index, word.generation, result)) {
+		result->outcome = CADRE_LOST;
+		result->code = CADRE_STATUS_UNKNOWN;
+		strcpy(result->sentence, "its reply lies outside of the segment");
+	} else if (result->outcome != CADRE_OK) {
+		say_why(client, index, result);
+	}
+}
+
+void cadre_client_let_go(struct cadre_client *client, uint32_t index)
+{
+	struct cadre_pending *const pending = &client->pending[index];
+	const uint64_t word = cadre_slot_look(&client->slots[index]);
+
+	if (cadre_word_phase(word) != CADRE_DONE) {
+		/* Relaxed suffices for the LEFT: who reclaims it looks at the word. */
+		atomic_store_explicit(&pending->state, CADRE_PENDING_LEFT,
+				      memory_order_release);
+		return;
+	}
+	cadre_client_free_slot(client, index, word);
+	atomic_fetch_sub_explicit(&client->in_use, 1, memory_order_relaxed);
+	/* V1, pairs with V2 in submit.c. */
+	atomic_store_explicit(&pending->state, CADRE_PENDING_VACANT, memory_order_release);
+}
+
+/* The slot of a ticket whose job is out. -ESTALE: released, or never ours. -EBUSY: another
+ * thread takes it, or its result is out. */
+static int find(const struct cadre_client *client, struct cadre_ticket ticket,
+		uint32_t *ret_index)
+{
+	const uint32_t index = (uint32_t)(ticket.id & 0xffff);
+	const struct cadre_pending *pending;
+	uint32_t state;
+
+	if (ticket.id == 0 || index >= client->slot_count)
+		return -ESTALE;
+	pending = &client->pending[index];
+	/* V4: acquire, pairs with V3 in submit.c. */
+	state = atomic_load_explicit(&pending->state, memory_order_acquire);
+	if (state == CADRE_PENDING_VACANT || state == CADRE_PENDING_HELD ||
+	    state == CADRE_PENDING_LEFT || pending->generation != ticket.id >> 16)
+		return -ESTALE;
+	if (state != CADRE_PENDING_OUT || pending->ended)
+		return -EBUSY;
+	*ret_index = index;
+	return 0;
+}
+
+/* Whoever wins this has the outcome. */
+static int accept(struct cadre_client *client, uint32_t index,
+		  struct cadre_result *ret_result)
+{
+	uint32_t out = CADRE_PENDING_OUT;
+
+	if (!atomic_compare_exchange_strong_explicit(&client->pending[index].state, &out,
+						     CADRE_PENDING_TAKEN,
+						     memory_order_acquire,
+						     memory_order_relaxed))
+		return -EBUSY;
+	cadre_client_result(client, index, ret_result);
+	return 0;
+}
+
+int cadre_try_take(struct cadre_client *client, struct cadre_ticket ticket,
+		   struct cadre_result *ret_result)
+{
+	static _Thread_local unsigned look;
+	uint32_t index;
+	int r = cadre_client_enter(client);
+
+	if (r == 0)
+		r = find(client, ticket, &index);
+	if (r < 0)
+		return r;
+	if (!cadre_client_has_ended(client, index, look++)) {
+		const int64_t deadline_ns = client->pending[index].deadline_ns;
+
+		if (deadline_ns == 0 || cadre_clock_ns() < deadline_ns)
+			return -EAGAIN;
+		cadre_client_decide(client, index, client->pending[index].generation,
+				    CADRE_TIMED_OUT);
+	}
+	return accept(client, index, ret_result);
+}
+
+int cadre_release(struct cadre_client *client, const struct cadre_result *result)
+{
+	const uint32_t index = (uint32_t)(result->ticket.id & 0xffff);
+	int r = cadre_client_enter(client);
+
+	if (r < 0)
+		return r;
+	if (result->ticket.id == 0 || index >= client->slot_count ||
+	    atomic_load_explicit(&client->pending[index].state, memory_order_acquire) !=
+		    CADRE_PENDING_TAKEN ||
+	    client->pending[index].generation != result->ticket.id >> 16)
+		return -ESTALE;
+	cadre_client_let_go(client, index);
+	return 0;
+}
+
+int cadre_cancel(struct cadre_client *client, struct cadre_ticket ticket)
+{
+	const uint32_t index = (uint32_t)(ticket.id & 0xffff);
+	uint32_t state;
+	int r = cadre_client_enter(client);
+
+	if (r < 0)
+		return r;
+	if (ticket.id == 0 || index >= client->slot_count)
+		return -ESTALE;
+	state = atomic_load_explicit(&client->pending[index].state, memory_order_acquire);
+	if (state == CADRE_PENDING_VACANT || state == CADRE_PENDING_HELD ||
+	    client->pending[index].generation != ticket.id >> 16)
+		return -ESTALE;
+	cadre_client_decide(client, index, ticket.id >> 16, CADRE_CANCELLED);
+	return 0;
+}
+
+/* ---- waiting: spin, then sleep, for one or several ---- */
+
+/* The jobs of a wait, found once. An index of NOT_OURS is passed over. */
+struct wait {
+	struct cadre_client *client;
+	const struct cadre_ticket *tickets;
+	size_t count;
+	unsigned look;
+};
+
+/* Looks at each once. The first that has ended and was accepted by us: its place in the
+ * list; -EAGAIN: none has; -ENOENT: there is none to wait for; -ESTALE, -EBUSY. */
+static int look_once(struct wait *wait, struct cadre_result *ret_result)
+{
+	size_t out = 0;
+
+	wait->look++;
+	for (size_t i = 0; i < wait->count; i++) {
+		uint32_t index;
+		int r;
+
+		if (wait->tickets[i].id == 0)
+			continue;
+		r = find(wait->client, wait->tickets[i], &index);
+		if (r < 0)
+			return r;
+		out++;
+		if (!cadre_client_has_ended(wait->client, index, wait->look))
+			continue;
+		r = accept(wait->client, index, ret_result);
+		return r < 0 ? r : (int)i;
+	}
+	return out ? -EAGAIN : -ENOENT;
+}
+
+/* A look that failed, with more jobs out, is repeated later: it asks for the line that the
+ * worker writes next. */
+static void pause_for(const struct cadre_client *client)
+{
+	uint32_t pauses = 1 +
+			  atomic_load_explicit(&client->in_use, memory_order_relaxed) / 2;
+
+	if (pauses > PAUSES_MAX)
+		pauses = PAUSES_MAX;
+	while (pauses--)
+		cadre_pause();
+}
+
+static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_result)
+{
+	const int64_t start_ns = cadre_clock_ns();
+	const int64_t spin_until_ns = start_ns + wait->client->spin_ns;
+
+	for (unsigned round = 0;; round++) {
+		const int r = look_once(wait, ret_result);
+
+		if (r != -EAGAIN)
+			return r;
+		if (round % CLOCK_LOOK_EVERY == CLOCK_LOOK_EVERY - 1 ||
+		    wait->client->spin_ns == 0) {
+			const int64_t now_ns = cadre_clock_ns();
+
+			if (now_ns >= spin_until_ns || now_ns >= until_ns)
+				return -EAGAIN;
+		}
+		pause_for(wait->client);
+	}
+}
+
+/* Before a sleep: what is old and still pending gets a worker woken for it, once. What is
+ * past its deadline ends. Says until when we may sleep, and for which bits. */
+static void prepare_sleep(struct wait *wait, int64_t now_ns, int64_t *wake_ns,
+			  uint32_t *ret_bits)
+{
+	struct cadre_client *const client = wait->client;
+
+	*ret_bits = 0;
+	for (size_t i = 0; i < wait->count; i++) {
+		struct cadre_pending *pending;
+		uint64_t word;
+		uint32_t index;
+
+		if (wait->tickets[i].id == 0 || find(client, wait->tickets[i], &index) < 0)
+			continue;
+		pending = &client->pending[index];
+		if (pending->deadline_ns && now_ns >= pending->deadline_ns)
+			cadre_client_decide(client, index, pending->generation,
+					    CADRE_TIMED_OUT);
+		word = cadre_slot_await(&client->slots[index], pending->generation);
+		if (cadre_word_has_ended(word))
+			*wake_ns = now_ns;
+		if (cadre_word_phase(word) == CADRE_QUEUED && !pending->nudged) {
+			pending->nudged = true;
+			cadre_client_nudge(client);
+		}
+		if (pending->deadline_ns && pending->deadline_ns < *wake_ns)
+			*wake_ns = pending->deadline_ns;
+		*ret_bits |= cadre_view_bell_bit(client->slot_base + index);
+	}
+}
+
+static int sleep_until_ended(struct wait *wait, int64_t until_ns,
+			     struct cadre_result *ret_result)
+{
+	struct cadre_client *const client = wait->client;
+
+	for (;;) {
+		/* L1: remembered before WAITING is set and before the last look. */
+		const uint32_t rings = cadre_bell_remember(client->bell);
+		const int64_t now_ns = cadre_clock_ns();
+		int64_t wake_ns = now_ns + CADRE_LOOK_AGAIN_NS;
+		uint32_t bits;
+		int r;
+
+		if (until_ns < wake_ns)
+			wake_ns = until_ns;
+		prepare_sleep(wait, now_ns, &wake_ns, &bits);
+		wait->look = 15; /* the next look is at the word itself */
+		r = look_once(wait, ret_result);
+		if (r != -EAGAIN)
+			return r;
+		if (now_ns >= until_ns)
+			return -ETIMEDOUT;
+		cadre_client_look_after_pool(client, now_ns);
+		if (wake_ns > now_ns) {
+			atomic_fetch_add_explicit(&client->lines->counters.sleeps, 1,
+						  memory_order_relaxed);
+			cadre_bell_sleep(client->bell, rings, bits, wake_ns - now_ns);
+		}
+	}
+}
+
+int cadre_await_any(struct cadre_client *client, const struct cadre_ticket *tickets,
+		    size_t count, int64_t until_ns, struct cadre_result *ret_result)
+{
+	struct wait wait = { .client = client, .tickets = tickets, .count = count };
+	int r = cadre_client_enter(client);
+
+	if (r < 0)
+		return r;
+	if (count > INT32_MAX)
+		return -EINVAL;
+	r = spin(&wait, until_ns, ret_result);
+	return r == -EAGAIN ? sleep_until_ended(&wait, until_ns, ret_result) : r;
+}
+
+int cadre_await(struct cadre_client *client, struct cadre_ticket ticket, int64_t until_ns,
+		struct cadre_result *ret_result)
+{
+	const int r = cadre_await_any(client, &ticket, 1, until_ns, ret_result);
+
+	return r == -ENOENT ? -ESTALE : r;
+}
+
+int cadre_call(struct cadre_client *client, const struct cadre_request *request,
+	       struct cadre_result *ret_result)
+{
+	const int64_t until_ns = request->deadline_ns ? request->deadline_ns :
+							CADRE_FOREVER;
+	struct cadre_ticket ticket;
+	int r;
+
+	if (request->ended || request->flags & CADRE_DETACHED)
+		return -EINVAL;
+	r = cadre_submit(client, request, until_ns, &ticket);
+	return r < 0 ? r : cadre_await(client, ticket, CADRE_FOREVER, ret_result);
+}

@@ -1,0 +1,462 @@
+/*
+ * worker.c - the life of a worker: take the seat, start the service, look, sleep, leave.
+ *
+ * A worker owns nothing in the segment but its own place's lines and the slots whose words
+ * name it. It may be killed anywhere; what it leaves behind, the supervisor reads from
+ * those words.
+ */
+#include "worker.h"
+#include "clock.h"
+#include "control.h"
+#include "diag.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define SLEEP_MOST_NS CADRE_NS_PER_S
+#define SPIN_NS (50 * CADRE_NS_PER_US)
+#define LOOKS_PER_CLOCK 32
+
+enum {
+	EXIT_NOT_STARTED_BY_SUPERVISOR = 64,
+	EXIT_START_FAILED = 1,
+};
+
+/* Set by SIGTERM: finish what there is, then leave. */
+static volatile sig_atomic_t leave_wished;
+
+static void wish_to_leave(int signal_number)
+{
+	(void)signal_number;
+	leave_wished = 1;
+}
+
+static bool told_to_leave(const struct cadre_worker *worker)
+{
+	const uint64_t state = cadre_place_look(worker->place);
+
+	return leave_wished ||
+	       state != cadre_place_pack(CADRE_PLACE_UP, worker->incarnation) ||
+	       atomic_load_explicit(&worker->view.header->state, memory_order_relaxed) ==
+		       CADRE_POOL_TERMINATED;
+}
+
+/* A worker without a supervisor goes on for orphan_ns, in the hope of a successor. */
+static bool is_orphan_for_long(struct cadre_worker *worker)
+{
+	const int64_t now_ns = cadre_clock_ns();
+
+	if (cadre_lock_holder(worker->pool) != 0) {
+		worker->orphan_since_ns = 0;
+		return false;
+	}
+	if (worker->orphan_since_ns == 0)
+		worker->orphan_since_ns = now_ns;
+	return now_ns - worker->orphan_since_ns > worker->view.limits.orphan_ns;
+}
+
+/* ---- start ---- */
+
+static void tell(int fd, enum cadre_control_kind kind, const char *text)
+{
+	struct cadre_control message = cadre_control_message(kind);
+
+	snprintf(message.text, sizeof(message.text), "%s", text);
+	/* Nobody reads it any more: then nobody wants to know. */
+	(void)cadre_control_send(fd, &message);
+}
+
+static int start_service(struct cadre_worker *worker, struct cadre_diag *diag)
+{
+	const struct cadre_service *const service = worker->service;
+	const struct cadre_start start = {
+		.pool = worker->pool,
+		.worker = worker->host.worker,
+		.incarnation = worker->incarnation,
+		.data = worker->view.start_data,
+		.length = worker->view.limits.start_length,
+	};
+	struct cadre_diag reason = { "" };
+	int r;
+
+	if (!service->init)
+		return 0;
+	r = service->init(&start, &worker->state, &reason);
+	if (r == 0)
+		return 0;
+	return cadre_refuse(diag, -ENOEXEC, "init of service \"%s\" failed: %.400s",
+			    service->name ? service->name : "",
+			    reason.text[0] ? reason.text : strerror(r < 0 ? -r : r));
+}
+
+/* STARTING -> UP. False when the supervisor that started us is gone and its successor did
+ * not know of us: then somebody else sits here, or will. */
+static bool take_seat(struct cadre_worker *worker)
+{
+	struct cadre_crew *const crew = &worker->view.header->crew;
+
+	cadre_place_sign(worker->place, cadre_process_self());
+	CADRE_KILL_POINT("P1");
+	if (!cadre_place_move(worker->place,
+			      cadre_place_pack(CADRE_PLACE_STARTING, worker->incarnation),
+			      cadre_place_pack(CADRE_PLACE_UP, worker->incarnation)))
+		return false;
+	CADRE_KILL_POINT("P2");
+	cadre_stats_turn_to(worker->stats, CADRE_ACTIVITY_IDLE, cadre_clock_ns());
+	cadre_mask_set(&crew->up, worker->host.worker);
+	return true;
+}
+
+static int64_t choose_spin(int64_t wish_ns)
+{
+	if (wish_ns != 0)
+		return wish_ns > 0 ? wish_ns : 0;
+	return cadre_process_cpus() > 1 ? SPIN_NS : 0;
+}
+
+static void find_place(struct cadre_worker *worker, const struct cadre_seat *seat)
+{
+	struct cadre_view *const view = &worker->view;
+
+	worker->host.view = view;
+	worker->host.blocks = cadre_layout_blocks(view);
+	worker->host.pid = getpid();
+	worker->host.worker = seat->worker;
+	worker->incarnation = seat->incarnation;
+	worker->bell = &view->worker_bells[seat->worker];
+	worker->place = &view->worker_places[seat->worker];
+	worker->stats = &view->worker_stats[seat->worker];
+	worker->event_fd = -1;
+	view->limits.spin_ns = choose_spin(view->limits.spin_ns);
+	snprintf(worker->pool, sizeof(worker->pool), "%s", seat->pool);
+}
+
+static void release(struct cadre_worker *worker)
+{
+	cadre_run_fini(worker);
+	cadre_looker_fini(&worker->looker);
+	if (worker->owns_view)
+		cadre_layout_close(&worker->view);
+	free(worker);
+}
+
+/* Takes the seat, with the view given to it, and tells how the start went. */
+static int sit_down(const struct cadre_service *service, const struct cadre_view *view,
+		    bool owns_view, const struct cadre_seat *seat,
+		    struct cadre_worker **ret_worker, struct cadre_diag *diag)
+{
+	struct cadre_worker *const worker = calloc(1, sizeof(*worker));
+	struct sigaction leave = { .sa_handler = wish_to_leave };
+	int r;
+
+	if (!worker)
+		return cadre_refuse(diag, -ENOMEM, "out of memory");
+	worker->view = *view;
+	worker->owns_view = owns_view;
+	worker->service = service;
+	find_place(worker, seat);
+	r = cadre_looker_init(&worker->looker, &worker->view, seat->worker);
+	if (r == 0)
+		r = cadre_run_init(worker);
+	if (r < 0)
+		cadre_refuse(diag, r, "%s", strerror(-r));
+	if (r == 0)
+		r = start_service(worker, diag);
+	sigaction(SIGTERM, &leave, NULL);
+	if (r == 0 && !take_seat(worker))
+		r = cadre_refuse(diag, -ECONNREFUSED,
+				 "the place of this worker was given away");
+	if (r < 0) {
+		tell(seat->start_fd, CADRE_CONTROL_FAILED, diag->text);
+		release(worker);
+		return r;
+	}
+	tell(seat->start_fd, CADRE_CONTROL_STARTED, "");
+	*ret_worker = worker;
+	return 0;
+}
+
+static void stand_up(struct cadre_worker *worker)
+{
+	const struct cadre_service *const service = worker->service;
+	int r = 0;
+
+	cadre_crew_forget(&worker->view.header->crew, worker->host.worker);
+	if (service->fini)
+		r = service->fini(worker->state);
+	if (r != 0)
+		fprintf(stderr, "cadre: worker %u: fini of service \"%s\" failed: %s\n",
+			worker->host.worker, service->name ? service->name : "",
+			strerror(r < 0 ? -r : r));
+	release(worker);
+}
+
+/* ---- look and sleep ---- */
+
+/* Sleeps until at most `most` jobs are under way, or for a while. The drawing stands in
+ * run.c. */
+static void await_room(struct cadre_worker *worker, uint32_t most, bool draining)
+{
+	const uint32_t rings = cadre_bell_remember(worker->bell);
+
+	cadre_run_engage(worker);
+	atomic_store_explicit(&worker->waits_for_room, true, memory_order_relaxed); /* R3 */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&worker->workload, memory_order_relaxed) > most &&
+	    (draining || !told_to_leave(worker)))
+		cadre_bell_sleep(worker->bell, rings, CADRE_BELL_EVERYONE, SLEEP_MOST_NS);
+	atomic_store_explicit(&worker->waits_for_room, false, memory_order_relaxed);
+	cadre_run_disengage(worker);
+}
+
+static bool spin(struct cadre_worker *worker)
+{
+	const int64_t spin_ns = worker->view.limits.spin_ns;
+	const int64_t until_ns = spin_ns ? cadre_clock_ns() + spin_ns : 0;
+
+	if (spin_ns == 0)
+		return cadre_run_one(worker, false);
+	for (;;) {
+		for (int look = 0; look < LOOKS_PER_CLOCK; look++) {
+			if (cadre_run_one(worker, false))
+				return true;
+			cadre_pause();
+		}
+		cadre_run_idle(worker);
+		if (cadre_clock_ns() >= until_ns || told_to_leave(worker))
+			return false;
+	}
+}
+
+/* Says that we sleep, and looks once more, through everything. True when there was a job
+ * after all; it has been run. The drawing stands in crew.h. */
+static bool lie_down(struct cadre_worker *worker)
+{
+	cadre_run_idle(worker);
+	cadre_look_settle(&worker->looker);
+	worker->asleep = true;
+	cadre_mask_set(&worker->view.header->crew.sleepers, worker->host.worker); /* K1 */
+	atomic_thread_fence(memory_order_seq_cst); /* F3, pairs with F2 */
+	CADRE_KILL_POINT("K1");
+	return cadre_run_one(worker, true);
+}
+
+static void sleep_until_rung(struct cadre_worker *worker)
+{
+	/* L1: remembered before the bit is set and the last look is made. */
+	const uint32_t rings = cadre_bell_remember(worker->bell);
+	bool rung = true;
+
+	if (lie_down(worker))
+		return;
+	if (!told_to_leave(worker)) {
+		cadre_count_add(&worker->stats->worker.sleeps, 1);
+		rung = cadre_bell_sleep(worker->bell, rings, CADRE_BELL_EVERYONE,
+					SLEEP_MOST_NS);
+	}
+	cadre_run_get_up(worker);
+	CADRE_KILL_POINT("K2");
+	if (!rung && is_orphan_for_long(worker))
+		leave_wished = 1;
+	/* What we were woken for may be where no hint points. */
+	cadre_run_one(worker, true);
+}
+
+static void serve(struct cadre_worker *worker)
+{
+	while (!told_to_leave(worker)) {
+		if (!cadre_worker_has_room(worker)) {
+			await_room(worker, worker->parallel - 1, false);
+			/* Long handlers keep us from sleeping; look after the supervisor here too. */
+			if (is_orphan_for_long(worker))
+				leave_wished = 1;
+		} else if (!spin(worker)) {
+			sleep_until_rung(worker);
+		}
+	}
+	while (atomic_load(&worker->workload) > 0)
+		await_room(worker, 0, true);
+}
+
+int cadre_worker_serve(const struct cadre_service *service, const struct cadre_view *view,
+		       const struct cadre_seat *seat)
+{
+	struct cadre_diag diag = { "" };
+	struct cadre_worker *worker;
+	const int r = sit_down(service, view, false, seat, &worker, &diag);
+
+	close(seat->start_fd);
+	if (r < 0)
+		return r == -ECONNREFUSED ? EXIT_SUCCESS : EXIT_START_FAILED;
+	serve(worker);
+	stand_up(worker);
+	return EXIT_SUCCESS;
+}
+
+/* ---- a worker program ---- */
+
+/* CADRE_WORKER="POOL:WORKER:INCARNATION:FD"; a probe has WORKER "-". */
+static bool read_environment(struct cadre_seat *seat, char pool[CADRE_NAME_MAX + 1],
+			     bool *ret_probe)
+{
+	const char *const text = getenv("CADRE_WORKER");
+	char worker[12];
+
+	if (!text || sscanf(text, "%63[^:]:%11[^:]:%u:%d", pool, worker,
+			    &seat->incarnation, &seat->start_fd) != 4)
+		return false;
+	seat->pool = pool;
+	*ret_probe = strcmp(worker, "-") == 0;
+	seat->worker = *ret_probe ? 0 : (unsigned)strtoul(worker, NULL, 10);
+	unsetenv("CADRE_WORKER");
+	return true;
+}
+
+void cadre_worker_describe(const struct cadre_service *service, int fd)
+{
+	struct cadre_diag diag;
+
+	if (cadre_service_check(service, &diag) < 0) {
+		tell(fd, CADRE_CONTROL_FAILED, diag.text);
+		return;
+	}
+	for (size_t i = 0; i < service->operation_count; i++) {
+		struct cadre_control message = cadre_control_message(
+			CADRE_CONTROL_OPERATION);
+
+		message.place = (uint32_t)service->operations[i].id;
+		snprintf(message.text, sizeof(message.text), "%s",
+			 service->operations[i].name);
+		(void)cadre_control_send(fd, &message);
+	}
+	tell(fd, CADRE_CONTROL_STARTED, "");
+}
+
+int cadre_worker_open(const struct cadre_service *service,
+		      struct cadre_worker **ret_worker, struct cadre_diag *diag)
+{
+	struct cadre_diag own_diag = { "" };
+	char pool[CADRE_NAME_MAX + 1];
+	struct cadre_seat seat;
+	struct cadre_view view;
+	bool probe;
+	int r;
+
+	if (!diag)
+		diag = &own_diag;
+	if (!read_environment(&seat, pool, &probe))
+		return cadre_refuse(diag, -ENOENT,
+				    "this program is a worker: \"cadre serve --name POOL -- "
+				    "PROGRAM\" starts it");
+	if (probe) {
+		/* Only the table of operations is asked for. */
+		cadre_worker_describe(service, seat.start_fd);
+		exit(EXIT_SUCCESS);
+	}
+	r = cadre_layout_open(pool, true, &view, diag);
+	if (r == 0 && seat.worker >= view.limits.workers) {
+		r = cadre_refuse(diag, -EBADMSG, "worker %u: the pool has only %u places",
+				 seat.worker, view.limits.workers);
+		cadre_layout_close(&view);
+	}
+	if (r < 0)
+		tell(seat.start_fd, CADRE_CONTROL_FAILED, diag->text);
+	else
+		r = sit_down(service, &view, true, &seat, ret_worker, diag);
+	close(seat.start_fd);
+	return r;
+}
+
+int cadre_worker_main(const struct cadre_service *service)
+{
+	struct cadre_diag diag = { "" };
+	struct cadre_worker *worker;
+	const int r = cadre_worker_open(service, &worker, &diag);
+
+	if (r == -ENOENT) {
+		fprintf(stderr, "%s: %s\n", program_invocation_short_name, diag.text);
+		return EXIT_NOT_STARTED_BY_SUPERVISOR;
+	}
+	if (r < 0)
+		return EXIT_START_FAILED;
+	serve(worker);
+	stand_up(worker);
+	return EXIT_SUCCESS;
+}
+
+/* ---- driven by an event loop of the program's own ---- */
+
+static void *notify(void *argument)
+{
+	struct cadre_worker *const worker = argument;
+	const uint64_t one = 1;
+
+	while (!atomic_load(&worker->notifier_ends)) {
+		const uint32_t rings = cadre_bell_remember(worker->bell);
+
+		if (write(worker->event_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+			return NULL;
+		cadre_bell_sleep(worker->bell, rings, CADRE_BELL_EVERYONE, SLEEP_MOST_NS);
+	}
+	return NULL;
+}
+
+int cadre_worker_fd(struct cadre_worker *worker)
+{
+	int error;
+
+	if (worker->event_fd >= 0)
+		return worker->event_fd;
+	worker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (worker->event_fd < 0)
+		return -errno;
+	error = pthread_create(&worker->notifier, NULL, notify, worker);
+	if (error) {
+		close(worker->event_fd);
+		worker->event_fd = -1;
+		return -error;
+	}
+	return worker->event_fd;
+}
+
+int cadre_worker_step(struct cadre_worker *worker)
+{
+	uint64_t signals;
+	int ran = 0;
+
+	if (worker->event_fd >= 0 &&
+	    read(worker->event_fd, &signals, sizeof(signals)) < 0 && errno != EAGAIN)
+		return -errno;
+	cadre_run_get_up(worker);
+	if (is_orphan_for_long(worker))
+		leave_wished = 1;
+	for (;;) {
+		/* Without room, whoever ends a job rings, and the notifier tells of it. */
+		atomic_store_explicit(&worker->waits_for_room, true, memory_order_relaxed);
+		atomic_thread_fence(memory_order_seq_cst);
+		if (told_to_leave(worker) || !cadre_worker_has_room(worker))
+			break;
+		/* lie_down leaves us asleep in the program's own loop; the notifier listens. */
+		if (!cadre_run_one(worker, false) && !lie_down(worker))
+			return ran;
+		ran++;
+	}
+	if (told_to_leave(worker) && atomic_load(&worker->workload) == 0 && ran == 0)
+		return -ESHUTDOWN;
+	return ran;
+}
+
+void cadre_worker_close(struct cadre_worker *worker)
+{
+	if (worker->event_fd >= 0) {
+		atomic_store(&worker->notifier_ends, true);
+		cadre_bell_ring(worker->bell, CADRE_BELL_EVERYONE, INT32_MAX);
+		pthread_join(worker->notifier, NULL);
+		close(worker->event_fd);
+	}
+	stand_up(worker);
+}

@@ -1,0 +1,120 @@
+/*
+ * worker.h - a worker process from the inside: worker.c is its life (seat, start, sleep,
+ * end), run.c is what it does with a job.
+ *
+ * One thread, the dispatcher, looks for jobs and claims them. Handlers run on it, or, when
+ * the service asks for threads, on `parallel` others, to which jobs are handed through a
+ * queue (wfcqueue of liburcu).
+ */
+#ifndef CADRE_LIB_WORKER_H
+#define CADRE_LIB_WORKER_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <urcu/wfcqueue.h>
+
+#include <cadre/worker.h>
+
+#include "job.h"
+#include "look.h"
+
+/* What a worker must know to take its place. */
+struct cadre_seat {
+	const char *pool;
+	unsigned worker;
+	uint32_t incarnation;
+	int start_fd; /* where to say how the start went; closed by whoever takes the seat */
+};
+
+/* One operation, and how long its handler is expected to run. */
+struct cadre_duty {
+	const struct cadre_operation *operation;
+	_Atomic int64_t expected_ns;
+};
+
+/* A job and its way through the queue to a thread. */
+struct cadre_task {
+	struct cadre_job job; /* first: a job's host finds its task */
+	struct cds_wfcq_node node;
+	struct cadre_duty *duty;
+	_Atomic bool taken; /* by the dispatcher; back when the job is over */
+};
+
+struct cadre_worker {
+	struct cadre_job_host host; /* first: a host finds its worker */
+	struct cadre_view view;
+	bool owns_view;
+	const struct cadre_service *service;
+	void *state; /* the service's own */
+	uint32_t incarnation;
+	struct cadre_looker looker;
+	struct cadre_bell *bell;
+	struct cadre_place *place;
+	struct cadre_place_stats *stats;
+	char pool[CADRE_NAME_MAX + 1];
+
+	struct cadre_duty *duties; /* sorted by id */
+	struct cadre_task *tasks;  /* `parallel` of them */
+	uint32_t parallel;
+	uint32_t task_turn;
+	_Atomic uint32_t workload;
+	_Atomic bool waits_for_room; /* the dispatcher sleeps until a job is over */
+	bool engaged;                /* our bits in the crew's masks */
+	bool asleep;
+	bool busy; /* what the statistics say of us */
+	int64_t last_ended_ns;
+
+	/* Statistics have one writer: with parallel > 1 whoever holds this. */
+	bool shares_stats;
+	pthread_mutex_t stats_lock;
+
+	/* Threads for handlers that may block. */
+	uint32_t thread_count;
+	pthread_t *threads;
+	sem_t queued;
+	struct cds_wfcq_head queue_head;
+	struct cds_wfcq_tail queue_tail;
+	_Atomic bool threads_end;
+
+	/* For an event loop of the program's own. */
+	int event_fd;
+	pthread_t notifier;
+	_Atomic bool notifier_ends;
+
+	int64_t orphan_since_ns;
+};
+
+/* worker.c: takes the seat, serves until told to end, leaves. Exit status of the process. */
+int cadre_worker_serve(const struct cadre_service *service, const struct cadre_view *view,
+		       const struct cadre_seat *seat);
+
+/* Sends the table of a service, or what is wrong with it. */
+void cadre_worker_describe(const struct cadre_service *service, int fd);
+
+/* run.c */
+int cadre_run_init(struct cadre_worker *worker);
+
+/* Waits for the threads, which finish what they have. */
+void cadre_run_fini(struct cadre_worker *worker);
+
+/* Takes one job along the hints, or everywhere, and runs it or hands it to a thread. */
+bool cadre_run_one(struct cadre_worker *worker, bool everywhere);
+
+/* Says that we shall not look for a while, and wakes somebody if a job is left that others
+ * may have counted on us for. The drawing stands in crew.h. */
+void cadre_run_engage(struct cadre_worker *worker);
+void cadre_run_disengage(struct cadre_worker *worker);
+
+/* Takes back that we sleep. */
+void cadre_run_get_up(struct cadre_worker *worker);
+
+/* Tells the statistics that there is nothing to do. */
+void cadre_run_idle(struct cadre_worker *worker);
+
+static inline bool cadre_worker_has_room(const struct cadre_worker *worker)
+{
+	return atomic_load_explicit(&worker->workload, memory_order_acquire) <
+	       worker->parallel;
+}
+
+#endif
