@@ -27,6 +27,7 @@ static const struct cadre_limits small = {
 
 static struct scene scene;
 static struct cadre_view view;
+static pid_t supervisor; /* a child that holds the lock, or 0 */
 static char said[640];
 static int removed;
 
@@ -37,10 +38,44 @@ static void begin(void)
 	atomic_store(&view.header->ready, 1);
 }
 
+static int hold_lock(void *context)
+{
+	const int *const ready = context;
+	struct cadre_lock lock;
+	pid_t holder;
+
+	if (cadre_lock_take(scene.pool, 0600, &lock, &holder, NULL) < 0 ||
+	    write(ready[1], "", 1) != 1)
+		return 1;
+	for (;;)
+		pause();
+}
+
+/* Returns when it holds the lock; `end` kills it if the test has not. */
+static void start_supervisor(void)
+{
+	int ready[2];
+	char byte;
+
+	cr_assert_eq(pipe(ready), 0);
+	supervisor = child_start(hold_lock, ready);
+	close(ready[1]);
+	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+}
+
+static void kill_supervisor(void)
+{
+	if (supervisor)
+		child_kill(supervisor);
+	supervisor = 0;
+}
+
 static void end(void)
 {
 	char lock[CADRE_PATH_SIZE];
 
+	kill_supervisor();
 	cadre_layout_close(&view);
 	cadre_segment_remove(scene.pool);
 	cadre_path(scene.pool, CADRE_FILE_LOCK, lock);
@@ -165,31 +200,9 @@ Test(garbage, pids_from_before_the_last_boot_keep_nothing)
 	cr_assert_not_null(strstr(said, "boot"), "%s", said);
 }
 
-static int hold_lock(void *context)
-{
-	struct cadre_lock lock;
-	pid_t holder;
-	const int *const ready = context;
-
-	if (cadre_lock_take(scene.pool, 0600, &lock, &holder, NULL) < 0)
-		return 1;
-	if (write(ready[1], "", 1) != 1)
-		return 2;
-	for (;;)
-		pause();
-}
-
 Test(garbage, a_pool_is_left_alone_while_it_has_a_supervisor_however_broken_it_is)
 {
-	pid_t supervisor;
-	int ready[2];
-	char byte;
-
-	cr_assert_eq(pipe(ready), 0);
-	supervisor = child_start(hold_lock, ready);
-	cr_assert_eq(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	close(ready[1]);
+	start_supervisor();
 	view.header->magic++;
 
 	cr_assert(begins_with(collect(0), "kept"), "%s", said);
@@ -200,7 +213,7 @@ Test(garbage, a_pool_is_left_alone_while_it_has_a_supervisor_however_broken_it_i
 	cr_assert_str_eq(said, "",
 			 "when all are looked at, those that are well go unmentioned");
 
-	child_kill(supervisor);
+	kill_supervisor();
 	cr_assert(begins_with(collect(0), "removed"), "%s", said);
 	cr_assert_eq(scene_files(scene.pool), 0);
 }

@@ -35,6 +35,7 @@ static const struct cadre_limits small = {
 
 static struct scene scene;
 static struct cadre_view view;
+static pid_t supervisor; /* a child that holds the lock, or 0 */
 static struct cadre_report *report;
 
 static void make_pool(const struct cadre_limits *limits)
@@ -54,10 +55,44 @@ static void begin(void)
 	make_pool(&small);
 }
 
+static int hold_lock(void *context)
+{
+	const int *const ready = context;
+	struct cadre_lock lock;
+	pid_t holder;
+
+	if (cadre_lock_take(scene.pool, 0600, &lock, &holder, NULL) < 0 ||
+	    write(ready[1], "", 1) != 1)
+		return 1;
+	for (;;)
+		pause();
+}
+
+/* Returns when it holds the lock; `end` kills it if the test has not. */
+static void start_supervisor(void)
+{
+	int ready[2];
+	char byte;
+
+	cr_assert_eq(pipe(ready), 0);
+	supervisor = child_start(hold_lock, ready);
+	close(ready[1]);
+	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+}
+
+static void kill_supervisor(void)
+{
+	if (supervisor)
+		child_kill(supervisor);
+	supervisor = 0;
+}
+
 static void end(void)
 {
 	char lock[CADRE_PATH_SIZE];
 
+	kill_supervisor();
 	cadre_report_close(report);
 	cadre_segment_remove(scene.pool);
 	cadre_path(scene.pool, CADRE_FILE_LOCK, lock);
@@ -245,36 +280,14 @@ Test(report, blocks_in_use_are_counted_by_class)
 	cr_assert_eq(pool->block_used[pool->block_classes - 1], 2);
 }
 
-static int hold_lock(void *context)
-{
-	struct cadre_lock lock;
-	pid_t holder;
-	const int *const ready = context;
-
-	if (cadre_lock_take(scene.pool, 0600, &lock, &holder, NULL) < 0)
-		return 1;
-	if (write(ready[1], "", 1) != 1)
-		return 2;
-	for (;;)
-		pause();
-}
-
 Test(report, a_pool_is_alive_exactly_as_long_as_somebody_holds_its_lock)
 {
-	int ready[2];
-	pid_t supervisor;
-	char byte;
-
 	cr_assert_not(cadre_report_read(report)->alive);
-	cr_assert_eq(pipe(ready), 0);
-	supervisor = child_start(hold_lock, ready);
-	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	start_supervisor();
 	cr_assert(cadre_report_read(report)->alive);
 
-	child_kill(supervisor);
+	kill_supervisor();
 	cr_assert_not(cadre_report_read(report)->alive);
-	close(ready[0]);
-	close(ready[1]);
 }
 
 Test(report, operations_are_known_by_their_ids)
