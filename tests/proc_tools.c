@@ -256,7 +256,8 @@ static void await_workers(uint32_t count)
 	struct cadre_pool_snapshot snapshot = { 0 };
 	const int64_t until_ns = cadre_in_ms(PATIENCE_MS);
 
-	while (!look(&snapshot) || snapshot.workers_ready < count) {
+	while (!look(&snapshot) || snapshot.workers_ready < count ||
+	       strcmp(snapshot.state, "open") != 0) {
 		cr_assert_lt(cadre_now_ns(), until_ns, "the pool did not start");
 		cr_assert_eq(waitpid(server, NULL, WNOHANG), 0, "the server ended");
 		nap();

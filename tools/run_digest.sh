@@ -45,8 +45,10 @@ main() {
 
 	say "4. \`cadre stat\`: what the pool did. The counters are read from shared memory; no worker is asked."
 	"$cadre" stat "$pool"
+	lost=$(ask .jobs.lost)
+	retried=$(ask '[.workers[].jobs_requeued] | add')
 
-	say "5. \`sha256sum\`: the same files, $processors processes of it."
+	say "5. \`sha256sum\`: the same files, $processors processes of it.$(caveat)"
 	digest_with_sha256sum
 
 	say "6. SIGTERM to the server: it ends its workers and removes the shared memory."
@@ -87,7 +89,7 @@ start_server() {
 	"$cadre" serve --name "$pool" --workers "$workers" "$service" 2>"$scratch/notices" &
 	server=$!
 	for _ in $(seq 300); do
-		if [ "$(ask '.workers_ready')" = "$workers" ]; then
+		if [ "$(ask .state)" = open ]; then
 			return
 		fi
 		kill -0 "$server" 2>/dev/null || break
@@ -99,10 +101,11 @@ start_server() {
 }
 
 digest_with_cadre() {
-	local start=$EPOCHREALTIME
+	local start
 
 	kill_half_way &
 	killer=$!
+	start=$EPOCHREALTIME
 	# A file that went away meanwhile fails its job, and sha256sum as well.
 	"$cadre" map "$pool" file --null --print0 --with-input --progress=always \
 		<"$scratch/files" >"$scratch/by-cadre" || true
@@ -113,41 +116,45 @@ digest_with_cadre() {
 	killer=
 }
 
-# Waits until half of the jobs are done, then kills the first worker that works.
+# Waits until half of the jobs are done, then kills a worker in the middle of a job: it is
+# stopped, and killed if the counters say that it has one.
 kill_half_way() {
-	local state pid=
+	local pid
 
-	while [ ! -e "$scratch/done" ]; do
-		state=$("$cadre" stat "$pool" --json 2>/dev/null) || continue
-		if [ "$(jq '.jobs.ok' <<<"$state")" -ge $((files / 2)) ]; then
-			break
-		fi
+	while [ ! -e "$scratch/done" ] && [ "$(ask .jobs.ok)" -lt $((files / 2)) ]; do
 		sleep 0.02
 	done
-	state=$("$cadre" stat "$pool" --json)
-	pid=$(jq -r '[.workers[] | select(.pid > 0)] | sort_by(.workload) | last | .pid' <<<"$state")
-	if kill -KILL "$pid"; then
-		jq --argjson pid "$pid" '{ pid: $pid, jobs: .jobs.ok }' <<<"$state" >"$scratch/killed"
-	fi
+	pid=$(ask '[.workers[] | select(.pid > 0)][0].pid')
+	[ "$pid" -gt 0 ] || return
+	while [ ! -e "$scratch/done" ]; do
+		kill -STOP "$pid"
+		if [ "$(ask ".workers[] | select(.pid == $pid).workload")" -gt 0 ]; then
+			break
+		fi
+		kill -CONT "$pid"
+		sleep 0.005
+	done
+	echo "$pid $(ask .jobs.ok)" >"$scratch/killed"
+	kill -KILL "$pid"
 }
 
 report_kill() {
 	local pid jobs
 
 	if [ ! -s "$scratch/killed" ]; then
-		echo "   No worker could be killed."
+		echo "   There was no worker that could be killed."
 		return
 	fi
-	pid=$(jq .pid "$scratch/killed")
-	jobs=$(jq .jobs "$scratch/killed")
+	read -r pid jobs <"$scratch/killed"
 	if [ "$jobs" -ge "$files" ]; then
-		echo "   So few files were done before the signal could be sent; worker process $pid was killed after the end."
+		echo "   All was done before the signal could be sent: process $pid was killed after the end."
 	else
-		echo "   Worker process $pid was killed after $jobs of $files jobs. The server's own words:"
+		echo "   Process $pid was killed in the middle of a job when $jobs of $files were done."
 	fi
-	# The replacement may need a moment to be told of.
-	sleep 0.2
-	grep -F -A 2 "$pid" "$scratch/notices" | grep -v -- '^--$' | tail -n +2 | indent || true
+	for _ in $(seq 20); do
+		! grep -F "(pid $pid)" "$scratch/notices" | indent || return 0
+		sleep 0.05
+	done
 }
 
 # Each process of xargs has a file of its own: their lines would mix in one.
@@ -172,14 +179,12 @@ stop_server() {
 
 # The one line that matters.
 conclude() {
-	local differing lost retried left equal status=0
+	local differing left equal status=0
 
 	sort -z "$scratch/by-cadre" >"$scratch/a"
 	sort -z "$scratch"/by-sha256sum.* >"$scratch/b"
 	differing=$(comm -z -3 "$scratch/a" "$scratch/b" | sed -z 's/^\t*[0-9a-f]*  //' | sort -zu | tr -cd '\0' | wc -c)
 	left=$(find /dev/shm -maxdepth 1 -name "cadre.$pool*" -printf '%p ')
-	lost=$(jq '.jobs.lost' "$scratch/state")
-	retried=$(jq '[.workers[].jobs_requeued] | add' "$scratch/state")
 
 	equal="all digests equal sha256sum's"
 	if [ "$differing" -ne 0 ]; then
@@ -204,9 +209,18 @@ indent() {
 	sed 's/^/   /'
 }
 
-# A value out of the pool's statistics; nothing while there is no such pool.
+# A number or word out of the pool's statistics; 0 where there is none.
 ask() {
-	"$cadre" stat "$pool" --json 2>/dev/null | jq -r "$1" 2>/dev/null || true
+	local answer
+
+	answer=$("$cadre" stat "$pool" --json 2>/dev/null | jq -r "$1" 2>/dev/null) || true
+	echo "${answer:-0}"
+}
+
+# Debian's sha256sum is not built with libcrypto, as the service is.
+caveat() {
+	ldd "$(command -v sha256sum)" 2>/dev/null | grep -q libcrypto ||
+		printf '\n   %s' "Its SHA-256 is portable C, the service's is libcrypto's: compare the speeds with care."
 }
 
 since() {
