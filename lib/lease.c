@@ -55,13 +55,14 @@ static struct cadre_place *place_of(const struct cadre_supervisor *supervisor,
 	return &supervisor->view.client_places[client];
 }
 
+/* Nobody else moves a client's place. */
 static void move_place(struct cadre_place *place, enum cadre_place_state state,
-		       uint32_t incarnation)
+		       uint32_t incarnation, pid_t pid)
 {
 	uint64_t seen = cadre_place_look(place);
 
-	/* Nobody else moves a client's place. */
-	while (!cadre_place_move(place, seen, cadre_place_pack(state, incarnation)))
+	while (!cadre_place_move(place, seen,
+				 cadre_place_pack_owned(state, incarnation, pid)))
 		seen = cadre_place_look(place);
 }
 
@@ -83,9 +84,8 @@ static void drain_once(struct cadre_supervisor *supervisor, unsigned client)
 	supervisor->leases[client].nonce = 0;
 	cadre_mask_clear(&view->header->active, client);
 	cadre_mask_clear(&view->header->leased, client);
-	cadre_place_sign(place, (struct cadre_identity){ 0 });
 	CADRE_KILL_POINT("D8");
-	move_place(place, CADRE_PLACE_VACANT, incarnation_of(place));
+	move_place(place, CADRE_PLACE_VACANT, incarnation_of(place), 0);
 }
 
 static void begin_draining(struct cadre_supervisor *supervisor, unsigned client)
@@ -97,7 +97,7 @@ static void begin_draining(struct cadre_supervisor *supervisor, unsigned client)
 		close(lease->pidfd);
 	lease->pidfd = -1;
 	lease->draining = true;
-	move_place(place, CADRE_PLACE_DRAINING, incarnation_of(place));
+	move_place(place, CADRE_PLACE_DRAINING, incarnation_of(place), lease->pid);
 	drain_once(supervisor, client);
 	/* It may have died between accepting a detached job and waking somebody for it. */
 	cadre_crew_wake_all(&supervisor->view.header->crew, supervisor->view.worker_bells,
@@ -192,14 +192,18 @@ static struct cadre_control lease_to(struct cadre_supervisor *supervisor, unsign
 {
 	struct cadre_lease *const lease = &supervisor->leases[client];
 	struct cadre_place *const place = place_of(supervisor, client);
+	struct cadre_hints *const hints = &supervisor->view.client_lines[client].hints;
 
 	*lease = (struct cadre_lease){ .pidfd = pidfd, .pid = who.pid, .nonce = nonce };
-	cadre_place_sign(place, who);
+	cadre_place_set_start_time(place, who.start_time);
 	atomic_store_explicit(&place->nonce, nonce, memory_order_relaxed);
 	atomic_store_explicit(&place->since_ns, cadre_clock_ns(), memory_order_relaxed);
+	/* The last client may have died between a burst and its tail: workers are ahead of it. */
+	cadre_window_look_back(hints,
+			       atomic_load_explicit(&hints->tail, memory_order_relaxed));
 	cadre_mask_set(&supervisor->view.header->leased, client);
 	CADRE_KILL_POINT("P5");
-	move_place(place, CADRE_PLACE_UP, incarnation_of(place) + 1);
+	move_place(place, CADRE_PLACE_UP, incarnation_of(place) + 1, who.pid);
 	CADRE_KILL_POINT("P6");
 	cadre_count_add(&supervisor->view.header->counters.clients_attached, 1);
 	cadre_supervisor_watch(supervisor, pidfd, CADRE_EVENT_CLIENT, client);
@@ -217,7 +221,9 @@ static struct cadre_control greet(struct cadre_supervisor *supervisor,
 
 	if (supervisor->phase > CADRE_SERVING)
 		return no(-ESHUTDOWN, "the pool is stopped and takes no new clients");
-	if (sender <= 0)
+	if (hello->start_time == 0)
+		return no(-EBADMSG, "its hello does not say when it was started");
+	if (sender <= 0 || sender > CADRE_PLACE_PID_MAX)
 		return no(-EACCES,
 			  "the kernel does not name its sender (another pid namespace?)");
 	for (unsigned client = 0; client < clients; client++) {

@@ -3,10 +3,19 @@
  *
  *   VACANT -> STARTING(i) -> UP(i) -> [DRAINING(i)] -> DEAD(i) -> VACANT or STARTING(i + 1)
  *
- * The state word holds the incarnation i, which counts the processes that ever sat here.
+ * The state word holds the incarnation i, which counts the processes that ever sat here, and
+ * the pid of the one that does:
+ *
+ *   63        40 39                  8 7        0
+ *  +------------+---------------------+----------+
+ *  | pid        | incarnation         | state    |
+ *  +------------+---------------------+----------+
+ *
  * The supervisor makes every move but one: a worker becomes one by its own CAS from
- * STARTING(i) to UP(i), after it wrote who it is. A forked worker that a dead supervisor
- * never recorded therefore finds another word and leaves.
+ * STARTING(i) to UP(i, pid). Before that it writes nothing: a forked worker that a dead
+ * supervisor never recorded finds another word, leaves, and cannot have put its name over
+ * that of the worker which sits there now. The start time follows the move; as long as it
+ * is 0 the pid has to do.
  */
 #ifndef CADRE_PLACE_H
 #define CADRE_PLACE_H
@@ -27,21 +36,30 @@ enum cadre_place_state {
 
 #define CADRE_PLACE_STATES 7
 
-/* S: the supervisor. O: whoever sits there, before it is UP. */
+/* S: the supervisor. O: a worker that sits there, once it is UP. */
 struct cadre_place {
-	alignas(CADRE_CACHE_LINE) _Atomic uint64_t state; /* state | incarnation << 8, by CAS */
-	_Atomic int32_t pid;                              /* O, and S after the fork */
-	_Atomic uint64_t start_time;                      /* O, and S after the fork */
-	_Atomic uint64_t nonce;                           /* S: of a client's hello */
-	_Atomic int64_t since_ns;                         /* S: of this incarnation */
-	_Atomic int64_t until_ns;                         /* S: WAITING until */
+	alignas(CADRE_CACHE_LINE) _Atomic uint64_t state; /* as drawn above, by CAS */
+	_Atomic uint64_t start_time; /* S clears it; O; S for a client */
+	_Atomic uint64_t nonce;      /* S: of a client's hello */
+	_Atomic int64_t since_ns;    /* S: of this incarnation */
+	_Atomic int64_t until_ns;    /* S: WAITING until */
 };
 
 static_assert(sizeof(struct cadre_place) == CADRE_CACHE_LINE, "segment layout");
 
+#define CADRE_PLACE_PID_MAX ((1 << 24) - 1) /* the kernel's own limit is 2^22 */
+
+static inline uint64_t cadre_place_pack_owned(enum cadre_place_state state,
+					      uint32_t incarnation, int32_t pid)
+{
+	return (uint64_t)state | (uint64_t)incarnation << 8 |
+	       (uint64_t)(uint32_t)pid << 40;
+}
+
+/* A place where nobody sits. */
 static inline uint64_t cadre_place_pack(enum cadre_place_state state, uint32_t incarnation)
 {
-	return (uint64_t)state | (uint64_t)incarnation << 8;
+	return cadre_place_pack_owned(state, incarnation, 0);
 }
 
 /* An impossible state is shown as it is: callers compare with those they know. */
@@ -53,6 +71,11 @@ static inline enum cadre_place_state cadre_place_state_of(uint64_t bits)
 static inline uint32_t cadre_place_incarnation_of(uint64_t bits)
 {
 	return (uint32_t)(bits >> 8);
+}
+
+static inline int32_t cadre_place_pid_of(uint64_t bits)
+{
+	return (int32_t)(bits >> 40);
 }
 
 /* P1: acquire, pairs with cadre_place_move: who sees a state sees what was written
@@ -70,17 +93,18 @@ static inline bool cadre_place_move(struct cadre_place *place, uint64_t from, ui
 						       memory_order_relaxed);
 }
 
-static inline void cadre_place_sign(struct cadre_place *place, struct cadre_identity who)
+/* Relaxed, both: the pid in the state word decides; the start time only tells two of one pid
+ * apart, and 0 means that it is not known yet. */
+static inline void cadre_place_set_start_time(struct cadre_place *place,
+					      uint64_t start_time)
 {
-	/* Relaxed: the move that follows publishes it. */
-	atomic_store_explicit(&place->pid, who.pid, memory_order_relaxed);
-	atomic_store_explicit(&place->start_time, who.start_time, memory_order_relaxed);
+	atomic_store_explicit(&place->start_time, start_time, memory_order_relaxed);
 }
 
 static inline struct cadre_identity cadre_place_who(const struct cadre_place *place)
 {
 	return (struct cadre_identity){
-		.pid = atomic_load_explicit(&place->pid, memory_order_relaxed),
+		.pid = cadre_place_pid_of(cadre_place_look(place)),
 		.start_time = atomic_load_explicit(&place->start_time,
 						   memory_order_relaxed),
 	};

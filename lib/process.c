@@ -65,7 +65,7 @@ int cadre_process_open(struct cadre_identity who)
 
 	/* The order matters: first the pidfd, then the start time, then the look whether it
 	 * is still alive. Then the start time was that of the process behind the pidfd. */
-	if (cadre_process_start_time(who.pid) != who.start_time ||
+	if ((who.start_time && cadre_process_start_time(who.pid) != who.start_time) ||
 	    cadre_process_is_dead(pidfd)) {
 		close(pidfd);
 		return -ESRCH;

@@ -13,7 +13,7 @@
 
 struct cadre_identity {
 	pid_t pid;
-	uint64_t start_time; /* clock ticks since boot, field 22 of /proc/PID/stat */
+	uint64_t start_time; /* clock ticks since boot, field 22 of /proc/PID/stat; 0: unknown */
 };
 
 /* Start time of a process; 0 when there is none of that pid. */

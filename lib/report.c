@@ -356,7 +356,13 @@ static void read_client(struct cadre_report *report, uint32_t window)
 	struct cadre_client_snapshot client = { .place = window };
 	bool left_behind;
 
+	static_assert(CADRE_WITHDRAWN == CADRE_OUTCOME_COUNT - 1, "all others were accepted");
 	read_window(report, window, &client);
+	client.submitted = client.queued + client.running;
+	for (unsigned outcome = 0; outcome < CADRE_WITHDRAWN; outcome++)
+		add(&client.submitted, client.jobs[outcome]);
+
+	add(&report->pool.submitted, client.submitted);
 	report->pool.queue_length += client.queued;
 	report->pool.in_flight += client.queued + client.running;
 	for (unsigned outcome = 0; outcome < CADRE_OUTCOME_COUNT; outcome++)

@@ -46,13 +46,18 @@ static struct cadre_pool_counters *counters_of(const struct cadre_supervisor *su
 	return &supervisor->view.header->counters;
 }
 
-/* Moves a place whatever its state is; nobody else moves it but a worker to UP. */
+/* Moves a place whatever its state is; nobody else moves it but a worker to UP. Its owner
+ * is named as long as there may be one. */
 static void force_place(struct cadre_place *place, enum cadre_place_state state,
 			uint32_t incarnation)
 {
+	const bool owned = state == CADRE_PLACE_DRAINING || state == CADRE_PLACE_DEAD;
 	uint64_t seen = cadre_place_look(place);
 
-	while (!cadre_place_move(place, seen, cadre_place_pack(state, incarnation)))
+	while (!cadre_place_move(place, seen,
+				 cadre_place_pack_owned(state, incarnation,
+							owned ? cadre_place_pid_of(seen) :
+								0)))
 		seen = cadre_place_look(place);
 }
 
@@ -223,7 +228,8 @@ static void start_worker(struct cadre_supervisor *supervisor, unsigned worker,
 	member->start_until_ns = now_ns + supervisor->options.start_timeout_ns;
 	atomic_store_explicit(&place->since_ns, now_ns, memory_order_relaxed);
 	/* The place is ready before the fork: a worker that nobody recorded leaves again when
-	 * its place has moved on. */
+	 * its place has moved on. An old start time would condemn the new owner. */
+	cadre_place_set_start_time(place, 0);
 	force_place(place, CADRE_PLACE_STARTING, seat.incarnation);
 	CADRE_KILL_POINT("P3");
 	r = cadre_spawn_worker(supervisor->source, &supervisor->view, &seat,
@@ -237,10 +243,6 @@ static void start_worker(struct cadre_supervisor *supervisor, unsigned worker,
 		member->retry_ns = now_ns + BACKOFF_LEAST_NS;
 		return;
 	}
-	cadre_place_sign(place, (struct cadre_identity){
-					.pid = member->child.pid,
-					.start_time = member->child.start_time,
-				});
 	member->post = CADRE_POST_STARTING;
 	cadre_count_add(&stats->place.starts, 1);
 	if (member->replaces)
@@ -326,7 +328,6 @@ static void reap(struct cadre_supervisor *supervisor, unsigned worker,
 				      -obituary.code :
 				      0,
 			      memory_order_relaxed);
-	cadre_place_sign(place, (struct cadre_identity){ 0 });
 	CADRE_KILL_POINT("D7");
 	force_place(place, CADRE_PLACE_VACANT, incarnation);
 }

@@ -29,8 +29,8 @@ static_assert(sizeof(struct cadre_hints) == 2 * CADRE_CACHE_LINE, "segment layou
 
 /* A worker's own copy of one window's cursor. Zero to begin with. */
 struct cadre_cursor {
-	uint64_t shared;   /* as it was seen or stored last */
-	uint64_t position; /* ours */
+	uint64_t backs;    /* moves back that it knows of */
+	uint64_t position; /* its own */
 };
 
 /* The range of positions worth a look. At most `slots` long whatever the hints say. */
@@ -49,12 +49,17 @@ static inline struct cadre_span cadre_window_span(const struct cadre_hints *hint
 	/* Relaxed: a hint. */
 	const uint64_t shared = atomic_load_explicit(&hints->cursor, memory_order_relaxed);
 
-	if (shared != cursor->shared) {
-		cursor->shared = shared;
-		cursor->position = shared & CADRE_CURSOR_POSITION;
+	const uint64_t position = shared & CADRE_CURSOR_POSITION;
+
+	if (shared >> 48 != cursor->backs) {
+		cursor->backs = shared >> 48;
+		if (position < cursor->position)
+			cursor->position = position;
+	} else if (position > cursor->position) {
+		cursor->position = position;
 	}
-	/* A cursor beyond the tail (but for the one job that a worker may take before the
-	 * tail moves), or a window behind it, is a hint gone wrong. */
+	/* Ahead of the tail it may be by the jobs of one burst, whose words are there before
+	 * the tail is. More than a window ahead or behind is a hint gone wrong. */
 	if (cursor->position > tail + slots || tail > cursor->position + slots)
 		cursor->position = tail >= slots ? tail - slots : 0;
 	return (struct cadre_span){
@@ -70,15 +75,14 @@ static inline void cadre_window_publish(struct cadre_hints *hints, uint64_t tail
 
 /* Tells the others how far this worker is. */
 static inline void cadre_window_share_cursor(struct cadre_hints *hints,
-					     struct cadre_cursor *cursor)
+					     const struct cadre_cursor *cursor)
 {
-	const uint64_t shared = (cursor->shared & ~CADRE_CURSOR_POSITION) |
+	const uint64_t shared = cursor->backs << 48 |
 				(cursor->position & CADRE_CURSOR_POSITION);
 
 	/* W3. Relaxed: a hint. It may overwrite somebody's move back, which the next scan
 	 * before a sleep, or the supervisor's tick, makes good. */
 	atomic_store_explicit(&hints->cursor, shared, memory_order_relaxed);
-	cursor->shared = shared;
 }
 
 /* Moves the cursor back to a position, so that every worker looks there again. */

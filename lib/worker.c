@@ -40,7 +40,8 @@ static bool told_to_leave(const struct cadre_worker *worker)
 	const uint64_t state = cadre_place_look(worker->place);
 
 	return leave_wished ||
-	       state != cadre_place_pack(CADRE_PLACE_UP, worker->incarnation) ||
+	       state != cadre_place_pack_owned(CADRE_PLACE_UP, worker->incarnation,
+					       worker->host.pid) ||
 	       atomic_load_explicit(&worker->view.header->state, memory_order_relaxed) ==
 		       CADRE_POOL_TERMINATED;
 }
@@ -99,12 +100,13 @@ static bool take_seat(struct cadre_worker *worker)
 {
 	struct cadre_crew *const crew = &worker->view.header->crew;
 
-	cadre_place_sign(worker->place, cadre_process_self());
-	CADRE_KILL_POINT("P1");
 	if (!cadre_place_move(worker->place,
 			      cadre_place_pack(CADRE_PLACE_STARTING, worker->incarnation),
-			      cadre_place_pack(CADRE_PLACE_UP, worker->incarnation)))
+			      cadre_place_pack_owned(CADRE_PLACE_UP, worker->incarnation,
+						     worker->host.pid)))
 		return false;
+	CADRE_KILL_POINT("P1");
+	cadre_place_set_start_time(worker->place, cadre_process_self().start_time);
 	CADRE_KILL_POINT("P2");
 	cadre_stats_turn_to(worker->stats, CADRE_ACTIVITY_IDLE, cadre_clock_ns());
 	cadre_mask_set(&crew->up, worker->host.worker);

@@ -125,8 +125,8 @@ static void cut_segment_to(off_t size)
 
 static void seat(struct cadre_place *place, enum cadre_place_state state)
 {
-	cadre_place_sign(place, cadre_process_self());
-	atomic_store(&place->state, cadre_place_pack(state, 1));
+	cadre_place_set_start_time(place, cadre_process_self().start_time);
+	atomic_store(&place->state, cadre_place_pack_owned(state, 1, getpid()));
 }
 
 Test(garbage, a_pool_without_supervisor_and_users_is_removed_whole)
@@ -188,7 +188,7 @@ Test(garbage, a_pid_that_lives_on_in_another_process_keeps_nothing)
 
 	seat(&view.worker_places[0], CADRE_PLACE_UP);
 	other.start_time++;
-	cadre_place_sign(&view.worker_places[0], other);
+	cadre_place_set_start_time(&view.worker_places[0], other.start_time);
 	cr_assert(begins_with(collect(0), "removed"), "%s", said);
 }
 

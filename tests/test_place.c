@@ -24,10 +24,11 @@ static void put(enum cadre_place_state state, uint32_t incarnation)
 /* What a worker does when it has started. */
 static bool sit_down(uint32_t incarnation)
 {
-	cadre_place_sign(&place, (struct cadre_identity){ .pid = 42, .start_time = 4242 });
-	return cadre_place_move(&place,
-				cadre_place_pack(CADRE_PLACE_STARTING, incarnation),
-				cadre_place_pack(CADRE_PLACE_UP, incarnation));
+	if (!cadre_place_move(&place, cadre_place_pack(CADRE_PLACE_STARTING, incarnation),
+			      cadre_place_pack_owned(CADRE_PLACE_UP, incarnation, 42)))
+		return false;
+	cadre_place_set_start_time(&place, 4242);
+	return true;
 }
 
 Test(place, a_state_survives_packing_with_any_incarnation)
@@ -73,6 +74,25 @@ Test(place, a_worker_whose_supervisor_died_before_recording_it_does_not_come_bac
 	put(CADRE_PLACE_STARTING, 4);
 	cr_assert_not(sit_down(3));
 	cr_assert_eq(cadre_place_look(&place), cadre_place_pack(CADRE_PLACE_STARTING, 4));
+}
+
+Test(place, a_late_worker_cannot_put_its_name_over_that_of_its_successor)
+{
+	put(CADRE_PLACE_STARTING, 4);
+	cr_assert(sit_down(4));
+	cr_assert_not(sit_down(3));
+	cr_assert_eq(cadre_place_who(&place).pid, 42);
+	cr_assert_eq(cadre_place_incarnation_of(cadre_place_look(&place)), 4);
+}
+
+Test(place, the_largest_pid_and_incarnation_fit_beside_each_other)
+{
+	const uint64_t bits = cadre_place_pack_owned(CADRE_PLACE_DISABLED, UINT32_MAX,
+						     CADRE_PLACE_PID_MAX);
+
+	cr_assert_eq(cadre_place_pid_of(bits), CADRE_PLACE_PID_MAX);
+	cr_assert_eq(cadre_place_incarnation_of(bits), UINT32_MAX);
+	cr_assert_eq(cadre_place_state_of(bits), CADRE_PLACE_DISABLED);
 }
 
 Test(place, only_one_of_two_moves_from_the_same_state_is_made)

@@ -108,9 +108,9 @@ TestSuite(report, .init = begin, .fini = end);
 static void seat(struct cadre_place *place, enum cadre_place_state state,
 		 struct cadre_identity who)
 {
-	cadre_place_sign(place, who);
+	cadre_place_set_start_time(place, who.start_time);
 	atomic_store(&place->since_ns, cadre_clock_ns() - CADRE_NS_PER_S);
-	atomic_store(&place->state, cadre_place_pack(state, 1));
+	atomic_store(&place->state, cadre_place_pack_owned(state, 1, who.pid));
 }
 
 static void seat_worker(uint32_t index, enum cadre_place_state state,

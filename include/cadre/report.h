@@ -51,10 +51,10 @@ struct cadre_percentiles {
 /* One place of a worker. */
 struct cadre_worker_snapshot {
 	uint32_t place;
-	char letter; /* '_' idle, 'S' starting, 'W' working, 'B' blocked, 'G'
-	                           * draining, 'H' past the deadline of a job, 'X' dead or
-	                           * waiting to be restarted, 'D' disabled, '.' unused,
-	                           * '?' impossible */
+	/* '_' idle, 'S' starting, 'W' working, 'B' blocked, 'G' draining, 'H' past the
+	 * deadline of a job, 'X' dead or waiting to be restarted, 'D' disabled, '.' unused,
+	 * '?' impossible */
+	char letter;
 	bool torn;   /* the times were being changed for as long as we looked */
 	int32_t pid; /* 0: none; of a dead pool: as recorded */
 	uint32_t incarnation;
@@ -80,21 +80,23 @@ struct cadre_worker_snapshot {
 /* One window. Only those that ever had a client are listed. */
 struct cadre_client_snapshot {
 	uint32_t place;
-	char state[12]; /* "vacant", "starting", "up", "draining", "dead", "gone" (it
-	                           * died after the supervisor), "?" */
+	/* "vacant", "starting", "up", "draining", "dead", "gone" (it died after the
+	 * supervisor), "?" */
+	char state[12];
 	int32_t pid;
 	uint32_t slots_used;
 	uint32_t queued;
 	uint32_t running;
-	uint64_t jobs[CADRE_OUTCOME_COUNT]; /* by outcome, withdrawn ones included */
+	uint64_t submitted; /* jobs accepted, by all clients that had this window */
+	uint64_t jobs[CADRE_OUTCOME_COUNT]; /* likewise, by outcome; and withdrawn ones */
 	uint64_t counters[CADRE_SNAPSHOT_COUNTERS_MAX];
 };
 
 struct cadre_pool_snapshot {
 	char name[CADRE_NAME_MAX + 1];
-	char state[16]; /* "starting", "open", "stopping", "terminated", "damaged",
-	                             * "?" */
-	bool alive;     /* somebody holds the supervisor's lock */
+	/* "starting", "open", "stopping", "terminated", "damaged", "?" */
+	char state[16];
+	bool alive; /* somebody holds the supervisor's lock */
 	bool degraded;
 	int32_t supervisor_pid; /* as recorded; see alive */
 	int64_t heartbeat_age_ns;
@@ -105,6 +107,7 @@ struct cadre_pool_snapshot {
 	uint32_t clients, clients_max, window_slots;
 	uint64_t payload_max;
 	uint64_t segment_bytes;
+	uint64_t submitted;                 /* jobs accepted */
 	uint64_t queue_length;              /* pending jobs */
 	uint64_t in_flight;                 /* pending and running */
 	int64_t oldest_pending_ns;          /* age, 0 for none */
