@@ -119,10 +119,35 @@ Test(process, another_process_of_the_same_pid_is_not_the_one_we_mean)
 
 	earlier.start_time--;
 	cr_assert_eq(cadre_process_open(earlier), -ESRCH);
-	earlier.start_time = 0;
-	cr_assert_eq(cadre_process_open(earlier), -ESRCH);
-
 	child_kill(child);
+}
+
+Test(process, where_the_start_time_is_not_known_yet_the_pid_has_to_do)
+{
+	const pid_t child = child_start(wait_for_ever, NULL);
+	const struct cadre_identity who = { .pid = child };
+	const int pidfd = cadre_process_open(who);
+
+	cr_assert_geq(pidfd, 0);
+	close(pidfd);
+	child_kill(child);
+	cr_assert_eq(cadre_process_open(who), -ESRCH);
+}
+
+Test(process, a_child_that_nobody_reaped_can_be_opened_by_its_parent)
+{
+	const pid_t child = child_start(wait_for_ever, NULL);
+	int pidfd;
+
+	kill(child, SIGKILL);
+	await_zombie(child);
+
+	pidfd = cadre_process_open_child(child);
+	cr_assert_geq(pidfd, 0);
+	cr_assert(cadre_process_is_dead(pidfd));
+	close(pidfd);
+	child_end(child);
+	cr_assert_eq(cadre_process_open_child(child), -ESRCH);
 }
 
 Test(process, a_process_that_ended_and_was_not_reaped_is_gone)

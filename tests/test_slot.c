@@ -455,6 +455,45 @@ Test(slot, flags_given_at_submission_survive_until_the_end)
 		     CADRE_FLAG_DETACHED | CADRE_FLAG_IDEMPOTENT | CADRE_FLAG_DECIDED);
 }
 
+Test(slot, a_client_withdraws_its_own_job_while_nobody_has_it)
+{
+	const uint64_t queued = queue(CADRE_FLAG_IDEMPOTENT);
+	uint64_t claimed;
+
+	cr_assert(cadre_slot_withdraw(&slot, queued));
+	cr_assert_eq(get().phase, CADRE_DONE);
+	cr_assert_eq(get().outcome, CADRE_WITHDRAWN);
+	cr_assert_not(cadre_slot_claim(&slot, queued, WORKER, &claimed));
+}
+
+Test(slot, a_job_that_was_claimed_decided_or_awaited_meanwhile_is_not_withdrawn)
+{
+	const uint64_t queued = queue(0);
+	const uint64_t others[] = {
+		cadre_slot_await(&slot, 1),
+		queued ^ CADRE_QUEUED ^ CADRE_RUNNING,
+		queued ^ CADRE_QUEUED ^ CADRE_DONE,
+	};
+
+	for (unsigned i = 0; i < CADRE_COUNT_OF(others); i++) {
+		atomic_store(&slot.request.word, others[i]);
+		cr_assert_not(cadre_slot_withdraw(&slot, queued), "case %u", i);
+		cr_assert_eq(cadre_slot_peek(&slot), others[i], "case %u", i);
+	}
+}
+
+Test(slot, only_a_queued_job_is_withdrawn)
+{
+	for (unsigned phase = 0; phase <= 7; phase++) {
+		put((struct cadre_word){ .phase = (enum cadre_phase)phase,
+					 .generation = 1 });
+		const uint64_t seen = cadre_slot_peek(&slot);
+
+		cr_assert_eq(cadre_slot_withdraw(&slot, seen), phase == CADRE_QUEUED,
+			     "phase %u", phase);
+	}
+}
+
 /* ---- after the death of a worker ---- */
 
 Test(slot, requeue_raises_the_attempt_and_frees_the_job_of_its_owner)
