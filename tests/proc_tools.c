@@ -531,7 +531,8 @@ Test(call, a_worker_that_crashes_makes_its_job_lost_and_is_named, .init = prepar
 	const struct run run = cadre("", "call", pool, "crash", "--data", "ABRT", NULL);
 
 	expect_status(&run, 1);
-	expect_sentence(&run, "cadre call: job lost", "(SIGABRT, worker ");
+	expect_sentence(&run, "cadre call: job lost: worker ", "ABRT");
+	expect_mention(&run, "pid ");
 }
 
 Test(call, a_worker_that_exits_makes_its_job_lost_with_its_status, .init = prepare_demo,

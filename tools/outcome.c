@@ -28,17 +28,16 @@ __attribute__((format(printf, 2, 3))) static void add(struct details *details,
 		details->length = strnlen(details->text, sizeof(details->text) - 1);
 }
 
-/* See struct cadre_result: a lost job's code is a signal, or minus an exit status. */
-static void add_cause_of_death(struct details *details, int32_t code)
+static void add_details(struct details *details, const struct cadre_result *result)
 {
-	if (code == CADRE_STATUS_UNKNOWN)
-		add(details, "cause of death unknown");
-	else if (code <= 0)
-		add(details, "exit status %d", -code);
-	else if (sigabbrev_np(code))
-		add(details, "SIG%s", sigabbrev_np(code));
-	else
-		add(details, "signal %d", code);
+	if (result->code != 0)
+		add(details, "code %d", result->code);
+	if (result->worker >= 0)
+		add(details, "worker %d", result->worker);
+	if (result->worker_pid > 0)
+		add(details, "pid %d", result->worker_pid);
+	if (result->attempt > 0)
+		add(details, "attempt %u", result->attempt + 1);
 }
 
 /* The sentence may be a handler's: whatever it holds, it stays one line of text. */
@@ -54,16 +53,9 @@ void cadre_print_outcome(const char *command, const char *job,
 {
 	struct details details = { .text = "" };
 
-	if (result->outcome == CADRE_LOST)
-		add_cause_of_death(&details, result->code);
-	else if (result->code != 0)
-		add(&details, "code %d", result->code);
-	if (result->worker >= 0)
-		add(&details, "worker %d", result->worker);
-	if (result->worker_pid > 0)
-		add(&details, "pid %d", result->worker_pid);
-	if (result->attempt > 0)
-		add(&details, "attempt %u", result->attempt + 1);
+	/* The library's sentence about a lost job names all of it. */
+	if (result->outcome != CADRE_LOST)
+		add_details(&details, result);
 
 	fprintf(stderr, "%s: %s %s", command, job, cadre_outcome_name(result->outcome));
 	if (result->sentence[0] != '\0') {

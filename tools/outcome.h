@@ -1,10 +1,11 @@
 /*
  * outcome.h - says on standard error how a job ended when it was not ok.
  *
- *     cadre call: job lost: worker 0 was killed by SIGSEGV (SIGSEGV, worker 0, pid 4211)
+ *     cadre call: job failed: no such order (code 42, worker 0, pid 4211)
+ *     cadre call: job lost: worker 0 (pid 4211) was killed by SIGSEGV while running it
  *
- * The part in front of the brackets is the library's or the handler's sentence; the part
- * inside is the same for every outcome and made for grep.
+ * In front of the brackets stands the library's or the handler's sentence, in them who it
+ * was; the library's sentence about a lost job says all of that itself.
  */
 #ifndef CADRE_OUTCOME_H
 #define CADRE_OUTCOME_H

@@ -45,8 +45,8 @@ main() {
 
 	say "4. \`cadre stat\`: what the pool did. The counters are read from shared memory; no worker is asked."
 	"$cadre" stat "$pool"
-	lost=$(ask .jobs.lost)
-	retried=$(ask '[.workers[].jobs_requeued] | add')
+	lost=$(ask .pool.jobs.lost)
+	retried=$(ask '[.workers[].counters.jobs_requeued] | add')
 
 	say "5. \`sha256sum\`: the same files, $processors processes of it.$(caveat)"
 	digest_with_sha256sum
@@ -89,7 +89,7 @@ start_server() {
 	"$cadre" serve --name "$pool" --workers "$workers" "$service" 2>"$scratch/notices" &
 	server=$!
 	for _ in $(seq 300); do
-		if [ "$(ask .state)" = open ]; then
+		if [ "$(ask .pool.state)" = open ]; then
 			return
 		fi
 		kill -0 "$server" 2>/dev/null || break
@@ -117,24 +117,24 @@ digest_with_cadre() {
 }
 
 # Waits until half of the jobs are done, then kills a worker in the middle of a job: it is
-# stopped, and killed if the counters say that it has one.
+# stopped, and killed if the slots say that it has one.
 kill_half_way() {
 	local pid
 
-	while [ ! -e "$scratch/done" ] && [ "$(ask .jobs.ok)" -lt $((files / 2)) ]; do
+	while [ ! -e "$scratch/done" ] && [ "$(ask .pool.jobs.ok)" -lt $((files / 2)) ]; do
 		sleep 0.02
 	done
 	pid=$(ask '[.workers[] | select(.pid > 0)][0].pid')
 	[ "$pid" -gt 0 ] || return
 	while [ ! -e "$scratch/done" ]; do
 		kill -STOP "$pid"
-		if [ "$(ask ".workers[] | select(.pid == $pid).workload")" -gt 0 ]; then
+		if [ "$(ask ".workers[] | select(.pid == $pid).running_ns")" -gt 0 ]; then
 			break
 		fi
 		kill -CONT "$pid"
 		sleep 0.005
 	done
-	echo "$pid $(ask .jobs.ok)" >"$scratch/killed"
+	echo "$pid $(ask .pool.jobs.ok)" >"$scratch/killed"
 	kill -KILL "$pid"
 }
 
