@@ -19,6 +19,8 @@
 #define ATTACH_TIMEOUT_NS (5 * CADRE_NS_PER_S)
 #define DETACH_TIMEOUT_NS (2 * CADRE_NS_PER_S)
 #define LOOK_AFTER_POOL_NS (1 * CADRE_NS_PER_S)
+#define SUCCESSION_NS (1 * CADRE_NS_PER_S)
+#define ASK_AGAIN_NS (5 * CADRE_NS_PER_MS)
 #define SPIN_NS (50 * CADRE_NS_PER_US)
 
 /* Workers leave orphan_ns after their supervisor; this much later they are gone. */
@@ -55,7 +57,28 @@ static int refuse_attach(const char *pool, int error, struct cadre_diag *diag)
 			    strerror(-error));
 }
 
-/* Asks the supervisor for a window. */
+/* Asks for a window until there is an answer. Nobody listens while a pool starts, or while a
+ * successor takes over from a dead supervisor: worth a moment's patience. The nonce stays
+ * the same, so that a window which a supervisor leased with its last breath is found
+ * again. */
+static int ask_for_window(struct cadre_client *client, const struct cadre_control *hello,
+			  int64_t until_ns, struct cadre_control *ret_answer)
+{
+	const int64_t patience_ns = cadre_clock_in_ns(SUCCESSION_NS);
+	const struct timespec nap = cadre_clock_timespec(ASK_AGAIN_NS);
+
+	for (;;) {
+		const int r = cadre_control_ask(client->pool, hello, until_ns, ret_answer);
+
+		if (r != -ECONNREFUSED || cadre_clock_left_ns(until_ns, 1) == 0)
+			return r;
+		if (cadre_lock_holder(client->pool) <= 0 &&
+		    cadre_clock_left_ns(patience_ns, 1) == 0)
+			return r;
+		nanosleep(&nap, NULL);
+	}
+}
+
 static int lease(struct cadre_client *client, int64_t until_ns, struct cadre_diag *diag)
 {
 	struct cadre_control hello = cadre_control_message(CADRE_CONTROL_HELLO);
@@ -68,12 +91,13 @@ static int lease(struct cadre_client *client, int64_t until_ns, struct cadre_dia
 	hello.nonce = client->nonce;
 	hello.start_time = cadre_process_self().start_time;
 
-	r = cadre_control_ask(client->pool, &hello, until_ns, &answer);
+	r = ask_for_window(client, &hello, until_ns, &answer);
 	if (r < 0)
 		return refuse_attach(client->pool, r, diag);
 	if (answer.error < 0)
-		return cadre_refuse(diag, answer.error, "cannot attach to pool \"%s\": %s",
-				    client->pool, answer.text);
+		return cadre_refuse(diag, answer.error,
+				    "cannot attach to pool \"%s\": %.400s", client->pool,
+				    answer.text);
 	if (answer.place >= client->view.limits.clients)
 		return cadre_refuse(
 			diag, -EBADMSG,

@@ -49,7 +49,6 @@ enum cadre_pool_state {
 	CADRE_POOL_OPEN = 1,
 	CADRE_POOL_STOPPING = 2,   /* accepts nothing, runs what was accepted */
 	CADRE_POOL_TERMINATED = 3, /* every job ended; the segment is about to go */
-	CADRE_POOL_DAMAGED = 4,    /* impossible bytes were seen */
 };
 
 struct cadre_operation_line {

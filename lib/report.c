@@ -356,7 +356,8 @@ static void read_client(struct cadre_report *report, uint32_t window)
 	struct cadre_client_snapshot client = { .place = window };
 	bool left_behind;
 
-	static_assert(CADRE_WITHDRAWN == CADRE_OUTCOME_COUNT - 1, "all others were accepted");
+	static_assert(CADRE_WITHDRAWN == CADRE_OUTCOME_COUNT - 1,
+		      "all others were accepted");
 	read_window(report, window, &client);
 	client.submitted = client.queued + client.running;
 	for (unsigned outcome = 0; outcome < CADRE_WITHDRAWN; outcome++)
@@ -512,7 +513,6 @@ static const char *pool_state(uint32_t state)
 		[CADRE_POOL_OPEN] = "open",
 		[CADRE_POOL_STOPPING] = "stopping",
 		[CADRE_POOL_TERMINATED] = "terminated",
-		[CADRE_POOL_DAMAGED] = "damaged",
 	};
 
 	return state < CADRE_COUNT_OF(names) ? names[state] : "?";

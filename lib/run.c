@@ -264,10 +264,7 @@ static void run(struct cadre_worker *worker, const struct cadre_found *found,
 				     taken_ns);
 	char sentence[CADRE_SENTENCE_MAX + 1];
 
-	/* There was room, so there is a task; and a job is not taken before it is submitted,
-	 * even when the clock was read before it was looked for. */
-	if (job->taken_ns < job->submitted_ns)
-		job->taken_ns = job->submitted_ns;
+	/* There was room, so there is a task. */
 	task->duty = find_duty(worker, job->operation);
 	account_taken(worker, job);
 	if (r < 0) {

@@ -416,10 +416,9 @@ static void fail_beginning(struct cadre_supervisor *supervisor, unsigned worker,
 {
 	const struct cadre_member *const member = &supervisor->members[worker];
 
-	if (supervisor->begin_failed)
+	if (supervisor->error)
 		return;
-	supervisor->begin_failed = true;
-	supervisor->begin_error = cadre_refuse(
+	supervisor->error = cadre_refuse(
 		supervisor->diag, -ENOEXEC,
 		"cannot start pool \"%s\": worker %u (pid %d) %s before it had "
 		"started%s%s",

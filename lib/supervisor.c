@@ -259,7 +259,7 @@ static void turn_phase(struct cadre_supervisor *supervisor, int64_t now_ns,
 
 	switch (supervisor->phase) {
 	case CADRE_BEGINNING:
-		if (supervisor->begin_failed) {
+		if (supervisor->error) {
 			cadre_supervisor_terminate(supervisor);
 		} else if (cadre_staff_count(supervisor, CADRE_POST_UP) >=
 			   supervisor->view.limits.workers_min) {
@@ -304,6 +304,24 @@ static bool is_over(const struct cadre_supervisor *supervisor)
 
 /* ---- the loop ---- */
 
+/* Somebody scribbled over the segment: what stands there means nothing any more. */
+static void end_damaged(struct cadre_supervisor *supervisor)
+{
+	struct cadre_header *const header = supervisor->view.header;
+
+	if (supervisor->error)
+		return;
+	cadre_count_set(&header->counters.impossible_words, supervisor->survey.impossible);
+	supervisor->error = cadre_refuse(
+		supervisor->diag, -EBADMSG,
+		"pool \"%s\": %llu slot words cannot be, so a process has "
+		"written where it must not; the pool was terminated",
+		supervisor->pool, (unsigned long long)supervisor->survey.impossible);
+	cadre_supervisor_say(supervisor, "%llu slot words cannot be: terminating the pool",
+			     (unsigned long long)supervisor->survey.impossible);
+	cadre_supervisor_terminate(supervisor);
+}
+
 static void tick(struct cadre_supervisor *supervisor, int64_t now_ns)
 {
 	struct cadre_header *const header = supervisor->view.header;
@@ -311,14 +329,8 @@ static void tick(struct cadre_supervisor *supervisor, int64_t now_ns)
 	atomic_store_explicit(&header->heartbeat_ns, now_ns, memory_order_relaxed);
 	cadre_survey(&supervisor->view, now_ns, &supervisor->survey);
 	cadre_count_peak(&header->counters.queue_length_max, supervisor->survey.queued);
-	if (supervisor->survey.impossible >
-	    cadre_count_read(&header->counters.impossible_words)) {
-		cadre_count_set(&header->counters.impossible_words,
-				supervisor->survey.impossible);
-		cadre_supervisor_say(supervisor,
-				     "the segment is damaged: %llu slot words cannot be",
-				     (unsigned long long)supervisor->survey.impossible);
-	}
+	if (supervisor->survey.impossible > 0)
+		end_damaged(supervisor);
 	cadre_staff_tick(supervisor, now_ns);
 	cadre_lease_tick(supervisor, now_ns);
 	supervisor->knocked = false;
@@ -354,12 +366,10 @@ static void heard_signal(struct cadre_supervisor *supervisor)
 	if (read(supervisor->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (supervisor->phase == CADRE_BEGINNING) {
-		supervisor->begin_failed = true;
-		supervisor->begin_error =
-			cadre_refuse(supervisor->diag, -ECANCELED,
-				     "pool \"%s\" was told to end before it had "
-				     "started",
-				     supervisor->pool);
+		supervisor->error = cadre_refuse(supervisor->diag, -ECANCELED,
+						 "pool \"%s\" was told to end before it had "
+						 "started",
+						 supervisor->pool);
 	} else if (supervisor->phase == CADRE_SERVING) {
 		cadre_supervisor_stop(supervisor);
 	} else {
@@ -458,8 +468,8 @@ static void close_descriptors(struct cadre_supervisor *supervisor)
 static int begin(struct cadre_supervisor *supervisor)
 {
 	int r = inherit(supervisor);
-	const bool inherited = r == 1;
 
+	supervisor->inherited = r == 1;
 	if (r == 0)
 		r = create(supervisor);
 	if (r < 0)
@@ -470,7 +480,7 @@ static int begin(struct cadre_supervisor *supervisor)
 	if (r < 0)
 		return cadre_refuse(supervisor->diag, r, "%s", strerror(-r));
 	sign_header(supervisor);
-	if (!inherited) {
+	if (!supervisor->inherited) {
 		r = cadre_staff_learn_operations(supervisor);
 		if (r < 0)
 			return r;
@@ -483,7 +493,7 @@ static int begin(struct cadre_supervisor *supervisor)
 						    supervisor->diag);
 	if (supervisor->listener < 0)
 		return supervisor->listener;
-	if (inherited) {
+	if (supervisor->inherited) {
 		cadre_count_add(&supervisor->view.header->counters.successions, 1);
 		cadre_staff_adopt(supervisor);
 		cadre_lease_adopt(supervisor);
@@ -496,7 +506,8 @@ static int begin(struct cadre_supervisor *supervisor)
 /* Nobody works any more: every job has its end, and the name is free again. */
 static void end(struct cadre_supervisor *supervisor)
 {
-	if (supervisor->view.header) {
+	/* A pool that we could not take over is left to the next who tries. */
+	if (supervisor->view.header && !(supervisor->inherited && !supervisor->began)) {
 		set_state(supervisor, CADRE_POOL_TERMINATED);
 		cadre_terminate_jobs(&supervisor->view);
 		cadre_segment_remove(supervisor->pool);
@@ -522,8 +533,9 @@ static int supervise(struct cadre_supervisor *supervisor,
 	if (r == 0)
 		r = begin(supervisor);
 	if (r == 0) {
+		supervisor->began = true;
 		loop(supervisor, embedding);
-		r = supervisor->begin_error;
+		r = supervisor->error;
 		if (r == 0)
 			cadre_supervisor_say(supervisor, "pool \"%s\" has ended",
 					     supervisor->pool);
@@ -572,6 +584,7 @@ int cadre_supervise(const struct cadre_source *source,
 		sigemptyset(&signals);
 		sigaddset(&signals, SIGTERM);
 		sigaddset(&signals, SIGINT);
+		sigaddset(&signals, SIGHUP);
 		sigprocmask(SIG_BLOCK, &signals, &before);
 		signal(SIGCHLD, SIG_DFL);
 		r = supervise(supervisor, embedding, &signals);

@@ -66,9 +66,10 @@ struct cadre_supervisor {
 	struct cadre_view view;
 
 	enum cadre_phase_of_pool phase;
-	struct cadre_diag *diag; /* why the beginning failed */
-	bool begin_failed;
-	int begin_error;
+	struct cadre_diag *diag; /* why it did not begin, or did not end well */
+	int error;               /* the same as a negative errno; 0: all is well */
+	bool inherited;          /* the segment is a dead predecessor's */
+	bool began;              /* the loop was reached */
 	int64_t stop_until_ns;
 
 	int epoll_fd;

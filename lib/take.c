@@ -304,18 +304,22 @@ static void pause_for(const struct cadre_client *client)
 
 static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_result)
 {
-	const int64_t start_ns = cadre_clock_ns();
-	const int64_t spin_until_ns = start_ns + wait->client->spin_ns;
+	const int64_t spin_ns = wait->client->spin_ns;
+	int64_t spin_until_ns = 0;
 
-	for (unsigned round = 0;; round++) {
+	for (unsigned round = 1;; round++) {
 		const int r = look_once(wait, ret_result);
 
 		if (r != -EAGAIN)
 			return r;
-		if (round % CLOCK_LOOK_EVERY == CLOCK_LOOK_EVERY - 1 ||
-		    wait->client->spin_ns == 0) {
+		if (spin_ns == 0)
+			return -EAGAIN;
+		/* The clock is read now and then only; most answers come before the first time. */
+		if (round % CLOCK_LOOK_EVERY == 0) {
 			const int64_t now_ns = cadre_clock_ns();
 
+			if (spin_until_ns == 0)
+				spin_until_ns = now_ns + spin_ns;
 			if (now_ns >= spin_until_ns || now_ns >= until_ns)
 				return -EAGAIN;
 		}

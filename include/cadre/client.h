@@ -93,8 +93,8 @@ CADRE_API int cadre_client_attach(const char *pool,
 				  struct cadre_client **ret_client,
 				  struct cadre_diag *diag);
 
-/* Cancels what is outstanding (detached jobs live on), waits for nothing, frees the
- * handle. Every pointer into the segment is dead afterwards; no other thread may be
+/* Cancels what is outstanding (detached jobs live on) and frees the handle. Waits for no job,
+ * and at most 2 s for the supervisor to hear of it (a dead one learns of it otherwise). Every pointer into the segment is dead afterwards; no other thread may be
  * inside. In a forked child it frees the copy only. NULL is allowed. */
 CADRE_API void cadre_client_detach(struct cadre_client *client);
 

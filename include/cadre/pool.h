@@ -87,11 +87,11 @@ struct cadre_source {
  * sentence carries no newline. */
 typedef void cadre_notice_fn(const char *sentence, void *context);
 
-/* Makes this process the supervisor of a pool until SIGTERM or SIGINT (orderly end; a
- * second one terminates) or until somebody stops the pool. A segment that a dead
+/* Makes this process the supervisor of a pool until SIGTERM, SIGINT or SIGHUP (orderly end;
+ * a second one terminates) or until somebody stops the pool. A segment that a dead
  * supervisor left is taken over together with its living workers. Returns 0 after an
- * orderly end; errors as cadre_pool_start. The process must have one thread. Changes the
- * signal mask for its duration. */
+ * orderly end; errors as cadre_pool_start, and -EBADMSG when the segment was damaged. The
+ * process must have one thread. Changes the signal mask for its duration. */
 CADRE_API int cadre_serve(const struct cadre_source *source,
 			  const struct cadre_pool_options *options,
 			  cadre_notice_fn *notice, void *context, struct cadre_diag *diag);

@@ -94,7 +94,7 @@ struct cadre_client_snapshot {
 
 struct cadre_pool_snapshot {
 	char name[CADRE_NAME_MAX + 1];
-	/* "starting", "open", "stopping", "terminated", "damaged", "?" */
+	/* "starting", "open", "stopping", "terminated", "?" */
 	char state[16];
 	bool alive; /* somebody holds the supervisor's lock */
 	bool degraded;
