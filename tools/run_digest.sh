@@ -126,6 +126,8 @@ kill_half_way() {
 	done
 	pid=$(ask '[.workers[] | select(.pid > 0)][0].pid')
 	[ "$pid" -gt 0 ] || return
+	# A stopped worker would hold up the end of its server.
+	trap 'kill -CONT "$pid" 2>/dev/null' EXIT
 	while [ ! -e "$scratch/done" ]; do
 		kill -STOP "$pid"
 		if [ "$(ask ".workers[] | select(.pid == $pid).running_ns")" -gt 0 ]; then
