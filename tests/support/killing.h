@@ -1,0 +1,60 @@
+/*
+ * killing.h - the kill points of the library: who passes which, and what a test wishes to
+ * happen there.
+ */
+#ifndef KILLING_H
+#define KILLING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+enum {
+	KILLING_WORKER = 1u << 0,
+	KILLING_CLIENT = 1u << 1,
+	KILLING_SUPERVISOR = 1u << 2,
+};
+
+struct killing_point {
+	const char *label;
+	unsigned roles; /* that pass it */
+};
+
+extern const struct killing_point killing_points[];
+extern const size_t killing_point_count;
+
+/* NULL when the labels in CADRE_SOURCE_DIR/lib are exactly those of the table; else a
+ * sentence that names one of the others. */
+const char *killing_unknown_label(void);
+
+/* One story: at which pass of which label, and by what. */
+struct killing {
+	const char *label;
+	unsigned pass;
+	int signal_number;
+	unsigned victims; /* so many processes, one after the other */
+};
+
+/* The role passes it. */
+bool killing_is_passed(const char *label, unsigned role);
+
+/* "W6, pass 5, SIGKILL" */
+const char *killing_describe(const struct killing *killing);
+
+/* The wish, shared by all processes of a story. */
+struct killing_wish {
+	struct killing killing;
+	_Atomic int victims_left;
+	_Atomic pid_t victim; /* the latest that bears the wish */
+};
+
+struct killing_wish *killing_wish(const struct killing *killing);
+
+/* This process bears the wish from now on, if victims are left. */
+void killing_bear(struct killing_wish *wish);
+
+/* This process, which may have inherited the wish by a fork, does not bear it. */
+void killing_spare(void);
+
+#endif
