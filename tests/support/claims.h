@@ -1,0 +1,116 @@
+/*
+ * claims.h - what tests of real pools share, for Criterion: the troupe of the test, and
+ * short forms of submit, await and check that fail the test when something is amiss.
+ *
+ *	TestSuite(client, TROUPE);
+ */
+#ifndef CLAIMS_H
+#define CLAIMS_H
+
+#include "troupe.h"
+
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <string.h>
+
+static struct troupe troupe;
+
+static inline void troupe_enter(void)
+{
+	troupe_begin(&troupe);
+}
+
+static inline void troupe_leave(void)
+{
+	cr_assert_null(troupe_end(&troupe), "%s", troupe.scene.sentence);
+}
+
+static inline void start(struct cadre_pool_options options)
+{
+	const int r = troupe_start(&troupe, &troupe_service, options);
+
+	cr_assert_eq(r, 0, "%d: %s", r, troupe.diag.text);
+}
+
+#define TROUPE .init = troupe_enter, .fini = troupe_leave, .timeout = 60
+#define START(...) start((struct cadre_pool_options){ __VA_ARGS__ })
+#define ONE_WORKER .workers_min = 1, .workers_max = 1
+#define GENEROUS cadre_in_ms(TROUPE_PATIENCE_MS)
+
+static inline struct cadre_ticket submit(struct cadre_request request)
+{
+	struct cadre_ticket ticket = { 0 };
+
+	cr_assert_eq(cadre_submit(troupe.client, &request, GENEROUS, &ticket), 0);
+	return ticket;
+}
+
+static inline int try_submit(struct cadre_request request)
+{
+	struct cadre_ticket ticket;
+
+	return cadre_try_submit(troupe.client, &request, &ticket);
+}
+
+static inline struct cadre_result await(struct cadre_ticket ticket)
+{
+	struct cadre_result result;
+
+	cr_assert_eq(cadre_await(troupe.client, ticket, GENEROUS, &result), 0);
+	return result;
+}
+
+static inline void release(const struct cadre_result *result)
+{
+	cr_assert_eq(cadre_release(troupe.client, result), 0);
+}
+
+/* Awaits, checks and releases. */
+static inline void expect(struct cadre_ticket ticket, enum cadre_outcome outcome)
+{
+	const struct cadre_result result = await(ticket);
+
+	cr_assert_eq(result.outcome, outcome, "%s: %s",
+		     cadre_outcome_name(result.outcome), result.sentence);
+	release(&result);
+}
+
+static inline uint32_t number_in(const struct cadre_result *result)
+{
+	uint32_t number;
+
+	cr_assert_eq(result->outcome, CADRE_OK, "%s", result->sentence);
+	cr_assert_eq(result->length, sizeof(number));
+	memcpy(&number, result->data, sizeof(number));
+	return number;
+}
+
+static inline void call_ok(struct cadre_request request)
+{
+	expect(submit(request), CADRE_OK);
+}
+
+static inline struct troupe_who ask_who(void)
+{
+	const struct cadre_request request = { .operation = TROUPE_WHO };
+	struct cadre_result result;
+	struct troupe_who who;
+
+	cr_assert_eq(cadre_call(troupe.client, &request, &result), 0);
+	cr_assert_eq(result.outcome, CADRE_OK, "%s", result.sentence);
+	memcpy(&who, result.data, sizeof(who));
+	release(&result);
+	return who;
+}
+
+/* Keeps the only worker busy until the gate opens. */
+static inline struct cadre_ticket occupy_worker(void)
+{
+	const struct cadre_ticket ticket = submit(ASK(TROUPE_HOLD, 1));
+
+	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
+	return ticket;
+}
+
+#endif
