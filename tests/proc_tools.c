@@ -541,7 +541,7 @@ Test(call, a_worker_that_exits_makes_its_job_lost_with_its_status, .init = prepa
 	const struct run run = cadre("", "call", pool, "exit", "--data", "3", NULL);
 
 	expect_status(&run, 1);
-	expect_sentence(&run, "cadre call: job lost", "exit status 3");
+	expect_sentence(&run, "cadre call: job lost: worker ", "status 3");
 }
 
 Test(call, an_idempotent_job_survives_its_worker, .init = prepare_demo, .fini = clean_up)
