@@ -250,6 +250,11 @@ int cadre_cancel(struct cadre_client *client, struct cadre_ticket ticket)
 	if (state == CADRE_PENDING_VACANT || state == CADRE_PENDING_HELD ||
 	    client->pending[index].generation != ticket.id >> 16)
 		return -ESTALE;
+	/* Released before its worker was through; a detached one is never released. */
+	if (state == CADRE_PENDING_LEFT &&
+	    !(cadre_word_flags(cadre_slot_peek(&client->slots[index])) &
+	      CADRE_FLAG_DETACHED))
+		return -ESTALE;
 	cadre_client_decide(client, index, ticket.id >> 16, CADRE_CANCELLED);
 	return 0;
 }
