@@ -1,6 +1,56 @@
 #include "reaper.h"
 
+#include <signal.h>
 #include <string.h>
+
+#include <cadre/client.h>
+
+/* Did the worker die of what it did, or of somebody's wish? A SIGKILL comes from outside,
+ * as do the polite signals; what nobody saw is not held against the job. */
+static bool is_fault(struct cadre_obituary obituary)
+{
+	switch (obituary.code) {
+	case CADRE_STATUS_UNKNOWN:
+	case SIGKILL:
+	case SIGTERM:
+	case SIGINT:
+	case SIGHUP:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static bool may_run_again(const struct cadre_slot *slot, struct cadre_word word)
+{
+	const unsigned retries = slot->request.retries;
+
+	return word.flags & CADRE_FLAG_IDEMPOTENT && !(word.flags & CADRE_FLAG_DECIDED) &&
+	       word.attempt < retries && word.attempt < CADRE_ATTEMPT_MAX &&
+	       slot->request.faults < CADRE_FAULTS_MAX;
+}
+
+/* The worker is dead, so the reply is ours to write. */
+static void write_reply(struct cadre_slot *slot, struct cadre_obituary obituary)
+{
+	slot->reply.code = obituary.code;
+	slot->reply.worker_pid = obituary.pid;
+	slot->reply.length = 0;
+	slot->reply.block = CADRE_NO_BLOCK;
+	slot->reply.taken_ns = slot->request.submitted_ns;
+	slot->reply.ended_ns = slot->request.submitted_ns;
+}
+
+static void count_buried(struct cadre_place_counters *counters, struct cadre_word word,
+			 enum cadre_outcome outcome)
+{
+	if (word.flags & CADRE_FLAG_DECIDED)
+		cadre_count_add(&counters->jobs_buried, 1);
+	else if (outcome == CADRE_REFUSED)
+		cadre_count_add(&counters->jobs_refused, 1);
+	else
+		cadre_count_add(&counters->jobs_lost, 1);
+}
 
 static void reap_running(const struct cadre_view *view, unsigned worker, uint32_t number,
 			 uint64_t word, struct cadre_obituary obituary)
@@ -9,10 +59,9 @@ static void reap_running(const struct cadre_view *view, unsigned worker, uint32_
 	struct cadre_place_counters *const counters = &view->worker_stats[worker].place;
 	const struct cadre_word parts = cadre_word_unpack(word);
 	const unsigned window = cadre_view_window_of(view, number);
-	const unsigned retries = slot->request.retries;
+	enum cadre_outcome outcome;
 
-	if (parts.flags & CADRE_FLAG_IDEMPOTENT && !(parts.flags & CADRE_FLAG_DECIDED) &&
-	    parts.attempt < retries && parts.attempt < CADRE_ATTEMPT_MAX) {
+	if (may_run_again(slot, parts)) {
 		if (!cadre_slot_requeue(slot, word))
 			return;
 		CADRE_KILL_POINT("D3");
@@ -22,26 +71,23 @@ static void reap_running(const struct cadre_view *view, unsigned worker, uint32_
 		cadre_mask_set(&view->header->active, window);
 		return;
 	}
-
-	/* The worker is dead, so the reply is ours to write. */
-	slot->reply.code = obituary.code;
-	slot->reply.worker_pid = obituary.pid;
-	slot->reply.length = 0;
-	slot->reply.block = CADRE_NO_BLOCK;
-	slot->reply.taken_ns = slot->request.submitted_ns;
-	slot->reply.ended_ns = slot->request.submitted_ns;
-	if (!cadre_slot_bury(slot, word, CADRE_LOST))
+	outcome = slot->request.faults >= CADRE_FAULTS_MAX &&
+				  parts.flags & CADRE_FLAG_IDEMPOTENT ?
+			  CADRE_REFUSED :
+			  CADRE_LOST;
+	write_reply(slot, obituary);
+	if (!cadre_slot_bury(slot, word, outcome))
 		return;
 	CADRE_KILL_POINT("D4");
-	cadre_count_add(parts.flags & CADRE_FLAG_DECIDED ? &counters->jobs_buried :
-							   &counters->jobs_lost,
-			1);
+	count_buried(counters, parts, outcome);
 	cadre_view_ring_if_awaited(view, number, word);
 }
 
 static void reap_slot(const struct cadre_view *view, unsigned worker, uint32_t number,
 		      struct cadre_obituary obituary)
 {
+	bool counted = false;
+
 	/* A flag may be set between look and move: then look again. */
 	for (int round = 0; round < 8; round++) {
 		const uint64_t word = cadre_slot_look(&view->slots[number]);
@@ -54,6 +100,11 @@ static void reap_slot(const struct cadre_view *view, unsigned worker, uint32_t n
 			cadre_view_ring_if_awaited(view, number, word);
 		if (parts.phase != CADRE_RUNNING)
 			return;
+		/* A successor that repeats this may count one death twice: then the job is refused
+		 * early, which is the safe side. */
+		if (!counted && is_fault(obituary))
+			view->slots[number].request.faults++;
+		counted = true;
 		reap_running(view, worker, number, word, obituary);
 	}
 }

@@ -448,6 +448,7 @@ static void read_outcomes(const struct cadre_place_stats *stats,
 	jobs[CADRE_FAILED] = cadre_count_read(&stats->worker.jobs_failed);
 	jobs[CADRE_TIMED_OUT] = cadre_count_read(&stats->worker.jobs_timed_out);
 	jobs[CADRE_LOST] = cadre_count_read(&stats->place.jobs_lost);
+	jobs[CADRE_REFUSED] = cadre_count_read(&stats->place.jobs_refused);
 	jobs[CADRE_CANCELLED] = cadre_count_read(&stats->worker.jobs_late);
 	add(&jobs[CADRE_CANCELLED], cadre_count_read(&stats->place.jobs_buried));
 }

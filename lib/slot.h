@@ -44,6 +44,7 @@ enum cadre_flag {
 
 #define CADRE_OWNER_NONE 0u /* worker k is owner k + 1 */
 #define CADRE_ATTEMPT_MAX 15u
+#define CADRE_FAULTS_MAX 2 /* workers that one job may kill; then it is refused */
 #define CADRE_GENERATION_MAX ((UINT64_C(1) << 40) - 1)
 
 /* The word taken apart. */
@@ -106,7 +107,7 @@ struct cadre_request_lines {
 	uint8_t payload[CADRE_INLINE_MAX]; /* C: when length <= CADRE_INLINE_MAX */
 	int64_t deadline_ns;               /* C: CLOCK_MONOTONIC */
 	uint32_t block;                    /* C: where a longer payload lies */
-	uint32_t spare;
+	uint32_t faults; /* C: 0; then the supervisor: workers that died of this job */
 };
 
 /* K: the worker while RUNNING; the supervisor for a worker that is proven dead. */

@@ -176,6 +176,8 @@ static void describe(struct cadre_client *client, uint32_t index,
 	lines->operation = (uint16_t)request->operation;
 	lines->retries = (uint8_t)(request->retries ? request->retries : RETRIES_DEFAULT);
 	lines->has_deadline = request->deadline_ns != 0;
+	if (request->flags & CADRE_IDEMPOTENT)
+		lines->faults = 0;
 	if (request->deadline_ns)
 		lines->deadline_ns = request->deadline_ns;
 	if (request->length > CADRE_INLINE_MAX)

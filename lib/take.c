@@ -105,8 +105,11 @@ static void say_why(struct cadre_client *client, uint32_t index,
 		strcpy(result->sentence, "the pool was terminated");
 		break;
 	case CADRE_REFUSED:
-		strcpy(result->sentence,
-		       "it has killed workers before and is not run again");
+		result->code = reply->code;
+		snprintf(result->sentence, sizeof(result->sentence),
+			 "it has killed %d workers, the last one just now (pid %d), and is not run "
+			 "again",
+			 CADRE_FAULTS_MAX, result->worker_pid);
 		break;
 	case CADRE_OK:
 	case CADRE_WITHDRAWN:
@@ -121,12 +124,18 @@ void cadre_client_result(struct cadre_client *client, uint32_t index,
 	const struct cadre_word word = cadre_word_unpack(cadre_slot_look(slot));
 	struct cadre_result *const result = ret_result;
 
-	*result = (struct cadre_result){
-		.ticket = cadre_ticket_make(index, client->pending[index].generation),
-		.outcome = word.outcome,
-		.attempt = word.attempt,
-		.worker = word.owner == CADRE_OWNER_NONE ? -1 : (int32_t)word.owner - 1,
-	};
+	/* Field by field: clearing the sentence as a whole would cost more than the rest. */
+	result->ticket = cadre_ticket_make(index, word.generation);
+	result->outcome = word.outcome;
+	result->code = 0;
+	result->attempt = word.attempt;
+	result->worker = word.owner == CADRE_OWNER_NONE ? -1 : (int32_t)word.owner - 1;
+	result->worker_pid = 0;
+	result->waiting_ns = 0;
+	result->running_ns = 0;
+	result->data = NULL;
+	result->length = 0;
+	result->sentence[0] = '\0';
 	/* Decided while it runs: what stands in the reply is not finished. */
 	if (word.phase == CADRE_DONE && word.owner != CADRE_OWNER_NONE) {
 		result->worker_pid = slot->reply.worker_pid;

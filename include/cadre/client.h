@@ -58,7 +58,9 @@ struct cadre_result {
 #define CADRE_STATUS_UNKNOWN INT32_MIN
 
 enum {
-	CADRE_IDEMPOTENT = 1u << 0, /* may be run again when its worker dies */
+	/* May be run again when its worker dies. Once two workers died of it by a fault (a signal
+	 * other than KILL, TERM, INT and HUP, or an exit) it is refused instead. */
+	CADRE_IDEMPOTENT = 1u << 0,
 	CADRE_DETACHED = 1u << 1, /* fire and forget: outlives its client, has no result */
 };
 
