@@ -25,12 +25,17 @@
 #include <cadre/pool.h>
 #include <cadre/report.h>
 
+#include "room.h"
+
 #define ARGUMENTS_MAX 40
 #define PATIENCE_MS 20000
+
+#define NO_ROOM 99 /* exit status of a child that may not have a /dev/shm of its own */
 
 static char program[4096]; /* bin/cadre */
 static char directory[64]; /* for files of the test */
 static char pool[32];      /* its name */
+static const char *room;   /* size of a /dev/shm of their own for programs, NULL: ours */
 static pid_t server;       /* of the pool, 0 for none */
 
 /* ---- memory, freed when the test ends ---- */
@@ -102,6 +107,8 @@ static pid_t start(char *const arguments[], int in, int out, int err)
 	dup2(out, STDOUT_FILENO);
 	dup2(err, STDERR_FILENO);
 	signal(SIGPIPE, SIG_DFL);
+	if (room && room_make(room) < 0)
+		_exit(NO_ROOM);
 	execv(arguments[0], arguments);
 	_exit(127);
 }
@@ -1060,6 +1067,39 @@ Test(serve, a_name_that_is_taken_is_refused_and_its_owner_goes_on, .init = prepa
 	expect_mention(&second, pool);
 	expect_status(&call, 0);
 	expect_output(&call, "still here");
+}
+
+Test(serve, a_dev_shm_that_is_too_small_is_told, .init = prepare, .fini = clean_up)
+{
+	struct run run;
+
+	room = "size=4m";
+	run = cadre("", "serve", "--name", pool, "--workers", "1", service("demo.so"),
+		    NULL);
+	room = NULL;
+	if (run.status == NO_ROOM)
+		cr_skip(ROOM_SKIPPED);
+	expect_status(&run, 2);
+	expect_sentence(&run, "cadre serve: ", "/dev/shm");
+}
+
+Test(serve, two_pools_serve_at_once, .init = prepare_demo, .fini = clean_up)
+{
+	const size_t length = strlen(pool);
+	const pid_t first = server;
+	struct run run;
+
+	snprintf(pool + length, sizeof(pool) - length, "-b");
+	serve_demo();
+	run = cadre("second", "call", pool, "echo", NULL);
+	expect_output(&run, "second");
+	cr_expect_eq(stop_server(), 0);
+	expect_nothing_in_shm();
+
+	pool[length] = '\0';
+	server = first;
+	run = cadre("first", "call", pool, "echo", NULL);
+	expect_output(&run, "first");
 }
 
 Test(serve, wrong_arguments_are_refused_in_one_sentence, .init = prepare, .fini = clean_up)
