@@ -8,7 +8,7 @@
  *              "failed"         remember its words; its death follows
  *              late             kill; its death follows
  *   UP         idle, over min   place DRAINING, ring                       -> LEAVING
- *              overdue job      kill; its death follows
+ *              overdue job      ABRT, then KILL; its death follows
  *   LEAVING    death            reap                                       -> EMPTY
  *   any        death            reap; back-off                             -> WAITING
  *              with status 78   reap                                       -> DISABLED
@@ -32,6 +32,7 @@
 #define BACKOFF_LEAST_NS (100 * CADRE_NS_PER_MS)
 #define BACKOFF_MOST_NS (30 * CADRE_NS_PER_S)
 #define DEGRADED_WINDOW_NS (60 * CADRE_NS_PER_S)
+#define ABORT_NS (500 * CADRE_NS_PER_MS) /* from ABRT to KILL */
 #define OLD_PENDING_NS (10 * CADRE_NS_PER_MS)
 #define EXIT_DO_NOT_RESTART 78
 
@@ -224,6 +225,7 @@ static void start_worker(struct cadre_supervisor *supervisor, unsigned worker,
 
 	member->incarnation = seat.incarnation;
 	member->last_words[0] = '\0';
+	member->abort_ns = 0;
 	member->started_ns = now_ns;
 	member->start_until_ns = now_ns + supervisor->options.start_timeout_ns;
 	atomic_store_explicit(&place->since_ns, now_ns, memory_order_relaxed);
@@ -569,25 +571,40 @@ static void dismiss_idle(struct cadre_supervisor *supervisor, int64_t now_ns)
 	}
 }
 
-static void kill_overdue(struct cadre_supervisor *supervisor)
+/* In stages: ABRT first, whose core dump or handler tells where it hung; then KILL, which
+ * also ends one that is stopped. */
+static void kill_in_stages(struct cadre_supervisor *supervisor, unsigned worker,
+			   int64_t now_ns)
 {
-	const struct cadre_mask *const overdue = &supervisor->survey.overdue;
-	const unsigned workers = supervisor->view.limits.workers;
+	struct cadre_member *const member = &supervisor->members[worker];
 
-	for (unsigned worker = 0;
-	     (worker = cadre_mask_next(overdue, worker, workers)) < workers; worker++) {
-		struct cadre_member *const member = &supervisor->members[worker];
-
-		if (member->child.pidfd < 0 || cadre_process_is_dead(member->child.pidfd))
-			continue;
+	if (member->abort_ns == 0) {
 		cadre_supervisor_say(
 			supervisor,
 			"worker %u (pid %d) is more than %lld ms past the deadline of "
-			"its job: killing it",
+			"its job: aborting it",
 			worker, (int)member->child.pid,
 			(long long)(supervisor->view.limits.grace_ns / CADRE_NS_PER_MS));
 		cadre_count_add(&counters_of(supervisor)->workers_killed, 1);
+		member->abort_ns = now_ns;
+		cadre_process_kill(member->child.pidfd, SIGABRT);
+	} else if (now_ns - member->abort_ns >= ABORT_NS) {
 		cadre_process_kill(member->child.pidfd, SIGKILL);
+	}
+}
+
+static void kill_overdue(struct cadre_supervisor *supervisor, int64_t now_ns)
+{
+	const struct cadre_mask *const overdue = &supervisor->survey.overdue;
+
+	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++) {
+		struct cadre_member *const member = &supervisor->members[worker];
+
+		if (!cadre_mask_has(overdue, worker))
+			member->abort_ns = 0;
+		else if (member->child.pidfd >= 0 &&
+			 !cadre_process_is_dead(member->child.pidfd))
+			kill_in_stages(supervisor, worker, now_ns);
 	}
 }
 
@@ -596,7 +613,7 @@ void cadre_staff_tick(struct cadre_supervisor *supervisor, int64_t now_ns)
 	kill_late_starters(supervisor, now_ns);
 	if (supervisor->phase != CADRE_SERVING && supervisor->phase != CADRE_STOPPING)
 		return;
-	kill_overdue(supervisor);
+	kill_overdue(supervisor, now_ns);
 	fill_waiting_posts(supervisor, now_ns);
 	if (supervisor->phase == CADRE_SERVING)
 		cadre_staff_hire(supervisor, supervisor->view.limits.workers_min);
@@ -616,6 +633,9 @@ int64_t cadre_staff_next_ns(const struct cadre_supervisor *supervisor)
 			next_ns = member->start_until_ns;
 		if (member->post == CADRE_POST_WAITING && member->retry_ns < next_ns)
 			next_ns = member->retry_ns;
+		if (member->abort_ns && member->child.pidfd >= 0 &&
+		    member->abort_ns + ABORT_NS < next_ns)
+			next_ns = member->abort_ns + ABORT_NS;
 	}
 	return next_ns;
 }

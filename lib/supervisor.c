@@ -356,7 +356,10 @@ static int64_t next_tick_ns(const struct cadre_supervisor *supervisor, int64_t n
 
 	if (supervisor->survey.next_deadline_ns < next_ns)
 		next_ns = supervisor->survey.next_deadline_ns;
-	return staff_ns < next_ns ? staff_ns : next_ns;
+	if (staff_ns < next_ns)
+		next_ns = staff_ns;
+	/* What is overdue already may take its time to happen. */
+	return next_ns > now_ns + TICK_ENDING_NS ? next_ns : now_ns + TICK_ENDING_NS;
 }
 
 static void heard_signal(struct cadre_supervisor *supervisor)
@@ -426,9 +429,12 @@ static void loop(struct cadre_supervisor *supervisor,
 		for (int i = 0; i < n; i++)
 			handle(supervisor, events[i].data.u64);
 		now_ns = cadre_clock_ns();
-		/* What happened may have brought something forward: a retry, a late start. */
-		if (cadre_staff_next_ns(supervisor) < due_ns)
-			due_ns = cadre_staff_next_ns(supervisor);
+		if (n > 0) {
+			/* What happened may have brought something forward: a retry, a late start. */
+			const int64_t staff_ns = cadre_staff_next_ns(supervisor);
+
+			due_ns = staff_ns < due_ns ? staff_ns : due_ns;
+		}
 		if (now_ns >= due_ns || supervisor->knocked ||
 		    supervisor->phase == CADRE_STOPPING) {
 			tick(supervisor, now_ns);

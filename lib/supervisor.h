@@ -42,7 +42,8 @@ struct cadre_member {
 	int64_t started_ns;
 	int64_t start_until_ns; /* STARTING: it is late from then on */
 	int64_t retry_ns;       /* WAITING */
-	char last_words[240];   /* why its start failed, in its own words */
+	int64_t abort_ns; /* when it was sent ABRT for an overdue job; 0: it was not */
+	char last_words[240]; /* why its start failed, in its own words */
 };
 
 /* What the supervisor knows of a client's place. */
