@@ -32,6 +32,7 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	job->ended_ns = 0;
 	job->room = NULL;
 	job->room_size = 0;
+	job->room_asked = 0;
 	job->room_block = CADRE_NO_BLOCK;
 	/* Relaxed: no other thread knows of the job yet. */
 	atomic_store_explicit(&job->parties, 2, memory_order_relaxed);
@@ -118,6 +119,7 @@ static void drop_room(struct cadre_job *job)
 	job->room_block = CADRE_NO_BLOCK;
 	job->room = NULL;
 	job->room_size = 0;
+	job->room_asked = 0;
 }
 
 int cadre_job_reply_room(struct cadre_job *job, size_t size, void **ret_room)
@@ -134,6 +136,8 @@ int cadre_job_reply_room(struct cadre_job *job, size_t size, void **ret_room)
 	if (size > job->host->view->limits.payload_max)
 		return -EMSGSIZE;
 	if (before && size <= kept) {
+		if (size > job->room_asked)
+			job->room_asked = size;
 		*ret_room = before;
 		return 0;
 	}
@@ -156,6 +160,7 @@ int cadre_job_reply_room(struct cadre_job *job, size_t size, void **ret_room)
 	job->room_size = block_size < job->host->view->limits.payload_max ?
 				 (size_t)block_size :
 				 (size_t)job->host->view->limits.payload_max;
+	job->room_asked = size;
 	job->room_block = block;
 	*ret_room = room;
 	return 0;
@@ -163,7 +168,9 @@ int cadre_job_reply_room(struct cadre_job *job, size_t size, void **ret_room)
 
 int cadre_job_reply_commit(struct cadre_job *job, size_t length)
 {
-	if (length > job->room_size)
+	if (atomic_load_explicit(&job->ended, memory_order_relaxed))
+		return -EALREADY;
+	if (length > job->room_asked)
 		return -EINVAL;
 	if (!begin_end(job))
 		return -EALREADY;
@@ -181,6 +188,9 @@ int cadre_job_reply(struct cadre_job *job, const void *data, size_t length)
 	void *room;
 	int r;
 
+	/* First of all: the room of a job that has ended is its caller's. */
+	if (atomic_load_explicit(&job->ended, memory_order_relaxed))
+		return -EALREADY;
 	drop_room(job);
 	r = cadre_job_reply_room(job, length, &room);
 	if (r < 0)

@@ -44,7 +44,8 @@ struct cadre_job {
 	int64_t ended_ns;
 	/* The room for a reply that is written in place. */
 	void *room;
-	size_t room_size;
+	size_t room_size;  /* all that there is */
+	size_t room_asked; /* of it; no more is committed */
 	uint32_t room_block;
 	_Atomic uint32_t parties; /* 2: handler and reply; 0: over */
 	_Atomic bool ended;
