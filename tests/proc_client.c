@@ -75,13 +75,13 @@ Test(client, await_any_takes_whichever_ends_first_and_passes_over_zero_tickets)
 
 	cr_assert_eq(cadre_await_any(troupe.client, tickets, 4, cadre_in_ms(5), &result),
 		     -ETIMEDOUT);
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	cr_assert_eq(cadre_await_any(troupe.client, tickets, 4, GENEROUS, &result), 3);
 	cr_assert_eq(number_in(&result), 1);
 	release(&result);
 
 	tickets[3] = (struct cadre_ticket){ 0 };
-	troupe_open_gate(&troupe, 2);
+	open_gate(2);
 	cr_assert_eq(cadre_await_any(troupe.client, tickets, 4, GENEROUS, &result), 1);
 	cr_assert_eq(number_in(&result), 2);
 	release(&result);
@@ -103,7 +103,7 @@ Test(client, a_job_that_runs_is_not_taken_and_goes_on_after_a_wait_that_ran_out)
 		     -ETIMEDOUT);
 	cr_assert_eq(cadre_await(troupe.client, ticket, 0, &result), -ETIMEDOUT);
 
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	cr_assert(eventually(cadre_try_take(troupe.client, ticket, &result) == 0));
 	cr_assert_eq(number_in(&result), 1);
 	release(&result);
@@ -220,7 +220,7 @@ Test(client, dispatch_calls_back_for_what_has_ended_and_for_nothing_else)
 	cr_assert_eq(cadre_client_dispatch(troupe.client, 0), 0);
 	cr_assert_eq(calls, 0);
 
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	cr_assert(eventually(cadre_client_dispatch(troupe.client, 0) == 1));
 	cr_assert_eq(calls, 1);
 	cr_assert_eq(last_number, 1);
@@ -248,7 +248,7 @@ Test(client, await_dispatch_waits_for_the_next_end_and_only_while_there_will_be_
 	submit_noted(TROUPE_HOLD, 1);
 	cr_assert_eq(cadre_client_await_dispatch(troupe.client, cadre_in_ms(5)),
 		     -ETIMEDOUT);
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	cr_assert_eq(cadre_client_await_dispatch(troupe.client, GENEROUS), 1);
 	cr_assert_eq(calls, 1);
 	cr_assert_eq(cadre_client_await_dispatch(troupe.client, GENEROUS), 0);
@@ -265,7 +265,7 @@ Test(client, a_job_with_a_callback_is_not_taken_by_its_ticket_but_can_be_cancell
 	first = occupy_worker();
 	cr_assert_eq(cadre_try_submit(troupe.client, &request, &second), 0);
 	cr_assert_eq(cadre_try_take(troupe.client, second, &result), -EBUSY);
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	expect(first, CADRE_OK);
 	cr_assert_eq(cadre_client_await_dispatch(troupe.client, GENEROUS), 1);
 	cr_assert_eq(calls, 1);
@@ -292,7 +292,7 @@ Test(client, the_descriptor_is_readable_exactly_while_something_waits_for_dispat
 	cr_assert_not(is_readable(fd, 20));
 
 	for (uint32_t height = 1; height <= 2; height++) {
-		troupe_open_gate(&troupe, height);
+		open_gate(height);
 		cr_assert(is_readable(fd, TROUPE_PATIENCE_MS));
 		cr_assert_eq(cadre_client_dispatch(troupe.client, 0), 1);
 		cr_assert_eq(last_number, height);
@@ -384,7 +384,7 @@ Test(client, a_batch_is_accepted_in_order_as_far_as_the_window_has_room)
 	cr_assert_eq(cadre_try_submit_batch(troupe.client, requests + WINDOW,
 					    WANTED - WINDOW, tickets + WINDOW),
 		     -EAGAIN);
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	for (uint32_t i = 0; i < WINDOW; i++) {
 		const struct cadre_result result = await(tickets[i]);
 
@@ -428,7 +428,7 @@ Test(client, a_pending_job_past_its_deadline_ends_timed_out_and_never_runs)
 	cr_assert_not(strlen(result.sentence) == 0);
 	release(&result);
 
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	expect(first, CADRE_OK);
 	call_ok(ASK(TROUPE_LOG, 2));
 	cr_assert_eq(troupe.board->logged, 1);
@@ -447,7 +447,7 @@ Test(client, a_deadline_holds_for_a_job_that_nobody_awaits)
 	submit(ASK(TROUPE_LOG, 2, .deadline_ns = deadline_ns));
 	cr_assert(eventually(troupe_look(troupe.scene.pool).queue_length == 0));
 
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	expect(first, CADRE_OK);
 	call_ok(ASK(TROUPE_LOG, 3));
 	cr_assert_eq(troupe.board->logged, 1);
@@ -473,7 +473,7 @@ Test(client, a_running_job_past_its_deadline_is_answered_at_once_while_its_handl
 	/* Its handler is told, and its slot comes back when that is through. */
 	cr_assert(eventually(atomic_load(&troupe.board->cancels) == 1));
 	cr_assert_eq(try_submit(ASK(TROUPE_LOG, 1)), -EAGAIN);
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	call_ok(ASK(TROUPE_LOG, 2));
 	cr_assert_eq(jobs_late(), 1);
 }
@@ -522,7 +522,7 @@ Test(client, a_call_is_bounded_by_the_deadline_of_its_request)
 	cr_assert_eq(result.outcome, CADRE_TIMED_OUT);
 	/* Not released, so the window is full. */
 	cr_assert_eq(cadre_call(troupe.client, &request, &result), -ETIMEDOUT);
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 }
 
 /* ---- a full window ---- */
@@ -538,7 +538,7 @@ Test(client, a_full_window_refuses_those_who_try_and_times_out_those_who_wait)
 	cr_assert_eq(cadre_submit(troupe.client, &request, cadre_in_ms(20), &ticket),
 		     -ETIMEDOUT);
 	cr_assert_eq(cadre_submit(troupe.client, &request, 0, &ticket), -ETIMEDOUT);
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	expect(first, CADRE_OK);
 	call_ok(request);
 	cr_assert_eq(troupe.board->logged, 1);
@@ -555,7 +555,7 @@ static void *open_gate_when_full(void *context)
 {
 	(void)context;
 	if (eventually(times_window_was_full() > 0))
-		troupe_open_gate(&troupe, 1);
+		open_gate(1);
 	return NULL;
 }
 
@@ -630,7 +630,7 @@ Test(client, a_pending_job_that_is_cancelled_never_runs)
 	cr_assert_eq(cadre_cancel(troupe.client, second), 0);
 	expect(second, CADRE_CANCELLED);
 
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	expect(first, CADRE_OK);
 	call_ok(ASK(TROUPE_LOG, 2));
 	cr_assert_eq(troupe.board->logged, 1);
@@ -648,7 +648,7 @@ Test(client, a_running_job_that_is_cancelled_ends_at_once_and_its_late_reply_is_
 	cr_assert(eventually(atomic_load(&troupe.board->cancels) == 1));
 	cr_assert_eq(cadre_cancel(troupe.client, ticket), -ESTALE);
 
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	call_ok(ASK(TROUPE_LOG, 1));
 	cr_assert_eq(jobs_late(), 1);
 }

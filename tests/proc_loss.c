@@ -55,7 +55,7 @@ static void jobs_of_visitor_run(unsigned flags, enum way_to_leave way, uint32_t 
 	if (expected == 0)
 		cr_assert(eventually(is_alone()));
 
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	expect(first, CADRE_OK);
 	cr_assert(eventually(atomic_load(&troupe.board->logged) >= expected));
 	cr_assert(eventually(is_alone()));
@@ -110,7 +110,7 @@ Test(loss, the_handler_of_a_client_that_dies_is_told)
 	cr_assert(eventually(atomic_load(&troupe.board->cancels) == 1));
 	cr_assert_not(is_alone(), "its slot is still in use");
 
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	cr_assert(eventually(is_alone()));
 }
 
@@ -126,7 +126,7 @@ Test(loss, a_client_that_detaches_cancels_what_is_outstanding)
 	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
 	cadre_client_detach(client);
 	cr_assert(eventually(atomic_load(&troupe.board->cancels) == 1));
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	cr_assert(eventually(is_alone()));
 	cadre_client_detach(NULL);
 }

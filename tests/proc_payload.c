@@ -193,7 +193,7 @@ Test(payload, blocks_that_are_all_in_use_come_back)
 	/* No slot went with it, and what needs no block is accepted. */
 	expect(submit(ASK(TROUPE_LOG, 1, .deadline_ns = 1)), CADRE_TIMED_OUT);
 
-	troupe_open_gate(&troupe, 1);
+	open_gate(1);
 	expect(first, CADRE_OK);
 	for (int i = 0; i < accepted; i++)
 		expect(tickets[i], CADRE_FAILED);

@@ -104,6 +104,11 @@ static inline struct troupe_who ask_who(void)
 	return who;
 }
 
+static inline void open_gate(uint32_t height)
+{
+	troupe_open_gate(&troupe, height);
+}
+
 /* Keeps the only worker busy until the gate opens. */
 static inline struct cadre_ticket occupy_worker(void)
 {

@@ -386,6 +386,8 @@ bool troupe_close(struct troupe *troupe)
 {
 	bool clean = true;
 
+	if (troupe->program && troupe->line < 0)
+		kill(troupe->program, SIGTERM);
 	hang_up(troupe);
 	if (troupe->program)
 		clean = child_end(troupe->program) == CHILD_FINE;
@@ -438,6 +440,43 @@ int troupe_start(struct troupe *troupe, const struct cadre_service *service,
 	if (answer.result < 0)
 		troupe_close(troupe);
 	return answer.result;
+}
+
+static int be_server(const struct cadre_source *source,
+		     const struct cadre_pool_options *options)
+{
+	const unsigned descriptors = scene_descriptors();
+	struct cadre_diag diag;
+
+	if (cadre_serve(source, options, NULL, NULL, &diag) < 0) {
+		fprintf(stderr, "in a server: %s\n", diag.text);
+		return CHILD_FAILED;
+	}
+	return scene_descriptors() == descriptors ? CHILD_FINE : CHILD_FAILED;
+}
+
+int troupe_serve(struct troupe *troupe, const struct cadre_source *source,
+		 struct cadre_pool_options options)
+{
+	int r = -EAGAIN;
+
+	options.size = sizeof(options);
+	if (!options.name)
+		options.name = troupe->scene.pool;
+	troupe->program = fork();
+	if (troupe->program < 0)
+		abort();
+	if (troupe->program == 0)
+		_exit(be_server(source, &options));
+	while (r < 0 && !troupe_is_gone(troupe->program)) {
+		r = cadre_client_attach(options.name, NULL, &troupe->client,
+					&troupe->diag);
+		child_pause_ms(1);
+	}
+	if (r == 0)
+		return 0;
+	troupe->program = 0;
+	return -ESRCH;
 }
 
 const char *troupe_end(struct troupe *troupe)

@@ -80,7 +80,7 @@ struct troupe {
 	struct scene scene;
 	struct troupe_board *board;
 	pid_t program; /* whose pool it is; 0 for none */
-	int line;      /* to the program */
+	int line;      /* to the program; -1 when it is a server */
 	struct cadre_client *client;
 	struct cadre_diag diag; /* of the last start that failed */
 };
@@ -97,14 +97,19 @@ void troupe_begin(struct troupe *troupe);
 int troupe_start(struct troupe *troupe, const struct cadre_service *service,
 		 struct cadre_pool_options options);
 
+/* The same for a program that serves a pool, and does nothing else. It is known to serve
+ * when it lets us attach; -ESRCH when it ended instead. */
+int troupe_serve(struct troupe *troupe, const struct cadre_source *source,
+		 struct cadre_pool_options options);
+
 /* Lets the program stop or terminate its pool, or await its end: what that returned, or
  * -ESRCH when the program died. */
 int troupe_stop(const struct troupe *troupe);
 int troupe_terminate(const struct troupe *troupe);
 int troupe_await_end(const struct troupe *troupe, int64_t until_ns);
 
-/* Detaches, and lets the program close the pool and end. True when it found nothing that
- * the pool left in it, or was killed before. */
+/* Detaches, and lets the program close the pool and end; a server gets a SIGTERM. True when
+ * it found nothing that the pool left in it, or was killed before. */
 bool troupe_close(struct troupe *troupe);
 
 /* SIGKILLs the program and collects it. */
