@@ -189,9 +189,11 @@ static void print_obituary(const struct cadre_report *report,
 		       "live, and \"cadre serve --name %s\" takes them over\n",
 		       pool->name, (int)pool->supervisor_pid, living, pool->name);
 	else
-		printf("pool \"%s\" is dead: its supervisor (pid %d) is gone and no worker lives; "
-		       "\"cadre gc\" removes it, \"cadre serve --name %s\" takes it over\n",
-		       pool->name, (int)pool->supervisor_pid, pool->name);
+		printf("pool \"%s\" is dead: its supervisor (pid %d) is gone and no worker "
+		       "lives; \"cadre gc\" removes it%s, \"cadre serve --name %s\" takes it "
+		       "over\n",
+		       pool->name, (int)pool->supervisor_pid,
+		       pool->clients > 0 ? " once its clients have left" : "", pool->name);
 }
 
 static void print_supervisor(const struct cadre_pool_snapshot *pool)
@@ -267,7 +269,7 @@ static void put_load(struct row *row, const struct cadre_worker_snapshot *worker
 static void put_death(struct row *row, const struct cadre_worker_snapshot *worker)
 {
 	const char *const signal_name = sigabbrev_np(worker->last_signal);
-	char how[48] = "gone";
+	char how[48] = "ended";
 
 	if (signal_name)
 		snprintf(how, sizeof(how), "killed by SIG%s", signal_name);
@@ -286,7 +288,9 @@ static void put_now(struct row *row, const struct cadre_report *report,
 {
 	const char *const operation = cadre_report_operation(report, worker->operation);
 
-	if (worker->letter == 'X')
+	if (worker->letter == 'X' && worker->pid) /* Nobody recorded how it died. */
+		put(row, "gone");
+	else if (worker->letter == 'X')
 		put_death(row, worker);
 	else if (worker->running_ns > 0)
 		put(row, "%s %s", operation ? operation : "?",
