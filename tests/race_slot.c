@@ -386,8 +386,8 @@ static void check_books(const struct client *client)
 	expect(sums[CADRE_LOST] == buried, "a lost job ended otherwise");
 
 	cadre_block_count_used(&blocks, used);
-	for (unsigned class = 0; class < CADRE_BLOCK_CLASSES; class ++)
-		expect(used[class] == 0, "a block is still in use");
+	for (unsigned i = 0; i < CADRE_BLOCK_CLASSES; i++)
+		expect(used[i] == 0, "a block is still in use");
 
 	/* A corner that was not reached proves nothing. */
 	expect(sums[CADRE_OK] > 0 && sums[CADRE_CANCELLED] > 0 && sums[CADRE_LOST] > 0,

@@ -233,8 +233,8 @@ Test(layout, a_fresh_segment_holds_free_slots_vacant_places_and_free_blocks)
 		cr_assert_eq(cadre_place_look(&view.worker_places[place]),
 			     CADRE_PLACE_VACANT);
 	cadre_block_count_used(&blocks, used);
-	for (unsigned class = 0; class < CADRE_BLOCK_CLASSES; class ++)
-		cr_assert_eq(used[class], 0);
+	for (unsigned i = 0; i < CADRE_BLOCK_CLASSES; i++)
+		cr_assert_eq(used[i], 0);
 	destroy();
 }
 

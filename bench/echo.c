@@ -1,0 +1,96 @@
+#include "echo.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SECOND_NS INT64_C(1000000000)
+
+static void echo(struct cadre_job *job, void *state)
+{
+	size_t length;
+	const void *const data = cadre_job_data(job, &length);
+
+	(void)state;
+	cadre_job_reply(job, data, length);
+}
+
+/* The start argument says how; none: the worker runs where the kernel likes. */
+static int bind_worker(const struct cadre_start *start, void **ret_state,
+		       struct cadre_diag *diag)
+{
+	struct bench bench;
+
+	(void)ret_state;
+	(void)diag;
+	if (start->length == sizeof(bench)) {
+		memcpy(&bench, start->data, sizeof(bench));
+		bench_pin(&bench, bench.worker_cpu);
+	}
+	return 0;
+}
+
+static const struct cadre_operation operations[] = { { ECHO_OPERATION, "echo", echo } };
+
+static const struct cadre_service service = {
+	.size = sizeof(service),
+	.name = "echo",
+	.operations = operations,
+	.operation_count = COUNT_OF(operations),
+	.init = bind_worker,
+};
+
+struct cadre_pool *echo_start(const struct bench *bench, uint32_t workers,
+			      enum echo_manner manner)
+{
+	const int64_t spin_ns[] = {
+		[ECHO_SPINS] = SECOND_NS,
+		[ECHO_SLEEPS] = -1,
+		[ECHO_DEFAULTS] = 0,
+	};
+	const struct cadre_pool_options options = {
+		.size = sizeof(options),
+		.workers_min = workers,
+		.workers_max = workers,
+		.spin_ns = spin_ns[manner],
+		.start_data = manner == ECHO_DEFAULTS ? NULL : bench,
+		.start_length = manner == ECHO_DEFAULTS ? 0 : sizeof(*bench),
+	};
+	struct cadre_pool *pool;
+	struct cadre_diag diag;
+
+	/* Its supervisor shall not share the client's CPU while that spins. */
+	bench_unpin();
+	if (cadre_pool_start(&service, &options, &pool, &diag) < 0) {
+		fprintf(stderr, "cadre-bench: %s\n", diag.text);
+		return NULL;
+	}
+	if (manner != ECHO_DEFAULTS)
+		bench_pin(bench, bench->client_cpu);
+	return pool;
+}
+
+int echo_stop(struct cadre_pool *pool)
+{
+	int r = cadre_pool_stop(pool);
+
+	if (r == 0)
+		r = cadre_pool_await_end(pool, cadre_in_ms(10000));
+	if (r < 0)
+		fprintf(stderr, "cadre-bench: cannot stop pool \"%s\": %s\n",
+			cadre_pool_name(pool), strerror(-r));
+	cadre_pool_close(pool);
+	return r;
+}
+
+int echo_check(int r, const struct cadre_result *result)
+{
+	if (r == 0 && result->outcome == CADRE_OK && result->length == PAYLOAD)
+		return 0;
+	if (r < 0)
+		fprintf(stderr, "cadre-bench: a job was not done: %s\n", strerror(-r));
+	else
+		fprintf(stderr, "cadre-bench: a job ended as %s: %s\n",
+			cadre_outcome_name(result->outcome), result->sentence);
+	return r < 0 ? r : -EBADMSG;
+}

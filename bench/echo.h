@@ -1,0 +1,30 @@
+/*
+ * echo.h - the pool that is measured: one worker, bound to the worker's CPU, that sends
+ * back what it gets.
+ */
+#ifndef ECHO_H
+#define ECHO_H
+
+#include "bench.h"
+
+#include <cadre/cadre.h>
+
+#define ECHO_OPERATION 1
+
+enum echo_manner {
+	ECHO_SPINS,    /* worker and client look for a second before they sleep */
+	ECHO_SLEEPS,   /* neither looks before it sleeps */
+	ECHO_DEFAULTS, /* as a program gets it that wishes nothing */
+};
+
+/* Starts the pool, then binds this process to the client's CPU. NULL after saying why. */
+struct cadre_pool *echo_start(const struct bench *bench, uint32_t workers,
+			      enum echo_manner manner);
+
+/* Ends it in order. 0, or negative errno after saying why. */
+int echo_stop(struct cadre_pool *pool);
+
+/* 0 when the result is that of an echoed job, else it says what went wrong. */
+int echo_check(int r, const struct cadre_result *result);
+
+#endif

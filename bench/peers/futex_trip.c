@@ -1,0 +1,74 @@
+#include "futex_trip.h"
+#include "peer.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define TRIPS 20u
+#define END UINT32_MAX
+
+struct words {
+	alignas(128) _Atomic uint32_t there; /* the client */
+	alignas(128) _Atomic uint32_t back;  /* the peer */
+	alignas(128) uint32_t trips;         /* the client, private */
+};
+
+static void say(_Atomic uint32_t *word, uint32_t value)
+{
+	atomic_store(word, value);
+	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+/* Sleeps until the word is no longer `old`; the new value. */
+static uint32_t hear(_Atomic uint32_t *word, uint32_t old)
+{
+	uint32_t value;
+
+	while ((value = atomic_load(word)) == old)
+		syscall(SYS_futex, word, FUTEX_WAIT, old, NULL, NULL, 0);
+	return value;
+}
+
+static void answer(void *shared)
+{
+	struct words *const words = shared;
+	uint32_t seen = 0;
+
+	while ((seen = hear(&words->there, seen)) != END)
+		say(&words->back, seen);
+}
+
+static double batch(void *shared)
+{
+	struct words *const words = shared;
+	const int64_t start_ns = bench_now_ns();
+
+	for (uint32_t trip = 0; trip < TRIPS; trip++) {
+		say(&words->there, ++words->trips);
+		hear(&words->back, words->trips - 1);
+	}
+	return (double)(bench_now_ns() - start_ns) / TRIPS;
+}
+
+int futex_round_trip(const struct bench *bench, double *ret_value)
+{
+	struct words *const words = peer_share(sizeof(*words));
+	pid_t peer;
+	int r;
+
+	if (!words)
+		return -ENOMEM;
+	peer = peer_start(bench, answer, words);
+	if (peer < 0)
+		return peer;
+	*ret_value = bench_median_batch(bench, batch, words);
+	say(&words->there, END);
+	r = peer_await(peer);
+	peer_unshare(words, sizeof(*words));
+	return r;
+}

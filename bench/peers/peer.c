@@ -1,0 +1,58 @@
+#include "peer.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void *peer_share(size_t size)
+{
+	void *const shared = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (shared != MAP_FAILED)
+		return shared;
+	fprintf(stderr, "cadre-bench: cannot map %zu bytes: %s\n", size, strerror(errno));
+	return NULL;
+}
+
+void peer_unshare(void *shared, size_t size)
+{
+	munmap(shared, size);
+}
+
+pid_t peer_start(const struct bench *bench, void (*body)(void *shared), void *shared)
+{
+	const pid_t peer = fork();
+
+	if (peer < 0) {
+		const int error = errno;
+
+		fprintf(stderr, "cadre-bench: cannot fork: %s\n", strerror(error));
+		return -error;
+	}
+	if (peer == 0) {
+		/* It spins; without us it would do so for ever. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		bench_pin(bench, bench->worker_cpu);
+		body(shared);
+		_exit(0);
+	}
+	bench_pin(bench, bench->client_cpu);
+	return peer;
+}
+
+int peer_await(pid_t peer)
+{
+	int status;
+
+	while (waitpid(peer, &status, 0) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECHILD;
+}
