@@ -24,15 +24,15 @@ struct cadre_block_plan cadre_block_plan(uint64_t payload_max, uint64_t budget)
 		size *= GROWTH;
 	} while (true);
 
-	for (uint32_t class = 0; class < plan.classes; class ++) {
-		const uint64_t share = budget / plan.classes / plan.size[class];
+	for (uint32_t size_class = 0; size_class < plan.classes; size_class++) {
+		const uint64_t share = budget / plan.classes / plan.size[size_class];
 
-		plan.first[class] = plan.total;
-		plan.offset[class] = plan.bytes;
+		plan.first[size_class] = plan.total;
+		plan.offset[size_class] = plan.bytes;
 		/* Two at least: a request and its reply. */
-		plan.count[class] = share < 2 ? 2 : (uint32_t)share;
-		plan.total += plan.count[class];
-		plan.bytes += plan.count[class] * plan.size[class];
+		plan.count[size_class] = share < 2 ? 2 : (uint32_t)share;
+		plan.total += plan.count[size_class];
+		plan.bytes += plan.count[size_class] * plan.size[size_class];
 	}
 	return plan;
 }
@@ -73,17 +73,20 @@ static bool try_take(struct cadre_block_pool *pool, uint32_t block, uint64_t own
 						       memory_order_relaxed);
 }
 
-static uint32_t take_from(struct cadre_block_pool *pool, uint32_t class, uint64_t owner)
+static uint32_t take_from(struct cadre_block_pool *pool, uint32_t size_class,
+			  uint64_t owner)
 {
-	const uint32_t count = pool->plan->count[class], first = pool->plan->first[class];
+	const uint32_t count = pool->plan->count[size_class],
+		       first = pool->plan->first[size_class];
 	/* Relaxed: a hint. */
-	uint32_t index = atomic_load_explicit(&pool->hot[class], memory_order_relaxed);
+	uint32_t index = atomic_load_explicit(&pool->hot[size_class],
+					      memory_order_relaxed);
 
 	for (uint32_t tried = 0; tried < count; tried++, index++) {
 		const uint32_t block = first + index % count;
 
 		if (try_take(pool, block, owner)) {
-			atomic_store_explicit(&pool->hot[class], index + 1,
+			atomic_store_explicit(&pool->hot[size_class], index + 1,
 					      memory_order_relaxed);
 			return block;
 		}
@@ -94,12 +97,12 @@ static uint32_t take_from(struct cadre_block_pool *pool, uint32_t class, uint64_
 uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t slot,
 			  uint64_t generation)
 {
-	for (uint32_t class = 0; class < pool->plan->classes; class ++) {
+	for (uint32_t size_class = 0; size_class < pool->plan->classes; size_class++) {
 		uint32_t block;
 
-		if (pool->plan->size[class] < size)
+		if (pool->plan->size[size_class] < size)
 			continue;
-		block = take_from(pool, class, owner_of(slot, generation));
+		block = take_from(pool, size_class, owner_of(slot, generation));
 		if (block != CADRE_NO_BLOCK)
 			return block;
 	}
@@ -108,52 +111,53 @@ uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t
 
 static uint32_t class_of(const struct cadre_block_plan *plan, uint32_t block)
 {
-	uint32_t class = 0;
+	uint32_t size_class = 0;
 
-	while (class + 1 < plan->classes && block >= plan->first[class + 1])
-		class ++;
-	return class;
+	while (size_class + 1 < plan->classes && block >= plan->first[size_class + 1])
+		size_class++;
+	return size_class;
 }
 
 void cadre_block_give(struct cadre_block_pool *pool, uint32_t block, uint32_t slot,
 		      uint64_t generation)
 {
 	uint64_t owner = owner_of(slot, generation);
-	uint32_t class;
+	uint32_t size_class;
 
 	if (block >= pool->plan->total)
 		return;
-	class = class_of(pool->plan, block);
+	size_class = class_of(pool->plan, block);
 	/* B3: release, pairs with B2: our reads of the bytes are over. */
 	if (atomic_compare_exchange_strong_explicit(&pool->owners[block].word, &owner, 0,
 						    memory_order_release,
 						    memory_order_relaxed))
 		/* The hottest first. */
-		atomic_store_explicit(&pool->hot[class], block - pool->plan->first[class],
+		atomic_store_explicit(&pool->hot[size_class],
+				      block - pool->plan->first[size_class],
 				      memory_order_relaxed);
 }
 
 unsigned char *cadre_block_bytes(const struct cadre_block_pool *pool, uint32_t block,
 				 uint32_t slot, uint64_t generation, uint64_t *ret_size)
 {
-	uint32_t class;
+	uint32_t size_class;
 
 	/* Relaxed: the word of the slot was read with acquire before. */
 	if (block >= pool->plan->total ||
 	    atomic_load_explicit(&pool->owners[block].word, memory_order_relaxed) !=
 		    owner_of(slot, generation))
 		return NULL;
-	class = class_of(pool->plan, block);
-	*ret_size = pool->plan->size[class];
-	return pool->arena + pool->plan->offset[class] +
-	       (block - pool->plan->first[class]) * pool->plan->size[class];
+	size_class = class_of(pool->plan, block);
+	*ret_size = pool->plan->size[size_class];
+	return pool->arena + pool->plan->offset[size_class] +
+	       (block - pool->plan->first[size_class]) * pool->plan->size[size_class];
 }
 
 void cadre_block_count_used(const struct cadre_block_pool *pool,
 			    uint32_t ret_used[CADRE_BLOCK_CLASSES])
 {
-	for (uint32_t class = 0; class < CADRE_BLOCK_CLASSES; class ++)
-		ret_used[class] = 0;
+	for (uint32_t size_class = 0; size_class < CADRE_BLOCK_CLASSES; size_class++)
+		ret_used[size_class] = 0;
 	for (uint32_t block = 0; block < pool->plan->total; block++) {
 		const uint64_t owner = atomic_load_explicit(&pool->owners[block].word,
 							    memory_order_acquire);

@@ -540,9 +540,9 @@ static void read_blocks(const struct cadre_view *view, struct cadre_pool_snapsho
 	static_assert(CADRE_COUNT_OF(pool->block_used) == CADRE_BLOCK_CLASSES, "report.h");
 	pool->block_classes = view->plan.classes;
 	cadre_block_count_used(&blocks, pool->block_used);
-	for (uint32_t class = 0; class < view->plan.classes; class ++) {
-		pool->block_size[class] = view->plan.size[class];
-		pool->block_count[class] = view->plan.count[class];
+	for (uint32_t size_class = 0; size_class < view->plan.classes; size_class++) {
+		pool->block_size[size_class] = view->plan.size[size_class];
+		pool->block_count[size_class] = view->plan.count[size_class];
 	}
 }
 
