@@ -519,20 +519,6 @@ static const char *pool_state(uint32_t state)
 	return state < CADRE_COUNT_OF(names) ? names[state] : "?";
 }
 
-/* The lock says who reigns. Who may not look at the lock looks at the process. */
-static bool is_alive(const char *pool, struct cadre_identity supervisor)
-{
-	const pid_t holder = cadre_lock_holder(pool);
-	int pidfd;
-
-	if (holder >= 0)
-		return holder > 0;
-	pidfd = cadre_process_open(supervisor);
-	if (pidfd >= 0)
-		close(pidfd);
-	return pidfd >= 0;
-}
-
 static void read_blocks(const struct cadre_view *view, struct cadre_pool_snapshot *pool)
 {
 	const struct cadre_block_pool blocks = cadre_layout_blocks(view);
@@ -551,17 +537,13 @@ static void read_header(struct cadre_report *report)
 	const struct cadre_header *const header = report->view.header;
 	const struct cadre_limits *const limits = &report->view.limits;
 	/* Relaxed, all of these: each says something by itself. */
-	const struct cadre_identity supervisor = {
-		.pid = atomic_load_explicit(&header->supervisor_pid, memory_order_relaxed),
-		.start_time = atomic_load_explicit(&header->supervisor_start_time,
-						   memory_order_relaxed),
-	};
-
 	report->pool = (struct cadre_pool_snapshot){
-		.alive = is_alive(report->name, supervisor),
+		/* One that cannot be seen is none that is known to be dead. */
+		.alive = cadre_lock_holder(report->name) != 0,
 		.degraded = atomic_load_explicit(&header->degraded,
 						 memory_order_relaxed) != 0,
-		.supervisor_pid = supervisor.pid,
+		.supervisor_pid = atomic_load_explicit(&header->supervisor_pid,
+						       memory_order_relaxed),
 		.heartbeat_age_ns = since(report,
 					  atomic_load_explicit(&header->heartbeat_ns,
 							       memory_order_relaxed)),

@@ -259,13 +259,15 @@ pid_t cadre_lock_holder(const char *pool)
 	int fd;
 
 	cadre_path(pool, CADRE_FILE_LOCK, path);
-	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	/* To look at a lock it need not be writable. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -1;
 	if (fcntl(fd, F_GETLK, &whole) < 0)
 		holder = -1;
 	else if (whole.l_type != F_UNLCK)
-		holder = whole.l_pid;
+		/* 0 when the holder sits in a pid namespace that we do not see. */
+		holder = whole.l_pid > 0 ? whole.l_pid : -1;
 	close(fd);
 	return holder;
 }

@@ -61,7 +61,8 @@ int cadre_lock_take(const char *pool, mode_t mode, struct cadre_lock *ret_lock,
 /* Removes the lock file, then lets go. */
 void cadre_lock_release(struct cadre_lock *lock);
 
-/* Pid of the supervisor: 0 when nobody holds the lock, -1 when that cannot be seen. Not for
+/* Pid of the supervisor: 0 when nobody holds the lock, -1 when that cannot be seen (the lock
+ * is not ours to look at, or its holder sits in another pid namespace). Not for
  * the holder itself: a record lock is lost when its process closes any descriptor of the
  * file. */
 pid_t cadre_lock_holder(const char *pool);

@@ -14,9 +14,11 @@
 #include <cadre/report.h>
 
 #include <criterion/criterion.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define WORKERS 5u
@@ -290,6 +292,35 @@ Test(report, a_pool_is_alive_exactly_as_long_as_somebody_holds_its_lock)
 	cr_assert_not(cadre_report_read(report)->alive);
 }
 
+/* 0: seen as alive. 1: seen as dead. 77: not permitted here. */
+static int look_from_another_pid_namespace(void *context)
+{
+	int status;
+	pid_t child;
+
+	(void)context;
+	if (unshare(CLONE_NEWPID) < 0)
+		return 77;
+	child = fork(); /* The first one that is in it. */
+	if (child == 0)
+		_exit(cadre_lock_holder(scene.pool) != -1 ||
+		      !cadre_report_read(report)->alive);
+	if (child < 0 || waitpid(child, &status, 0) < 0)
+		return 2;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 3;
+}
+
+Test(report, a_supervisor_in_a_pid_namespace_that_we_do_not_see_is_alive)
+{
+	int status;
+
+	start_supervisor();
+	status = child_run(look_from_another_pid_namespace, NULL);
+	if (status == 77)
+		cr_skip_test("a pid namespace of one's own is not permitted here");
+	cr_assert_eq(status, 0);
+}
+
 Test(report, operations_are_known_by_their_ids)
 {
 	view.header->operations[1] = (struct cadre_operation_line){ .id = 7,
@@ -561,8 +592,8 @@ static void assert_possible(void)
 	cr_assert_geq(pool->oldest_pending_ns, 0);
 	cr_assert_geq(pool->heartbeat_age_ns, 0);
 	cr_assert_geq(pool->uptime_ns, 0);
-	for (uint32_t class = 0; class < pool->block_classes; class ++)
-		cr_assert_leq(pool->block_used[class], pool->block_count[class]);
+	for (uint32_t size_class = 0; size_class < pool->block_classes; size_class++)
+		cr_assert_leq(pool->block_used[size_class], pool->block_count[size_class]);
 	for (uint32_t index = 0; index < pool->worker_count; index++)
 		assert_possible_worker(cadre_report_worker(report, index));
 	for (uint32_t index = 0; index < pool->client_count; index++) {
