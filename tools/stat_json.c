@@ -116,12 +116,12 @@ static json_t *blocks(const struct cadre_pool_snapshot *pool)
 {
 	json_t *const array = json_array();
 
-	for (uint32_t class = 0; class < pool->block_classes; class ++) {
+	for (uint32_t size_class = 0; size_class < pool->block_classes; size_class++) {
 		json_t *const object = json_object();
 
-		set(object, "size_bytes", count(pool->block_size[class]));
-		set(object, "count", json_integer(pool->block_count[class]));
-		set(object, "used", json_integer(pool->block_used[class]));
+		set(object, "size_bytes", count(pool->block_size[size_class]));
+		set(object, "count", json_integer(pool->block_count[size_class]));
+		set(object, "used", json_integer(pool->block_used[size_class]));
 		append(array, object);
 	}
 	return array;

@@ -224,9 +224,9 @@ static void print_pool(const struct cadre_pool_snapshot *pool)
 		       pool->jobs[outcome]);
 
 	printf("\nblocks in use");
-	for (uint32_t class = 0; class < pool->block_classes; class ++)
-		printf("  %s: %u of %u", size(pool->block_size[class]),
-		       pool->block_used[class], pool->block_count[class]);
+	for (uint32_t size_class = 0; size_class < pool->block_classes; size_class++)
+		printf("  %s: %u of %u", size(pool->block_size[size_class]),
+		       pool->block_used[size_class], pool->block_count[size_class]);
 	puts(pool->block_classes ? "" : "  none: every payload fits its slot");
 }
 
