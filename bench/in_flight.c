@@ -16,6 +16,7 @@ struct feeder {
 	struct cadre_client *client;
 	struct cadre_ticket tickets[IN_FLIGHT]; /* of job n at n modulo 64 */
 	uint32_t sent, taken;                   /* jobs ever */
+	bool in_batches;
 	int error;
 };
 
@@ -38,7 +39,7 @@ static int take_oldest(struct feeder *feeder)
 	return cadre_release(feeder->client, &result);
 }
 
-static int fill(struct feeder *feeder)
+static int fill_one_by_one(struct feeder *feeder)
 {
 	unsigned char payload[PAYLOAD] = "job";
 	const struct cadre_request request = { .operation = ECHO_OPERATION,
@@ -55,6 +56,35 @@ static int fill(struct feeder *feeder)
 			return r;
 	}
 	return 0;
+}
+
+static int fill_in_a_batch(struct feeder *feeder)
+{
+	static unsigned char payloads[IN_FLIGHT][PAYLOAD];
+	const uint32_t count = IN_FLIGHT - (feeder->sent - feeder->taken);
+	struct cadre_request requests[IN_FLIGHT];
+	struct cadre_ticket tickets[IN_FLIGHT];
+	int accepted;
+
+	for (uint32_t n = 0; n < count; n++) {
+		const uint32_t job = feeder->sent + n;
+
+		memcpy(payloads[n], &job, sizeof(job));
+		requests[n] = (struct cadre_request){ .operation = ECHO_OPERATION,
+						      .data = payloads[n],
+						      .length = PAYLOAD };
+	}
+	accepted = cadre_try_submit_batch(feeder->client, requests, count, tickets);
+	for (int n = 0; n < accepted; n++)
+		feeder->tickets[feeder->sent++ % IN_FLIGHT] = tickets[n];
+	return accepted < 0 ? accepted : 0;
+}
+
+static int fill(struct feeder *feeder)
+{
+	if (feeder->sent - feeder->taken == IN_FLIGHT)
+		return 0;
+	return feeder->in_batches ? fill_in_a_batch(feeder) : fill_one_by_one(feeder);
 }
 
 static void pause_between_looks(void)
@@ -100,10 +130,10 @@ static double batch(void *context)
 	       (double)(bench_now_ns() - start_ns);
 }
 
-static int cadre_in_flight(const struct bench *bench, double *ret_value)
+static int measure(const struct bench *bench, bool in_batches, double *ret_value)
 {
 	struct cadre_pool *const pool = echo_start(bench, 1, ECHO_SPINS);
-	struct feeder feeder = { 0 };
+	struct feeder feeder = { .in_batches = in_batches };
 	int r;
 
 	if (!pool)
@@ -116,6 +146,16 @@ static int cadre_in_flight(const struct bench *bench, double *ret_value)
 	return feeder.error ? feeder.error : r;
 }
 
+static int cadre_one_by_one(const struct bench *bench, double *ret_value)
+{
+	return measure(bench, false, ret_value);
+}
+
+static int cadre_in_batches(const struct bench *bench, double *ret_value)
+{
+	return measure(bench, true, ret_value);
+}
+
 static const struct contender contenders[] = {
 	{ "spsc",
 	  "a bare pair of rings, 64 bytes copied in and out",
@@ -123,8 +163,12 @@ static const struct contender contenders[] = {
 	  { NULL } },
 	{ "cadre",
 	  "cadre_try_submit and cadre_try_take, oldest first",
-	  cadre_in_flight,
+	  cadre_one_by_one,
 	  { "spsc" } },
+	{ "cadre batch",
+	  "cadre_try_submit_batch of whatever there is room for",
+	  cadre_in_batches,
+	  { "spsc", "cadre" } },
 };
 
 const struct question question_in_flight = {

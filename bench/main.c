@@ -25,6 +25,7 @@ enum { EXIT_MEASURED = 0, EXIT_NOT_MEASURED = 1, EXIT_USAGE = 2 };
 #define ROUNDS_DEFAULT 5
 #define ROUNDS_QUICK 3
 #define ROUNDS_MAX 1000
+#define BUSY 0.5
 
 static const struct question *const questions[] = {
 	&question_round_trip,
@@ -175,6 +176,18 @@ static int ask_all(const struct bench *bench, struct asked *asked, size_t count)
 	return 0;
 }
 
+/* Who spins for a peer that has no CPU measures the other load of the machine. */
+static void warn_if_busy(const struct bench *bench)
+{
+	double load;
+
+	if (!bench->realtime && getloadavg(&load, 1) == 1 && load > BUSY)
+		fprintf(stderr,
+			"cadre-bench: this machine is busy (load average %.1f): expect noise, "
+			"or use --realtime\n",
+			load);
+}
+
 /* ---- the command line ---- */
 
 struct options {
@@ -305,6 +318,7 @@ int main(int argc, char *argv[])
 		return EXIT_NOT_MEASURED;
 	}
 
+	warn_if_busy(&options.bench);
 	for (size_t i = 0; i < COUNT_OF(questions); i++) {
 		if (!options.only || strcmp(options.only, questions[i]->name) == 0)
 			asked[count++] = prepare(&options.bench, questions[i]);
