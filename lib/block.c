@@ -76,8 +76,9 @@ static bool try_take(struct cadre_block_pool *pool, uint32_t block, uint64_t own
 static uint32_t take_from(struct cadre_block_pool *pool, uint32_t size_class,
 			  uint64_t owner)
 {
-	const uint32_t count = pool->plan->count[size_class],
-		       first = pool->plan->first[size_class];
+	const uint32_t all = pool->plan->count[size_class];
+	const uint32_t count = pool->for_requests ? all - all / 2 : all;
+	const uint32_t first = pool->plan->first[size_class];
 	/* Relaxed: a hint. */
 	uint32_t index = atomic_load_explicit(&pool->hot[size_class],
 					      memory_order_relaxed);

@@ -49,6 +49,9 @@ struct cadre_block_pool {
 	unsigned char *arena;
 	const struct cadre_slot *slots;
 	uint32_t slot_count;
+	/* A client: it takes from the first half of each class only. The other half is for
+	 * replies, or requests that wait would starve those that run. */
+	bool for_requests;
 	_Atomic uint32_t hot[CADRE_BLOCK_CLASSES]; /* where to look first */
 };
 

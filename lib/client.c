@@ -72,7 +72,7 @@ static int ask_for_window(struct cadre_client *client, const struct cadre_contro
 
 		if (r != -ECONNREFUSED || cadre_clock_left_ns(until_ns, 1) == 0)
 			return r;
-		if (cadre_lock_holder(client->pool) <= 0 &&
+		if (cadre_lock_holder(client->pool) == 0 &&
 		    cadre_clock_left_ns(patience_ns, 1) == 0)
 			return r;
 		nanosleep(&nap, NULL);
@@ -120,6 +120,7 @@ static void find_window(struct cadre_client *client)
 	client->lines = &view->client_lines[client->window];
 	client->bell = &view->client_bells[client->window];
 	client->blocks = cadre_layout_blocks(view);
+	client->blocks.for_requests = true;
 
 	/* Go on where the last client of this window stopped, so that the cursor fits. */
 	atomic_store(&client->next, atomic_load_explicit(&client->lines->hints.tail,
@@ -148,6 +149,18 @@ static int64_t choose_spin(int64_t wish_ns)
 	return cadre_process_cpus() > 1 ? SPIN_NS : 0;
 }
 
+/* Without a supervisor to tell: says in the place itself that its window may be drained. A
+ * successor, or garbage collection, would take us for a client as long as we live. */
+static void leave_place(const struct cadre_client *client)
+{
+	struct cadre_place *const place = &client->view.client_places[client->window];
+	const int32_t pid = getpid();
+
+	cadre_place_move(place,
+			 cadre_place_pack_owned(CADRE_PLACE_UP, client->incarnation, pid),
+			 cadre_place_pack_owned(CADRE_PLACE_DRAINING, client->incarnation, pid));
+}
+
 static void say_goodbye(const struct cadre_client *client)
 {
 	struct cadre_control goodbye = cadre_control_message(CADRE_CONTROL_GOODBYE);
@@ -155,9 +168,9 @@ static void say_goodbye(const struct cadre_client *client)
 
 	goodbye.place = client->window;
 	goodbye.nonce = client->nonce;
-	/* When nobody answers, our death will say the same. */
-	(void)cadre_control_ask(client->pool, &goodbye,
-				cadre_clock_in_ns(DETACH_TIMEOUT_NS), &answer);
+	if (cadre_control_ask(client->pool, &goodbye, cadre_clock_in_ns(DETACH_TIMEOUT_NS),
+			      &answer) < 0)
+		leave_place(client);
 }
 
 int cadre_client_attach(const char *pool, const struct cadre_client_options *options,
@@ -186,7 +199,7 @@ int cadre_client_attach(const char *pool, const struct cadre_client_options *opt
 	r = cadre_layout_open(pool, true, &client->view, diag);
 	if (r < 0)
 		goto free_client;
-	strcpy(client->pool, pool);
+	snprintf(client->pool, sizeof(client->pool), "%s", pool);
 	r = lease(client, until_ns, diag);
 	if (r < 0)
 		goto close_view;

@@ -41,13 +41,15 @@ static void say(const struct sweep *sweep, const char *verb, const char *pool,
 /* ---- who lives ---- */
 
 /* In doubt it lives: only -ESRCH proves that nobody does. */
-static bool is_inhabited(const struct cadre_place *place, struct cadre_identity *ret_who)
+static bool is_inhabited(const struct cadre_place *place, bool of_client,
+			 struct cadre_identity *ret_who)
 {
 	const enum cadre_place_state state = cadre_place_state_of(cadre_place_look(place));
 	int pidfd;
 
+	/* A worker that drains still works; a client that does has left. */
 	if (state != CADRE_PLACE_STARTING && state != CADRE_PLACE_UP &&
-	    state != CADRE_PLACE_DRAINING)
+	    (of_client || state != CADRE_PLACE_DRAINING))
 		return false;
 	*ret_who = cadre_place_who(place);
 	pidfd = cadre_process_open(*ret_who);
@@ -57,15 +59,15 @@ static bool is_inhabited(const struct cadre_place *place, struct cadre_identity 
 }
 
 static bool anybody_lives(const struct cadre_place *places, uint32_t count,
-			  const char *kind, struct cadre_diag *why)
+			  bool of_clients, struct cadre_diag *why)
 {
 	struct cadre_identity who;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (!is_inhabited(&places[i], &who))
+		if (!is_inhabited(&places[i], of_clients, &who))
 			continue;
 		cadre_refuse(why, 0, "it has no supervisor, but %s %u (pid %d) lives",
-			     kind, i, (int)who.pid);
+			     of_clients ? "client" : "worker", i, (int)who.pid);
 		return true;
 	}
 	return false;
@@ -82,8 +84,8 @@ static bool is_deserted(const struct cadre_view *view, struct cadre_diag *why)
 		cadre_refuse(why, 0, "it was left over from before the last boot");
 		return true;
 	}
-	if (anybody_lives(view->worker_places, view->limits.workers, "worker", why) ||
-	    anybody_lives(view->client_places, view->limits.clients, "client", why))
+	if (anybody_lives(view->worker_places, view->limits.workers, false, why) ||
+	    anybody_lives(view->client_places, view->limits.clients, true, why))
 		return false;
 	cadre_refuse(why, 0,
 		     "its supervisor is gone, and no worker or client of it lives");

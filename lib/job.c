@@ -80,8 +80,9 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 	/* 0: the word is not ours any more, so the segment is damaged. Nobody waits for
 	 * what we say; the supervisor's tick counts words that cannot be. */
 	late = replaced == 0 || cadre_word_flags(replaced) & CADRE_FLAG_DECIDED;
-	cadre_view_ring_if_awaited(host->view, job->number, replaced);
+	/* Accounted for first: a ring may take this CPU away, and the worker be killed then. */
 	host->ended(host, job, outcome, late);
+	cadre_view_ring_if_awaited(host->view, job->number, replaced);
 	leave(job);
 }
 

@@ -221,7 +221,7 @@ int cadre_layout_view(const char *pool, struct cadre_segment segment,
 int cadre_layout_open(const char *pool, bool writable, struct cadre_view *ret_view,
 		      struct cadre_diag *diag)
 {
-	struct cadre_segment segment;
+	struct cadre_segment segment = { 0 };
 	int r = cadre_name_check(pool, diag);
 
 	if (r == 0)

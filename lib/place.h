@@ -11,8 +11,9 @@
  *  | pid        | incarnation         | state    |
  *  +------------+---------------------+----------+
  *
- * The supervisor makes every move but one: a worker becomes one by its own CAS from
- * STARTING(i) to UP(i, pid). Before that it writes nothing: a forked worker that a dead
+ * The supervisor makes every move but two. A client that leaves while there is no supervisor
+ * moves itself from UP to DRAINING. A worker becomes one by its own CAS from STARTING(i) to
+ * UP(i, pid). Before that it writes nothing: a forked worker that a dead
  * supervisor never recorded finds another word, leaves, and cannot have put its name over
  * that of the worker which sits there now. The start time follows the move; as long as it
  * is 0 the pid has to do.

@@ -132,7 +132,7 @@ unsigned cadre_process_cpus(void)
 
 uint64_t cadre_process_boot_id(void)
 {
-	char text[64];
+	char text[64] = "";
 	uint64_t id = 0;
 
 	if (read_file("/proc/sys/kernel/random/boot_id", text, sizeof(text)) <= 0)

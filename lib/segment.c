@@ -235,6 +235,8 @@ int cadre_lock_take(const char *pool, mode_t mode, struct cadre_lock *ret_lock,
 					    pool, (int)*ret_holder);
 		}
 		if (same_file(lock.fd, lock.path)) {
+			/* Whatever the umask: who may open the segment may ask for the holder. */
+			(void)fchmod(lock.fd, mode);
 			*ret_lock = lock;
 			return 0;
 		}
@@ -277,7 +279,7 @@ static bool pool_of_file(const char *file, char pool[NAME_MAX + 1])
 {
 	if (strncmp(file, PREFIX, strlen(PREFIX)) != 0)
 		return false;
-	strcpy(pool, file + strlen(PREFIX));
+	snprintf(pool, NAME_MAX + 1, "%s", file + strlen(PREFIX));
 	for (size_t i = 1; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
 		if (ends_with(pool, suffixes[i]))
 			pool[strlen(pool) - strlen(suffixes[i])] = '\0';
@@ -311,7 +313,7 @@ void cadre_each_pool(void (*visit)(const char *pool, void *context), void *conte
 
 	for (int i = 0; i < count; i++) {
 		if (pool_of_file(entries[i]->d_name, pool) && strcmp(pool, last) != 0) {
-			strcpy(last, pool);
+			memcpy(last, pool, sizeof(last));
 			visit(pool, context);
 		}
 		free(entries[i]);

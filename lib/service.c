@@ -20,7 +20,7 @@ static void add_finding(struct cadre_diag *findings, const char *format, ...)
 	if (used + 2 >= sizeof(findings->text))
 		return;
 	if (used)
-		strcpy(findings->text + used, "; ");
+		memcpy(findings->text + used, "; ", sizeof("; "));
 	va_start(arguments, format);
 	vsnprintf(findings->text + strlen(findings->text),
 		  sizeof(findings->text) - strlen(findings->text), format, arguments);

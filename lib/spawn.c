@@ -172,7 +172,7 @@ int cadre_spawn_worker(const struct cadre_source *source, const struct cadre_vie
 int cadre_spawn_probe(const struct cadre_source *source, const char *pool,
 		      struct cadre_child *ret_child)
 {
-	int start_fd;
+	int start_fd = -1;
 	const int r = fork_child(ret_child, &start_fd);
 
 	if (r == 0)

@@ -22,6 +22,7 @@
 #define TICK_BUSY_NS (100 * CADRE_NS_PER_MS)
 #define TICK_IDLE_NS CADRE_NS_PER_S
 #define TICK_ENDING_NS (5 * CADRE_NS_PER_MS)
+#define LOCK_PATIENCE_NS (200 * CADRE_NS_PER_MS)
 
 void cadre_supervisor_say(const struct cadre_supervisor *supervisor, const char *format,
 			  ...)
@@ -152,6 +153,13 @@ static bool is_alive(const struct cadre_place *place)
 	return pidfd >= 0;
 }
 
+/* A client that left without a supervisor lives on, but not as a client. */
+static bool is_attached(const struct cadre_place *place)
+{
+	return cadre_place_state_of(cadre_place_look(place)) == CADRE_PLACE_UP &&
+	       is_alive(place);
+}
+
 /* Does anybody still work with this segment? */
 static bool is_populated(const struct cadre_view *view)
 {
@@ -162,7 +170,7 @@ static bool is_populated(const struct cadre_view *view)
 			return true;
 	}
 	for (unsigned client = 0; client < view->limits.clients; client++) {
-		if (is_alive(&view->client_places[client]))
+		if (is_attached(&view->client_places[client]))
 			return true;
 	}
 	return false;
@@ -369,10 +377,8 @@ static void heard_signal(struct cadre_supervisor *supervisor)
 	if (read(supervisor->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (supervisor->phase == CADRE_BEGINNING) {
-		supervisor->error = cadre_refuse(supervisor->diag, -ECANCELED,
-						 "pool \"%s\" was told to end before it had "
-						 "started",
-						 supervisor->pool);
+		cadre_supervisor_say(supervisor, "told to end before the pool was ready");
+		cadre_supervisor_terminate(supervisor);
 	} else if (supervisor->phase == CADRE_SERVING) {
 		cadre_supervisor_stop(supervisor);
 	} else {
@@ -525,14 +531,27 @@ static void end(struct cadre_supervisor *supervisor)
 	cadre_lock_release(&supervisor->lock);
 }
 
-static int supervise(struct cadre_supervisor *supervisor,
-		     const struct cadre_embedding *embedding, const sigset_t *signals)
+/* Garbage collection holds the lock for an instant; a supervisor keeps it. */
+static int take_lock(struct cadre_supervisor *supervisor)
 {
+	const int64_t until_ns = cadre_clock_in_ns(LOCK_PATIENCE_NS);
+	const struct timespec nap = cadre_clock_timespec(LOCK_PATIENCE_NS / 20);
 	pid_t holder;
 	int r;
 
-	r = cadre_lock_take(supervisor->pool, supervisor->options.mode, &supervisor->lock,
-			    &holder, supervisor->diag);
+	while ((r = cadre_lock_take(supervisor->pool, supervisor->options.mode,
+				    &supervisor->lock, &holder, supervisor->diag)) == -EEXIST &&
+	       cadre_clock_left_ns(until_ns, 1) > 0)
+		nanosleep(&nap, NULL);
+	return r;
+}
+
+static int supervise(struct cadre_supervisor *supervisor,
+		     const struct cadre_embedding *embedding, const sigset_t *signals)
+{
+	int r;
+
+	r = take_lock(supervisor);
 	if (r < 0)
 		return r;
 	r = open_descriptors(supervisor, signals);

@@ -69,7 +69,7 @@ static void say_lost(struct cadre_result *result)
 	char how[48] = "died";
 
 	if (result->code > 0)
-		snprintf(how, sizeof(how), "was killed by signal %d (%s)", result->code,
+		snprintf(how, sizeof(how), "was killed by SIG%s",
 			 sigabbrev_np(result->code) ? sigabbrev_np(result->code) : "?");
 	else if (result->code != CADRE_STATUS_UNKNOWN)
 		snprintf(how, sizeof(how), "exited with status %d", -result->code);

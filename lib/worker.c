@@ -288,7 +288,7 @@ int cadre_worker_serve(const struct cadre_service *service, const struct cadre_v
 		       const struct cadre_seat *seat)
 {
 	struct cadre_diag diag = { "" };
-	struct cadre_worker *worker;
+	struct cadre_worker *worker = NULL;
 	const int r = sit_down(service, view, false, seat, &worker, &diag);
 
 	close(seat->start_fd);
@@ -376,7 +376,7 @@ int cadre_worker_open(const struct cadre_service *service,
 int cadre_worker_main(const struct cadre_service *service)
 {
 	struct cadre_diag diag = { "" };
-	struct cadre_worker *worker;
+	struct cadre_worker *worker = NULL;
 	const int r = cadre_worker_open(service, &worker, &diag);
 
 	if (r == -ENOENT) {

@@ -322,7 +322,7 @@ static void end(void)
 	while (waitpid(-1, NULL, WNOHANG) > 0) {
 	}
 	cadre_collect_garbage(scene.pool, 0, NULL, NULL);
-	cr_assert_null(scene_leftovers(&scene), "%s", scene.sentence);
+	scene_end(&scene);
 }
 
 TestSuite(stat, .init = begin, .fini = end);

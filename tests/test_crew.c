@@ -31,9 +31,7 @@ static void begin(void)
 
 static void end(void)
 {
-	const char *const left = scene_leftovers(&scene);
-
-	cr_assert_null(left, "%s", left);
+	scene_end(&scene);
 }
 
 TestSuite(crew, .init = begin, .fini = end, .timeout = 60);

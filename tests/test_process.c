@@ -25,9 +25,7 @@ static void begin(void)
 
 static void end(void)
 {
-	const char *const left = scene_leftovers(&scene);
-
-	cr_assert_null(left, "%s", left);
+	scene_end(&scene);
 }
 
 TestSuite(process, .init = begin, .fini = end, .timeout = 60);

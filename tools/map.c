@@ -35,7 +35,6 @@ struct task {
 	struct task *next;
 	struct run *run;
 	uint64_t number;   /* of the input, from 1 */
-	size_t charge;     /* counted in run->bytes_in_flight */
 	struct text input; /* whole with --with-input, else what a message quotes */
 	struct text reply; /* kept while an earlier task is awaited */
 	bool ended;
@@ -60,8 +59,6 @@ struct run {
 	struct task **last;
 	uint32_t in_flight;
 	uint32_t outstanding; /* submitted and not ended */
-	size_t bytes_in_flight;
-	size_t bytes_in_flight_max;
 
 	struct cadre_progress progress;
 	struct cadre_progress_counts counts;
@@ -186,7 +183,6 @@ static void on_ended(const struct cadre_result *result, void *context)
 	struct run *const run = task->run;
 
 	run->outstanding--;
-	run->bytes_in_flight -= task->charge;
 	count_outcome(run, result);
 	task->ended = true;
 
@@ -227,14 +223,13 @@ enum step {
 };
 
 /* Takes a task for the next input. Never without one: the caller has looked. */
-static struct task *take_task(struct run *run, size_t charge)
+static struct task *take_task(struct run *run)
 {
 	struct task *const task = run->free;
 
 	run->free = task->next;
 	task->next = NULL;
 	task->number = run->inputs + 1;
-	task->charge = charge;
 	task->ended = false;
 	task->kept = false;
 	return task;
@@ -244,21 +239,16 @@ static void enlist(struct run *run, struct task *task)
 {
 	run->inputs++;
 	run->outstanding++;
-	run->bytes_in_flight += task->charge;
 	if (run->options->unordered)
 		return;
 	*run->last = task;
 	run->last = &task->next;
 }
 
-/* Whether another job of that size may be under way. Requests that wait hold blocks which
- * the replies of those that run may need, hence the bound on their bytes. */
-static bool has_room(const struct run *run, size_t charge)
+/* Whether another job may be under way. */
+static bool has_room(const struct run *run)
 {
-	if (!run->free || run->outstanding >= run->in_flight)
-		return false;
-	return run->outstanding == 0 ||
-	       run->bytes_in_flight + charge <= run->bytes_in_flight_max;
+	return run->free && run->outstanding < run->in_flight;
 }
 
 static struct cadre_request request_for(const struct run *run, struct task *task)
@@ -315,10 +305,10 @@ static enum step submit_record(struct run *run)
 		return skip_record(run);
 	if (r == 0)
 		return STEP_END;
-	if (!has_room(run, length))
+	if (!has_room(run))
 		return STEP_AWAIT_JOBS;
 
-	task = take_task(run, length);
+	task = take_task(run);
 	request = request_for(run, task);
 	request.data = record;
 	request.length = length;
@@ -372,11 +362,10 @@ static bool is_of_pool(int error)
 static enum step submit_file(struct run *run)
 {
 	const char *const name = run->options->files[run->next_file];
-	const size_t longest = cadre_client_payload_max(run->client);
 	struct cadre_request request;
 	struct cadre_draft draft;
 	struct task *task;
-	size_t length = 0, charge;
+	size_t length = 0;
 	int r;
 
 	if (run->next_file == run->options->file_count)
@@ -387,8 +376,7 @@ static enum step submit_file(struct run *run)
 			return cannot_read(run, -errno);
 		cadre_payload_open(&run->payload, run->file);
 	}
-	charge = run->payload.size < longest ? run->payload.size : longest;
-	if (!has_room(run, charge))
+	if (!has_room(run))
 		return STEP_AWAIT_JOBS;
 
 	r = cadre_payload_load(&run->payload, run->client, &draft, &length);
@@ -397,7 +385,7 @@ static enum step submit_file(struct run *run)
 	if (r < 0)
 		return cannot_read(run, r);
 
-	task = take_task(run, charge);
+	task = take_task(run);
 	request = request_for(run, task);
 	request.length = length;
 	r = -ENOMEM;
@@ -604,7 +592,6 @@ static int open_run(struct run *run)
 	const size_t longest = cadre_client_payload_max(run->client);
 
 	run->in_flight = options->in_flight ? options->in_flight : window;
-	run->bytes_in_flight_max = 2 * longest;
 	run->file = -1;
 	run->last = &run->first;
 	run->stdout_is_terminal = isatty(STDOUT_FILENO) == 1;

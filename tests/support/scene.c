@@ -124,3 +124,13 @@ const char *scene_leftovers(struct scene *scene)
 		 (int)(children - scene->children));
 	return scene->sentence;
 }
+
+void scene_end(struct scene *scene)
+{
+	const char *const left = scene_leftovers(scene);
+
+	if (!left)
+		return;
+	fprintf(stderr, "%s\n", left);
+	abort();
+}

@@ -4,7 +4,7 @@
  *	static struct scene scene;
  *
  *	static void begin(void) { scene_begin(&scene); }
- *	static void end(void)   { cr_assert_null(scene_leftovers(&scene), ...); }
+ *	static void end(void)   { scene_end(&scene); }
  *
  * A test leaves no file of its pool, no child process and no open descriptor behind. This
  * file knows nothing of Criterion, so that plain programs can use it too.
@@ -29,6 +29,10 @@ void scene_name(char name[CADRE_NAME_MAX + 1]);
 /* NULL when nothing was left, else a sentence that says what. Files of the pool that were
  * left are removed, so that one failure does not become many. */
 const char *scene_leftovers(struct scene *scene);
+
+/* The end of a test, for its .fini: dies with a sentence when something was left. Criterion
+ * counts that as a crash, while an assertion that fails in a .fini fails nothing. */
+void scene_end(struct scene *scene);
 
 /* How many files in /dev/shm belong to the pool. */
 unsigned scene_files(const char *pool);
