@@ -1,9 +1,9 @@
 /*
  * idle.c - what does a pool cost that has nothing to do?
  *
- * CPU time of this process and of all its descendants (keeper, supervisor, workers), after
- * the pool has done a job and come to rest. The kernel counts it to the nanosecond in
- * schedstat; utime and stime, where that is missing, to the tick.
+ * CPU time of this process and of keeper, supervisor and workers, after the pool has done a
+ * job and come to rest. The kernel counts it to the nanosecond in schedstat; in utime and
+ * stime, which are read where that is missing, to the tick.
  */
 #include "echo.h"
 
@@ -18,7 +18,7 @@
 
 #define WORKERS 2
 #define PERIOD_S 5.0
-#define PROCESSES_MAX 64
+#define FAMILY (2 + WORKERS) /* supervisor, keeper, workers */
 
 /* The first line of a small file. */
 static bool read_line(const char *path, char *text, int size)
@@ -85,42 +85,38 @@ static double cpu_s_of(pid_t pid)
 	return coarse_s;
 }
 
-/* The descendants of this process, found generation by generation. */
-static size_t find_family(pid_t family[PROCESSES_MAX])
+/* Everybody who belongs to the pool but this process. 0, or -ECHILD when one is missing. */
+static int find_family(const struct cadre_pool *pool, pid_t family[FAMILY])
 {
-	size_t count = 1, before = 0;
+	const struct cadre_pool_snapshot *snapshot;
+	struct cadre_report *report;
+	struct cadre_diag diag;
+	double unused;
+	long keeper;
 
-	family[0] = getpid();
-	while (before != count) {
-		DIR *const processes = opendir("/proc");
-		const size_t known = count;
-
-		if (!processes)
-			break;
-		for (const struct dirent *entry; (entry = readdir(processes));) {
-			const pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-			double unused;
-			long parent;
-
-			if (pid <= 0 || !read_stat(pid, &parent, &unused))
-				continue;
-			for (size_t i = before; i < known && count < PROCESSES_MAX; i++) {
-				if (family[i] == parent)
-					family[count++] = pid;
-			}
-		}
-		closedir(processes);
-		before = known;
+	if (cadre_report_open(cadre_pool_name(pool), &report, &diag) < 0) {
+		fprintf(stderr, "cadre-bench: %s\n", diag.text);
+		return -ECHILD;
 	}
-	memmove(family, family + 1, (count - 1) * sizeof(*family));
-	return count - 1;
+	snapshot = cadre_report_read(report);
+	family[0] = snapshot->supervisor_pid;
+	for (uint32_t i = 0; i < WORKERS; i++)
+		family[2 + i] = cadre_report_worker(report, i)->pid;
+	cadre_report_close(report);
+
+	family[1] = read_stat(family[0], &keeper, &unused) ? (pid_t)keeper : 0;
+	for (size_t i = 0; i < FAMILY; i++) {
+		if (family[i] <= 1)
+			return -ECHILD;
+	}
+	return 0;
 }
 
-static double cpu_s_of_all(const pid_t *family, size_t count)
+static double cpu_s_of_all(const pid_t family[FAMILY])
 {
 	double sum_s = 0;
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < FAMILY; i++)
 		sum_s += cpu_s_of(family[i]);
 	return sum_s;
 }
@@ -157,32 +153,43 @@ static int do_a_job(struct cadre_client *client)
 
 /* Reading the others costs this process some CPU: it looks at itself last before the rest
  * and first after it. */
-static double cpu_s_of_rest(double seconds)
+static double cpu_s_of_rest(const pid_t family[FAMILY], double seconds)
 {
-	pid_t family[PROCESSES_MAX];
-	const size_t count = find_family(family);
-	const double family_s = cpu_s_of_all(family, count);
+	const double family_s = cpu_s_of_all(family);
 	const double own_s = own_cpu_s();
 	double own_used_s;
 
 	rest(seconds);
 	own_used_s = own_cpu_s() - own_s;
-	return own_used_s + cpu_s_of_all(family, count) - family_s;
+	return own_used_s + cpu_s_of_all(family) - family_s;
+}
+
+static int measure_rest(const struct bench *bench, struct cadre_pool *pool,
+			double *ret_value)
+{
+	const double seconds = bench->quick ? 1 : PERIOD_S;
+	pid_t family[FAMILY];
+	int r = do_a_job(cadre_pool_client(pool));
+
+	if (r < 0)
+		return r;
+	rest(0.5);
+	r = find_family(pool, family);
+	if (r == 0)
+		*ret_value = cpu_s_of_rest(family, seconds) * PERIOD_S / seconds;
+	return r;
 }
 
 static int cadre_idle(const struct bench *bench, double *ret_value)
 {
 	struct cadre_pool *const pool = echo_start(bench, WORKERS, ECHO_DEFAULTS);
-	const double seconds = bench->quick ? 1 : PERIOD_S;
-	int job, stop;
+	int r, stop;
 
 	if (!pool)
 		return -ECANCELED;
-	job = do_a_job(cadre_pool_client(pool));
-	rest(0.5);
-	*ret_value = cpu_s_of_rest(seconds) * PERIOD_S / seconds;
+	r = measure_rest(bench, pool, ret_value);
 	stop = echo_stop(pool);
-	return job < 0 ? job : stop;
+	return r < 0 ? r : stop;
 }
 
 static const struct contender contenders[] = {
