@@ -215,6 +215,54 @@ Test(block, no_two_jobs_have_the_same_block)
 	}
 }
 
+Test(block, requests_that_wait_leave_a_reply_of_every_size_its_block)
+{
+	struct cadre_block_pool worker = pool;
+
+	put_job(0);
+	put_job(1);
+	pool.for_requests = true;
+	while (cadre_block_take(&pool, 1, 0, 5) != CADRE_NO_BLOCK)
+		continue;
+
+	for (uint32_t i = 0; i < plan.classes; i++) {
+		cr_assert_leq(used(i), plan.count[i] - 1, "class %u", i);
+		cr_assert_neq(cadre_block_take(&worker, plan.size[i], 1, 5),
+			      CADRE_NO_BLOCK, "class %u", i);
+	}
+}
+
+Test(block, a_pool_with_the_fewest_blocks_still_has_one_for_a_request_and_one_for_a_reply)
+{
+	struct cadre_block_pool worker;
+
+	plan = cadre_block_plan(PAYLOAD, 0);
+	worker = pool;
+	pool.for_requests = true;
+	put_job(0);
+
+	cr_assert_neq(cadre_block_take(&pool, PAYLOAD, 0, 5), CADRE_NO_BLOCK);
+	cr_assert_eq(cadre_block_take(&pool, PAYLOAD, 0, 5), CADRE_NO_BLOCK);
+	cr_assert_neq(cadre_block_take(&worker, PAYLOAD, 0, 5), CADRE_NO_BLOCK);
+	cr_assert_eq(cadre_block_take(&worker, PAYLOAD, 0, 5), CADRE_NO_BLOCK);
+}
+
+Test(block, a_reply_that_a_client_gives_back_does_not_lead_its_requests_astray)
+{
+	struct cadre_block_pool worker = pool;
+	uint32_t reply = 0;
+
+	/* A reply in the half that requests never touch. */
+	put_job(0);
+	while (reply < plan.count[0] - 1)
+		reply = cadre_block_take(&worker, 1, 0, 5);
+	pool.for_requests = true;
+	cadre_block_give(&pool, reply, 0, 5);
+
+	cr_assert_geq(cadre_block_take(&pool, 1, 0, 5), plan.first[1],
+		      "only that block is free in its class, and it is not for requests");
+}
+
 Test(block, a_search_may_begin_at_any_hint)
 {
 	put_job(0);
