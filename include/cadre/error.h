@@ -16,6 +16,7 @@
  *   EUSERS           each client place of the pool is taken
  *   EPROTONOSUPPORT  the segment was created by a build with another layout
  *   EBADMSG          the segment holds impossible bytes and is not trusted any more
+ *   ENOMEM           this process has no memory, or no room for the mapping
  *   ENOSPC           /dev/shm is full or too small for this pool
  *   EACCES           the pool belongs to somebody who did not let us in
  *   ECONNREFUSED     the pool is dead, or its supervisor does not answer

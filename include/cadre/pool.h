@@ -25,17 +25,18 @@ CADRE_BEGIN_DECLS
 
 /* Zero means the default, given behind each. */
 struct cadre_pool_options {
-	size_t size;            /* sizeof(struct cadre_pool_options) */
-	const char *name;       /* embedded: a unique one is made; served: required */
-	uint32_t workers_min;   /* 0: the first job starts the first worker */
-	uint32_t workers_max;   /* the CPUs this process may use (affinity, quota) */
-	uint32_t parallel;      /* jobs that one worker may have at once: 1 */
-	uint32_t clients_max;   /* windows: 64 */
-	uint32_t window_slots;  /* jobs outstanding per client, a power of two: 256 */
-	size_t payload_max;     /* bytes, of a request and of a reply: 1 MiB */
-	size_t block_bytes;     /* room for all payloads that do not fit a slot: 20 MiB */
-	const void *start_data; /* start arguments of each worker: none */
-	size_t start_length;    /* at most 4096 */
+	size_t size;           /* sizeof(struct cadre_pool_options) */
+	const char *name;      /* embedded: a unique one is made; served: required */
+	uint32_t workers_min;  /* 0: the first job starts the first worker */
+	uint32_t workers_max;  /* the CPUs this process may use (affinity, quota) */
+	uint32_t parallel;     /* jobs that one worker may have at once: 1 */
+	uint32_t clients_max;  /* windows: 64 */
+	uint32_t window_slots; /* jobs outstanding per client, a power of two: 256 */
+	size_t payload_max;    /* bytes, of a request and of a reply: 1 MiB */
+	size_t block_bytes; /* room for all payloads that do not fit a slot: 20 MiB; requests
+				 * take half of it at most, the rest is for replies */
+	const void *start_data;   /* start arguments of each worker: none */
+	size_t start_length;      /* at most 4096 */
 	int64_t start_timeout_ns; /* fork to init done: 30 s */
 	int64_t idle_timeout_ns;  /* an idle worker above min is stopped: 60 s */
 	int64_t stop_timeout_ns; /* an orderly end of everything, then it is killed: 30 s */
