@@ -158,7 +158,8 @@ static void leave_place(const struct cadre_client *client)
 
 	cadre_place_move(place,
 			 cadre_place_pack_owned(CADRE_PLACE_UP, client->incarnation, pid),
-			 cadre_place_pack_owned(CADRE_PLACE_DRAINING, client->incarnation, pid));
+			 cadre_place_pack_owned(CADRE_PLACE_DRAINING, client->incarnation,
+						pid));
 }
 
 static void say_goodbye(const struct cadre_client *client)
@@ -168,8 +169,8 @@ static void say_goodbye(const struct cadre_client *client)
 
 	goodbye.place = client->window;
 	goodbye.nonce = client->nonce;
-	if (cadre_control_ask(client->pool, &goodbye, cadre_clock_in_ns(DETACH_TIMEOUT_NS),
-			      &answer) < 0)
+	if (cadre_control_ask(client->pool, &goodbye,
+			      cadre_clock_in_ns(DETACH_TIMEOUT_NS), &answer) < 0)
 		leave_place(client);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define START_FD 3
@@ -178,4 +179,16 @@ int cadre_spawn_probe(const struct cadre_source *source, const char *pool,
 	if (r == 0)
 		be_probe(source, pool, start_fd);
 	return r < 0 ? r : 0;
+}
+
+void cadre_spawn_say_end(const siginfo_t *end, char *text, size_t size)
+{
+	if (end->si_code == CLD_EXITED)
+		snprintf(text, size, "exited with status %d", end->si_status);
+	else if (end->si_code == CLD_KILLED || end->si_code == CLD_DUMPED)
+		snprintf(text, size, "was killed by SIG%s",
+			 sigabbrev_np(end->si_status) ? sigabbrev_np(end->si_status) :
+							"?");
+	else
+		snprintf(text, size, "died (how, only its dead parent knew)");
 }

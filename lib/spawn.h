@@ -4,6 +4,8 @@
 #ifndef CADRE_SPAWN_H
 #define CADRE_SPAWN_H
 
+#include <signal.h>
+
 #include <cadre/pool.h>
 
 #include "worker.h"
@@ -26,5 +28,8 @@ int cadre_spawn_probe(const struct cadre_source *source, const char *pool,
 
 /* Closes every descriptor from 3 on but `kept`, which becomes 3. Returns 3. */
 int cadre_spawn_shed_descriptors(int kept);
+
+/* How a child ended, in words: "was killed by SIGSEGV". */
+void cadre_spawn_say_end(const siginfo_t *end, char *text, size_t size);
 
 #endif

@@ -103,111 +103,6 @@ unsigned cadre_staff_count(const struct cadre_supervisor *supervisor, enum cadre
 	return count;
 }
 
-/* ---- the operations of the source ---- */
-
-/* Writes down one operation in the segment, where the tools and clients find its name. */
-static void write_operation(const struct cadre_supervisor *supervisor,
-			    const struct cadre_control *message)
-{
-	struct cadre_header *const header = supervisor->view.header;
-	const uint32_t count = atomic_load(&header->operation_count);
-	struct cadre_operation_line *line;
-
-	if (count >= CADRE_OPERATIONS_MAX)
-		return;
-	line = &header->operations[count];
-	snprintf(line->name, sizeof(line->name), "%.47s", message->text);
-	line->id = (int32_t)message->place;
-	atomic_store(&header->operation_count, count + 1);
-}
-
-/* How a child ended, in words. */
-static void say_end(const siginfo_t *end, char *text, size_t size)
-{
-	if (end->si_code == CLD_EXITED)
-		snprintf(text, size, "exited with status %d", end->si_status);
-	else if (end->si_code == CLD_KILLED || end->si_code == CLD_DUMPED)
-		snprintf(text, size, "was killed by SIG%s",
-			 sigabbrev_np(end->si_status) ? sigabbrev_np(end->si_status) :
-							"?");
-	else
-		snprintf(text, size, "died (how, only its dead parent knew)");
-}
-
-/* Waits for the end of a child, until then at most, and kills it when it is late. */
-static void collect(struct cadre_child *child, int64_t until_ns, siginfo_t *ret_end)
-{
-	const struct timespec nap = cadre_clock_timespec(CADRE_NS_PER_MS);
-
-	memset(ret_end, 0, sizeof(*ret_end));
-	while (waitid(P_PIDFD, (id_t)child->pidfd, ret_end, WEXITED | WNOHANG) == 0 &&
-	       ret_end->si_pid == 0) {
-		if (cadre_clock_left_ns(until_ns, 1) == 0)
-			cadre_process_kill(child->pidfd, SIGKILL);
-		nanosleep(&nap, NULL);
-	}
-	close_if_open(&child->pidfd);
-}
-
-static int hear_probe(struct cadre_supervisor *supervisor, struct cadre_child *child,
-		      int64_t until_ns)
-{
-	const struct timespec nap = cadre_clock_timespec(200 * CADRE_NS_PER_US);
-
-	for (;;) {
-		struct cadre_control message;
-		const int r = cadre_control_receive(child->start_fd, &message, NULL);
-
-		if (r == 1 && message.kind == CADRE_CONTROL_OPERATION)
-			write_operation(supervisor, &message);
-		else if (r == 1 && message.kind == CADRE_CONTROL_FAILED)
-			return cadre_refuse(supervisor->diag, -ENOEXEC, "%.460s",
-					    message.text);
-		else if (r == 1)
-			return 0;
-		else if (r != -EAGAIN)
-			return -ECONNRESET; /* it ended without a word */
-		else if (cadre_clock_left_ns(until_ns, 1) == 0)
-			return -ETIMEDOUT;
-		else
-			nanosleep(&nap, NULL);
-	}
-}
-
-int cadre_staff_learn_operations(struct cadre_supervisor *supervisor)
-{
-	const struct cadre_source *const source = supervisor->source;
-	const int64_t until_ns = cadre_clock_in_ns(supervisor->options.start_timeout_ns);
-	const char *const what = source->program ? source->program[0] :
-				 source->file    ? source->file :
-						   "the service";
-	struct cadre_child child;
-	char end_text[64];
-	siginfo_t end;
-	int r;
-
-	r = cadre_spawn_probe(source, supervisor->pool, &child);
-	if (r < 0)
-		return cadre_refuse(supervisor->diag, r, "cannot fork: %s", strerror(-r));
-	r = hear_probe(supervisor, &child, until_ns);
-	close_if_open(&child.start_fd);
-	collect(&child, r == -ETIMEDOUT ? 0 : until_ns, &end);
-	say_end(&end, end_text, sizeof(end_text));
-	if (r == -ECONNRESET)
-		return cadre_refuse(supervisor->diag, -ENOEXEC,
-				    "%s %s before it named its operations (is it a worker of "
-				    "Cadre?)",
-				    what, end_text);
-	if (r == -ETIMEDOUT)
-		return cadre_refuse(supervisor->diag, -ENOEXEC,
-				    "%s did not name its operations within %lld ms (is it a "
-				    "worker of Cadre?)",
-				    what,
-				    (long long)(supervisor->options.start_timeout_ns /
-						CADRE_NS_PER_MS));
-	return r;
-}
-
 /* ---- hiring ---- */
 
 static void start_worker(struct cadre_supervisor *supervisor, unsigned worker,
@@ -446,7 +341,7 @@ void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker)
 		memset(&end, 0, sizeof(end));
 	close_if_open(&member->child.pidfd);
 	close_if_open(&member->child.start_fd);
-	say_end(&end, how, sizeof(how));
+	cadre_spawn_say_end(&end, how, sizeof(how));
 	reap(supervisor, worker, write_obituary(member, &end));
 
 	if (member->post == CADRE_POST_LEAVING || supervisor->phase >= CADRE_DRAINING) {

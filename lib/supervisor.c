@@ -59,89 +59,6 @@ static void set_state(const struct cadre_supervisor *supervisor,
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
-/* ---- options ---- */
-
-static void default_u32(uint32_t *value, uint32_t standard)
-{
-	if (*value == 0)
-		*value = standard;
-}
-
-static void default_ns(int64_t *value, int64_t standard_s)
-{
-	if (*value == 0)
-		*value = standard_s * CADRE_NS_PER_S;
-}
-
-int cadre_pool_options_complete(struct cadre_pool_options *options,
-				struct cadre_diag *diag)
-{
-	if (options->size != sizeof(*options))
-		return cadre_refuse(diag, -EINVAL,
-				    "cadre_pool_options has size %zu: must be %zu",
-				    options->size, sizeof(*options));
-	if (options->start_length > CADRE_START_DATA_MAX)
-		return cadre_refuse(diag, -EINVAL,
-				    "start_length %zu: must not exceed %u bytes",
-				    options->start_length, CADRE_START_DATA_MAX);
-	if (options->start_timeout_ns < 0 || options->idle_timeout_ns < 0 ||
-	    options->stop_timeout_ns < 0 || options->grace_ns < 0 ||
-	    options->orphan_ns < 0)
-		return cadre_refuse(diag, -EINVAL, "a time-out must not be negative");
-	if (options->workers_max == 0) {
-		const unsigned cpus = cadre_process_cpus();
-
-		options->workers_max = options->workers_min > cpus ? options->workers_min :
-								     cpus;
-	}
-	default_u32(&options->parallel, 1);
-	default_u32(&options->clients_max, 64);
-	default_u32(&options->window_slots, 256);
-	default_u32(&options->mode, 0600);
-	if (options->payload_max == 0)
-		options->payload_max = 1 << 20;
-	if (options->block_bytes == 0)
-		options->block_bytes = 20 << 20;
-	default_ns(&options->start_timeout_ns, 30);
-	default_ns(&options->idle_timeout_ns, 60);
-	default_ns(&options->stop_timeout_ns, 30);
-	default_ns(&options->grace_ns, 2);
-	default_ns(&options->orphan_ns, 30);
-	return 0;
-}
-
-static struct cadre_limits limits_of(const struct cadre_pool_options *options)
-{
-	return (struct cadre_limits){
-		.workers = options->workers_max,
-		.workers_min = options->workers_min,
-		.parallel = options->parallel,
-		.clients = options->clients_max,
-		.slots = options->window_slots,
-		.start_length = (uint32_t)options->start_length,
-		.payload_max = options->payload_max,
-		.block_bytes = options->block_bytes,
-		.grace_ns = options->grace_ns,
-		.orphan_ns = options->orphan_ns,
-		.spin_ns = options->spin_ns,
-	};
-}
-
-static int check_source(const struct cadre_source *source, struct cadre_diag *diag)
-{
-	const int given = (source->service != NULL) + (source->file != NULL) +
-			  (source->program != NULL);
-
-	if (given != 1 || (source->program && !source->program[0]))
-		return cadre_refuse(diag, -EINVAL,
-				    "a pool needs a service, a shared object or a program: "
-				    "exactly one of them");
-	if (source->file && access(source->file, R_OK) < 0)
-		return cadre_refuse(diag, -ENOEXEC, "cannot load the service \"%s\": %s",
-				    source->file, strerror(errno));
-	return source->service ? cadre_service_check(source->service, diag) : 0;
-}
-
 /* ---- the segment: new, or a dead predecessor's ---- */
 
 static bool is_alive(const struct cadre_place *place)
@@ -205,7 +122,7 @@ static int inherit(struct cadre_supervisor *supervisor)
 static int create(struct cadre_supervisor *supervisor)
 {
 	const struct cadre_pool_options *const options = &supervisor->options;
-	const struct cadre_limits limits = limits_of(options);
+	const struct cadre_limits limits = cadre_pool_limits(options);
 	int r = cadre_layout_create(supervisor->pool, &limits, options->mode,
 				    &supervisor->view, supervisor->diag);
 
@@ -493,7 +410,7 @@ static int begin(struct cadre_supervisor *supervisor)
 		return cadre_refuse(supervisor->diag, r, "%s", strerror(-r));
 	sign_header(supervisor);
 	if (!supervisor->inherited) {
-		r = cadre_staff_learn_operations(supervisor);
+		r = cadre_probe_operations(supervisor);
 		if (r < 0)
 			return r;
 		/* H2: release, pairs with H1 in layout.c. */
@@ -540,7 +457,8 @@ static int take_lock(struct cadre_supervisor *supervisor)
 	int r;
 
 	while ((r = cadre_lock_take(supervisor->pool, supervisor->options.mode,
-				    &supervisor->lock, &holder, supervisor->diag)) == -EEXIST &&
+				    &supervisor->lock, &holder, supervisor->diag)) ==
+		       -EEXIST &&
 	       cadre_clock_left_ns(until_ns, 1) > 0)
 		nanosleep(&nap, NULL);
 	return r;
@@ -599,11 +517,11 @@ int cadre_supervise(const struct cadre_source *source,
 	r = cadre_name_check(options->name, diag);
 	if (r == 0)
 		r = cadre_pool_options_complete(&supervisor->options, diag);
-	limits = limits_of(&supervisor->options);
+	limits = cadre_pool_limits(&supervisor->options);
 	if (r == 0)
 		r = cadre_limits_check(&limits, diag);
 	if (r == 0)
-		r = check_source(source, diag);
+		r = cadre_source_check(source, diag);
 	if (r == 0) {
 		snprintf(supervisor->pool, sizeof(supervisor->pool), "%s", options->name);
 		sigemptyset(&signals);

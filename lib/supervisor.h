@@ -117,10 +117,6 @@ int cadre_supervise(const struct cadre_source *source,
 		    const struct cadre_embedding *embedding, cadre_notice_fn *notice,
 		    void *notice_context, struct cadre_diag *diag);
 
-/* Fills in defaults and checks. -EINVAL with a sentence. */
-int cadre_pool_options_complete(struct cadre_pool_options *options,
-				struct cadre_diag *diag);
-
 void cadre_supervisor_say(const struct cadre_supervisor *supervisor, const char *format,
 			  ...) CADRE_PRINTF(2, 3);
 
@@ -133,13 +129,26 @@ void cadre_supervisor_stop(struct cadre_supervisor *supervisor);
 /* Kills the workers and ends every job. */
 void cadre_supervisor_terminate(struct cadre_supervisor *supervisor);
 
+/* ---- options.c ---- */
+
+/* Fills in defaults and checks. -EINVAL with a sentence. */
+int cadre_pool_options_complete(struct cadre_pool_options *options,
+				struct cadre_diag *diag);
+
+struct cadre_limits cadre_pool_limits(const struct cadre_pool_options *options);
+
+/* Exactly one of the three, and it can be read. */
+int cadre_source_check(const struct cadre_source *source, struct cadre_diag *diag);
+
+/* ---- probe.c ---- */
+
+/* Asks the source for its operations and writes them down. -ENOEXEC with a sentence. */
+int cadre_probe_operations(struct cadre_supervisor *supervisor);
+
 /* ---- staff.c ---- */
 
 int cadre_staff_init(struct cadre_supervisor *supervisor);
 void cadre_staff_fini(struct cadre_supervisor *supervisor);
-
-/* Asks the source for its operations and writes them down. -ENOEXEC with a sentence. */
-int cadre_staff_learn_operations(struct cadre_supervisor *supervisor);
 
 /* Takes over the workers that a dead supervisor left; reaps those that died. */
 void cadre_staff_adopt(struct cadre_supervisor *supervisor);

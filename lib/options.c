@@ -1,0 +1,91 @@
+/*
+ * options.c - what a pool was asked to be: defaults filled in, and what cannot be refused.
+ */
+#include "clock.h"
+#include "diag.h"
+#include "supervisor.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static void default_u32(uint32_t *value, uint32_t standard)
+{
+	if (*value == 0)
+		*value = standard;
+}
+
+static void default_ns(int64_t *value, int64_t standard_s)
+{
+	if (*value == 0)
+		*value = standard_s * CADRE_NS_PER_S;
+}
+
+int cadre_pool_options_complete(struct cadre_pool_options *options,
+				struct cadre_diag *diag)
+{
+	if (options->size != sizeof(*options))
+		return cadre_refuse(diag, -EINVAL,
+				    "cadre_pool_options has size %zu: must be %zu",
+				    options->size, sizeof(*options));
+	if (options->start_length > CADRE_START_DATA_MAX)
+		return cadre_refuse(diag, -EINVAL,
+				    "start_length %zu: must not exceed %u bytes",
+				    options->start_length, CADRE_START_DATA_MAX);
+	if (options->start_timeout_ns < 0 || options->idle_timeout_ns < 0 ||
+	    options->stop_timeout_ns < 0 || options->grace_ns < 0 ||
+	    options->orphan_ns < 0)
+		return cadre_refuse(diag, -EINVAL, "a time-out must not be negative");
+	if (options->workers_max == 0) {
+		const unsigned cpus = cadre_process_cpus();
+
+		options->workers_max = options->workers_min > cpus ? options->workers_min :
+								     cpus;
+	}
+	default_u32(&options->parallel, 1);
+	default_u32(&options->clients_max, 64);
+	default_u32(&options->window_slots, 256);
+	default_u32(&options->mode, 0600);
+	if (options->payload_max == 0)
+		options->payload_max = 1 << 20;
+	if (options->block_bytes == 0)
+		options->block_bytes = 20 << 20;
+	default_ns(&options->start_timeout_ns, 30);
+	default_ns(&options->idle_timeout_ns, 60);
+	default_ns(&options->stop_timeout_ns, 30);
+	default_ns(&options->grace_ns, 2);
+	default_ns(&options->orphan_ns, 30);
+	return 0;
+}
+
+struct cadre_limits cadre_pool_limits(const struct cadre_pool_options *options)
+{
+	return (struct cadre_limits){
+		.workers = options->workers_max,
+		.workers_min = options->workers_min,
+		.parallel = options->parallel,
+		.clients = options->clients_max,
+		.slots = options->window_slots,
+		.start_length = (uint32_t)options->start_length,
+		.payload_max = options->payload_max,
+		.block_bytes = options->block_bytes,
+		.grace_ns = options->grace_ns,
+		.orphan_ns = options->orphan_ns,
+		.spin_ns = options->spin_ns,
+	};
+}
+
+int cadre_source_check(const struct cadre_source *source, struct cadre_diag *diag)
+{
+	const int given = (source->service != NULL) + (source->file != NULL) +
+			  (source->program != NULL);
+
+	if (given != 1 || (source->program && !source->program[0]))
+		return cadre_refuse(diag, -EINVAL,
+				    "a pool needs a service, a shared object or a program: "
+				    "exactly one of them");
+	if (source->file && access(source->file, R_OK) < 0)
+		return cadre_refuse(diag, -ENOEXEC, "cannot load the service \"%s\": %s",
+				    source->file, strerror(errno));
+	return source->service ? cadre_service_check(source->service, diag) : 0;
+}
