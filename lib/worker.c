@@ -292,7 +292,7 @@ int cadre_worker_serve(const struct cadre_service *service, const struct cadre_v
 	const int r = sit_down(service, view, false, seat, &worker, &diag);
 
 	close(seat->start_fd);
-	if (r < 0)
+	if (r < 0 || !worker)
 		return r == -ECONNREFUSED ? EXIT_SUCCESS : EXIT_START_FAILED;
 	serve(worker);
 	stand_up(worker);
@@ -383,7 +383,7 @@ int cadre_worker_main(const struct cadre_service *service)
 		fprintf(stderr, "%s: %s\n", program_invocation_short_name, diag.text);
 		return EXIT_NOT_STARTED_BY_SUPERVISOR;
 	}
-	if (r < 0)
+	if (r < 0 || !worker)
 		return EXIT_START_FAILED;
 	serve(worker);
 	stand_up(worker);
