@@ -61,7 +61,7 @@ const size_t killing_point_count = sizeof(killing_points) / sizeof(killing_point
 /* ---- the table and the source ---- */
 
 static bool seen[sizeof(killing_points) / sizeof(killing_points[0])];
-static char sentence[200];
+static char sentence[400];
 
 static void note_label(const char *label, const char *file)
 {
@@ -77,7 +77,7 @@ static void note_label(const char *label, const char *file)
 
 static void read_source(const char *directory, const char *file)
 {
-	char path[4096], line[1000], label[16];
+	char path[4400], line[1000], label[16];
 	FILE *source;
 
 	snprintf(path, sizeof(path), "%s/%s", directory, file);
