@@ -274,6 +274,20 @@ void cadre_client_end_everything(struct cadre_client *client)
 				    CADRE_TERMINATED);
 }
 
+bool cadre_client_has_supervisor(const struct cadre_client *client)
+{
+	const struct cadre_header *const header = client->view.header;
+	const struct cadre_identity who = {
+		.pid = atomic_load(&header->supervisor_pid),
+		.start_time = atomic_load(&header->supervisor_start_time),
+	};
+	const int pidfd = cadre_process_open(who);
+
+	if (pidfd >= 0)
+		close(pidfd);
+	return pidfd >= 0;
+}
+
 bool cadre_client_look_after_pool(struct cadre_client *client, int64_t now_ns)
 {
 	int64_t due_ns = atomic_load_explicit(&client->next_look_ns, memory_order_relaxed);

@@ -105,6 +105,10 @@ static inline int cadre_client_enter(const struct cadre_client *client)
  * terminated. True when it is dead. */
 bool cadre_client_look_after_pool(struct cadre_client *client, int64_t now_ns);
 
+/* True while the process lives that signed this client's segment as its supervisor last.
+ * Another pool may have the name by now; it has another segment. */
+bool cadre_client_has_supervisor(const struct cadre_client *client);
+
 /* Ends whatever is out, as terminated. */
 void cadre_client_end_everything(struct cadre_client *client);
 

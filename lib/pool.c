@@ -3,6 +3,7 @@
  */
 #include <cadre/pool.h>
 
+#include "client.h"
 #include "clock.h"
 #include "control.h"
 #include "diag.h"
@@ -121,9 +122,16 @@ const char *cadre_pool_name(const struct cadre_pool *pool)
 	return pool->name;
 }
 
+static bool has_keeper(const struct cadre_pool *pool)
+{
+	return pool->keeper.pidfd >= 0 && !cadre_process_is_dead(pool->keeper.pidfd);
+}
+
+/* The keeper outlives the supervisor, unless somebody killed it. */
 static bool has_ended(const struct cadre_pool *pool)
 {
-	return pool->keeper.pidfd < 0 || cadre_process_is_dead(pool->keeper.pidfd);
+	return !has_keeper(pool) &&
+	       !(pool->client && cadre_client_has_supervisor(pool->client));
 }
 
 static int ask(struct cadre_pool *pool, enum cadre_control_kind kind)
@@ -136,6 +144,9 @@ static int ask(struct cadre_pool *pool, enum cadre_control_kind kind)
 
 	if (cadre_forkguard_is_child(&pool->guard))
 		return -ECHILD;
+	/* By now another pool may have its name. */
+	if (has_ended(pool))
+		return 0;
 	/* Refused: its supervisor died just now, and the keeper makes another; or it ended. */
 	while ((r = cadre_control_ask(pool->name, &question, until_ns, &answer)) ==
 		       -ECONNREFUSED &&
@@ -164,7 +175,11 @@ int cadre_pool_await_end(struct cadre_pool *pool, int64_t until_ns)
 	if (cadre_forkguard_is_child(&pool->guard))
 		return -ECHILD;
 	for (;;) {
-		const int64_t left_ns = cadre_clock_left_ns(until_ns, CADRE_NS_PER_S);
+		/* Of a supervisor that nobody keeps we have no descriptor to wait on. */
+		const bool is_kept = has_keeper(pool);
+		const int64_t left_ns = cadre_clock_left_ns(until_ns,
+							    is_kept ? CADRE_NS_PER_S :
+								      CADRE_NS_PER_MS);
 		const struct timespec timeout = cadre_clock_timespec(left_ns);
 		struct pollfd look = { .fd = pool->keeper.pidfd, .events = POLLIN };
 
@@ -172,7 +187,7 @@ int cadre_pool_await_end(struct cadre_pool *pool, int64_t until_ns)
 			return 0;
 		if (left_ns == 0)
 			return -ETIMEDOUT;
-		ppoll(&look, 1, &timeout, NULL);
+		ppoll(&look, is_kept, &timeout, NULL);
 	}
 }
 

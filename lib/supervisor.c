@@ -177,6 +177,46 @@ static bool anybody_left(const struct cadre_supervisor *supervisor)
 	return false;
 }
 
+static void watch_listener(const struct cadre_supervisor *supervisor)
+{
+	cadre_supervisor_watch(supervisor, supervisor->listener, CADRE_EVENT_LISTENER, 0);
+}
+
+static void open_pool(struct cadre_supervisor *supervisor,
+		      const struct cadre_embedding *embedding)
+{
+	supervisor->phase = CADRE_SERVING;
+	set_state(supervisor, CADRE_POOL_OPEN);
+	watch_listener(supervisor);
+	cadre_supervisor_say(supervisor, "pool \"%s\" is ready with %u workers",
+			     supervisor->pool,
+			     cadre_staff_count(supervisor, CADRE_POST_UP));
+	if (embedding->ready)
+		embedding->ready(embedding->context);
+}
+
+/* A successor goes on where its predecessor was: a pool that was open stays open, whoever
+ * of its workers may have died. What an embedded pool was told, it was told for good; a
+ * server that takes over was started to serve. */
+static void go_on(struct cadre_supervisor *supervisor,
+		  const struct cadre_embedding *embedding)
+{
+	const enum cadre_pool_state state = atomic_load(&supervisor->view.header->state);
+	const bool is_embedded = supervisor->owner_pidfd >= 0;
+
+	if (state == CADRE_POOL_STARTING)
+		return;
+	if (!is_embedded || state == CADRE_POOL_OPEN) {
+		open_pool(supervisor, embedding);
+		return;
+	}
+	watch_listener(supervisor);
+	if (state == CADRE_POOL_STOPPING)
+		cadre_supervisor_stop(supervisor);
+	else
+		cadre_supervisor_terminate(supervisor);
+}
+
 static void turn_phase(struct cadre_supervisor *supervisor, int64_t now_ns,
 		       const struct cadre_embedding *embedding)
 {
@@ -188,16 +228,7 @@ static void turn_phase(struct cadre_supervisor *supervisor, int64_t now_ns,
 			cadre_supervisor_terminate(supervisor);
 		} else if (cadre_staff_count(supervisor, CADRE_POST_UP) >=
 			   supervisor->view.limits.workers_min) {
-			supervisor->phase = CADRE_SERVING;
-			set_state(supervisor, CADRE_POOL_OPEN);
-			cadre_supervisor_watch(supervisor, supervisor->listener,
-					       CADRE_EVENT_LISTENER, 0);
-			cadre_supervisor_say(supervisor,
-					     "pool \"%s\" is ready with %u workers",
-					     supervisor->pool,
-					     cadre_staff_count(supervisor, CADRE_POST_UP));
-			if (embedding->ready)
-				embedding->ready(embedding->context);
+			open_pool(supervisor, embedding);
 		}
 		break;
 	case CADRE_SERVING:
@@ -394,7 +425,8 @@ static void close_descriptors(struct cadre_supervisor *supervisor)
 }
 
 /* Everything up to the first worker. On failure the caller undoes it. */
-static int begin(struct cadre_supervisor *supervisor)
+static int begin(struct cadre_supervisor *supervisor,
+		 const struct cadre_embedding *embedding)
 {
 	int r = inherit(supervisor);
 
@@ -426,9 +458,11 @@ static int begin(struct cadre_supervisor *supervisor)
 		cadre_count_add(&supervisor->view.header->counters.successions, 1);
 		cadre_staff_adopt(supervisor);
 		cadre_lease_adopt(supervisor);
+		go_on(supervisor, embedding);
 		cadre_ring_everyone(&supervisor->view);
 	}
-	cadre_staff_hire(supervisor, supervisor->view.limits.workers_min);
+	if (supervisor->phase != CADRE_ENDING)
+		cadre_staff_hire(supervisor, supervisor->view.limits.workers_min);
 	return 0;
 }
 
@@ -474,7 +508,7 @@ static int supervise(struct cadre_supervisor *supervisor,
 		return r;
 	r = open_descriptors(supervisor, signals);
 	if (r == 0)
-		r = begin(supervisor);
+		r = begin(supervisor, embedding);
 	if (r == 0) {
 		supervisor->began = true;
 		loop(supervisor, embedding);
