@@ -79,15 +79,27 @@ static int ask_for_window(struct cadre_client *client, const struct cadre_contro
 	}
 }
 
+/* The window is ours in the very segment that we have opened. */
+static bool is_leased_here(const struct cadre_client *client, uint32_t window)
+{
+	const struct cadre_place *place;
+
+	if (window >= client->view.limits.clients)
+		return false;
+	place = &client->view.client_places[window];
+	/* Relaxed: the answer came behind it. */
+	return cadre_place_state_of(cadre_place_look(place)) == CADRE_PLACE_UP &&
+	       atomic_load_explicit(&place->nonce, memory_order_relaxed) == client->nonce;
+}
+
+/* -ESTALE: the segment that was opened is that of a dead pool, and the supervisor who
+ * answered has another one. */
 static int lease(struct cadre_client *client, int64_t until_ns, struct cadre_diag *diag)
 {
 	struct cadre_control hello = cadre_control_message(CADRE_CONTROL_HELLO);
 	struct cadre_control answer;
 	int r;
 
-	if (getrandom(&client->nonce, sizeof(client->nonce), 0) != sizeof(client->nonce))
-		return cadre_refuse(diag, -errno, "cannot draw a random number: %s",
-				    strerror(errno));
 	hello.nonce = client->nonce;
 	hello.start_time = cadre_process_self().start_time;
 
@@ -98,15 +110,30 @@ static int lease(struct cadre_client *client, int64_t until_ns, struct cadre_dia
 		return cadre_refuse(diag, answer.error,
 				    "cannot attach to pool \"%s\": %.400s", client->pool,
 				    answer.text);
-	if (answer.place >= client->view.limits.clients)
-		return cadre_refuse(
-			diag, -EBADMSG,
-			"cannot attach to pool \"%s\": its supervisor answered with "
-			"window %u of %u",
-			client->pool, answer.place, client->view.limits.clients);
+	if (!is_leased_here(client, answer.place))
+		return -ESTALE;
 	client->window = answer.place;
 	client->incarnation = answer.incarnation;
 	return 0;
+}
+
+/* Opens the segment and leases a window of it. */
+static int open_and_lease(struct cadre_client *client, int64_t until_ns,
+			  struct cadre_diag *diag)
+{
+	int r = cadre_layout_open(client->pool, true, &client->view, diag);
+
+	if (r < 0)
+		return r;
+	r = lease(client, until_ns, diag);
+	if (r < 0)
+		cadre_layout_close(&client->view);
+	if (r == -ESTALE && cadre_clock_left_ns(until_ns, 1) == 0)
+		return cadre_refuse(diag, -EBADMSG,
+				    "cannot attach to pool \"%s\": its supervisor leases "
+				    "windows that are not in its segment",
+				    client->pool);
+	return r;
 }
 
 static void find_window(struct cadre_client *client)
@@ -197,13 +224,19 @@ int cadre_client_attach(const char *pool, const struct cadre_client_options *opt
 	client->event_fd = -1;
 	client->spin_ns = choose_spin(options->spin_ns);
 
-	r = cadre_layout_open(pool, true, &client->view, diag);
+	r = cadre_name_check(pool, diag);
 	if (r < 0)
 		goto free_client;
 	snprintf(client->pool, sizeof(client->pool), "%s", pool);
-	r = lease(client, until_ns, diag);
+	if (getrandom(&client->nonce, sizeof(client->nonce), 0) != sizeof(client->nonce)) {
+		r = cadre_refuse(diag, -errno, "cannot draw a random number: %s",
+				 strerror(errno));
+		goto free_client;
+	}
+	while ((r = open_and_lease(client, until_ns, diag)) == -ESTALE) {
+	}
 	if (r < 0)
-		goto close_view;
+		goto free_client;
 	find_window(client);
 	r = make_private(client);
 	if (r < 0) {
@@ -218,7 +251,6 @@ int cadre_client_attach(const char *pool, const struct cadre_client_options *opt
 free_private:
 	cadre_forkguard_fini(&client->guard);
 	free(client->pending);
-close_view:
 	cadre_layout_close(&client->view);
 free_client:
 	free(client);
