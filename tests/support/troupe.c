@@ -484,9 +484,7 @@ const char *troupe_end(struct troupe *troupe)
 	const bool clean = troupe_close(troupe);
 	unsigned living;
 
-	while (waitpid(-1, NULL, WNOHANG) > 0) {
-	}
-	living = scene_children();
+	living = troupe_living();
 	munmap(troupe->board, sizeof(*troupe->board));
 	if (living == 0 && clean)
 		return scene_leftovers(&troupe->scene);
@@ -594,6 +592,13 @@ pid_t troupe_keeper(const char *pool)
 pid_t troupe_worker(const char *pool, uint32_t place)
 {
 	return troupe_look_worker(pool, place).pid;
+}
+
+unsigned troupe_living(void)
+{
+	while (waitpid(-1, NULL, WNOHANG) > 0) {
+	}
+	return scene_children();
 }
 
 bool troupe_is_gone(pid_t pid)

@@ -156,6 +156,10 @@ pid_t troupe_supervisor(const char *pool);
 pid_t troupe_keeper(const char *pool);
 pid_t troupe_worker(const char *pool, uint32_t place);
 
+/* How many children this test has, once those that are dead were collected: the program, the
+ * keeper, and whoever lost its parent. */
+unsigned troupe_living(void);
+
 /* True when there is no such process. One that is our child and dead is collected. */
 bool troupe_is_gone(pid_t pid);
 
