@@ -218,7 +218,7 @@ static void await_room(struct cadre_worker *worker, uint32_t most, bool draining
 static bool spin(struct cadre_worker *worker)
 {
 	const int64_t spin_ns = worker->view.limits.spin_ns;
-	const int64_t until_ns = spin_ns ? cadre_clock_ns() + spin_ns : 0;
+	int64_t until_ns = 0;
 
 	if (spin_ns == 0)
 		return cadre_run_one(worker, false);
@@ -228,7 +228,10 @@ static bool spin(struct cadre_worker *worker)
 				return true;
 			cadre_pause();
 		}
+		/* The clock is read now and then only; a busy worker never gets here. */
 		cadre_run_idle(worker);
+		if (until_ns == 0)
+			until_ns = cadre_clock_in_ns(spin_ns);
 		if (cadre_clock_ns() >= until_ns || told_to_leave(worker))
 			return false;
 	}
