@@ -200,6 +200,41 @@ void cadre_segment_remove(const char *pool)
 	unlink(path);
 }
 
+/* The locks of this process. A record lock is lost when its process closes any descriptor of
+ * the file, so one that we hold must not even be looked at. A forked child holds none. */
+static struct {
+	pid_t pid;
+	char path[CADRE_PATH_SIZE];
+} held_locks[4];
+
+static bool is_held_by_us(const char *path)
+{
+	for (size_t i = 0; i < sizeof(held_locks) / sizeof(held_locks[0]); i++) {
+		if (held_locks[i].pid == getpid() && strcmp(held_locks[i].path, path) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void note_held(const char *path)
+{
+	for (size_t i = 0; i < sizeof(held_locks) / sizeof(held_locks[0]); i++) {
+		if (held_locks[i].pid == getpid())
+			continue;
+		held_locks[i].pid = getpid();
+		snprintf(held_locks[i].path, sizeof(held_locks[i].path), "%s", path);
+		return;
+	}
+}
+
+static void forget_held(const char *path)
+{
+	for (size_t i = 0; i < sizeof(held_locks) / sizeof(held_locks[0]); i++) {
+		if (held_locks[i].pid == getpid() && strcmp(held_locks[i].path, path) == 0)
+			held_locks[i].pid = 0;
+	}
+}
+
 static bool same_file(int fd, const char *path)
 {
 	struct stat held, named;
@@ -215,6 +250,12 @@ int cadre_lock_take(const char *pool, mode_t mode, struct cadre_lock *ret_lock,
 	struct cadre_lock lock;
 
 	cadre_path(pool, CADRE_FILE_LOCK, lock.path);
+	if (is_held_by_us(lock.path)) {
+		*ret_holder = getpid();
+		return cadre_refuse(diag, -EEXIST,
+				    "pool \"%s\" has a supervisor already: this process",
+				    pool);
+	}
 
 	/* The last holder may have removed the file between our open and our lock; then we
 	 * hold a file without a name, and start again. Each round means that somebody else
@@ -237,6 +278,7 @@ int cadre_lock_take(const char *pool, mode_t mode, struct cadre_lock *ret_lock,
 		if (same_file(lock.fd, lock.path)) {
 			/* Whatever the umask: who may open the segment may ask for the holder. */
 			(void)fchmod(lock.fd, mode);
+			note_held(lock.path);
 			*ret_lock = lock;
 			return 0;
 		}
@@ -250,6 +292,7 @@ void cadre_lock_release(struct cadre_lock *lock)
 {
 	unlink(lock->path);
 	close(lock->fd);
+	forget_held(lock->path);
 	lock->fd = -1;
 }
 
@@ -261,6 +304,8 @@ pid_t cadre_lock_holder(const char *pool)
 	int fd;
 
 	cadre_path(pool, CADRE_FILE_LOCK, path);
+	if (is_held_by_us(path))
+		return getpid();
 	/* To look at a lock it need not be writable. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)

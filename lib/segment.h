@@ -53,18 +53,17 @@ struct cadre_lock {
 	char path[CADRE_PATH_SIZE];
 };
 
-/* Takes the lock without waiting. -EEXIST and the holder's pid when it is held; the
- * process must not take the same lock twice (it would get it). -EACCES, -ENOSPC. */
+/* Takes the lock without waiting. -EEXIST and the holder's pid when it is held, be it by this
+ * process. -EACCES, -ENOSPC. A process holds at most four, and takes them in one thread. */
 int cadre_lock_take(const char *pool, mode_t mode, struct cadre_lock *ret_lock,
 		    pid_t *ret_holder, struct cadre_diag *diag);
 
 /* Removes the lock file, then lets go. */
 void cadre_lock_release(struct cadre_lock *lock);
 
-/* Pid of the supervisor: 0 when nobody holds the lock, -1 when that cannot be seen (the lock
- * is not ours to look at, or its holder sits in another pid namespace). Not for
- * the holder itself: a record lock is lost when its process closes any descriptor of the
- * file. */
+/* Pid of the supervisor, which may be this process: 0 when nobody holds the lock, -1 when
+ * that cannot be seen (the lock is not ours to look at, or its holder sits in another pid
+ * namespace). */
 pid_t cadre_lock_holder(const char *pool);
 
 /* Calls `visit` with the name of each pool that has a file in /dev/shm, each name once. */
