@@ -767,30 +767,17 @@ Test(segment, a_pool_of_which_only_the_lock_is_left_is_found_too)
 	cr_assert_eq(found.plain, 1);
 }
 
-/* A child: may it have the lock? */
-static int is_locked_for(void *unused)
-{
-	struct cadre_lock lock;
-	struct cadre_diag diag;
-	pid_t holder;
-
-	(void)unused;
-	CHILD_CHECK(cadre_lock_take(scene.pool, 0600, &lock, &holder, &diag) == -EEXIST);
-	return CHILD_FINE;
-}
-
 /* The kernel drops a record lock when its process closes any descriptor of the file. */
 Test(segment, a_holder_that_looks_at_its_own_lock_keeps_it)
 {
 	struct cadre_lock lock, second;
-	struct cadre_diag diag;
-	pid_t holder = 0;
+	pid_t holder = 0, self = getpid();
 
 	cr_assert_eq(cadre_lock_take(scene.pool, 0600, &lock, &holder, &diag), 0);
-	cr_assert_eq(cadre_lock_holder(scene.pool), getpid());
+	cr_assert_eq(cadre_lock_holder(scene.pool), self);
 	cr_assert_eq(cadre_lock_take(scene.pool, 0600, &second, &holder, &diag), -EEXIST);
-	cr_assert_eq(holder, getpid());
-	cr_assert_eq(child_run(is_locked_for, NULL), CHILD_FINE);
+	cr_assert_eq(holder, self);
+	cr_assert_eq(child_run(try_as_child, &self), CHILD_FINE);
 	cadre_lock_release(&lock);
 	cr_assert_eq(cadre_lock_holder(scene.pool), 0);
 }
