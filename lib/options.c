@@ -32,6 +32,10 @@ int cadre_pool_options_complete(struct cadre_pool_options *options,
 		return cadre_refuse(diag, -EINVAL,
 				    "start_length %zu: must not exceed %u bytes",
 				    options->start_length, CADRE_START_DATA_MAX);
+	if (options->start_length && !options->start_data)
+		return cadre_refuse(diag, -EINVAL,
+				    "start_length %zu: start_data must not be NULL then",
+				    options->start_length);
 	if (options->start_timeout_ns < 0 || options->idle_timeout_ns < 0 ||
 	    options->stop_timeout_ns < 0 || options->grace_ns < 0 ||
 	    options->orphan_ns < 0)

@@ -29,6 +29,7 @@ struct cadre_pool {
 	struct cadre_keeper keeper;
 	struct cadre_client *client;
 	struct cadre_forkguard guard;
+	bool began; /* the name is this pool's */
 	bool stopped;
 };
 
@@ -98,6 +99,9 @@ int cadre_pool_start(const struct cadre_service *service,
 	r = cadre_forkguard_init(&pool->guard);
 	if (r == 0)
 		r = cadre_keeper_start(service, &completed, &pool->keeper, diag);
+	/* A supervisor that is only late has taken the name; it must be told to end. One that
+	 * found it taken must not end whoever has it. */
+	pool->began = r == 0 || r == -ETIMEDOUT;
 	if (r == 0) {
 		const struct cadre_client_options wish = { .size = sizeof(wish),
 							   .spin_ns = completed.spin_ns };
@@ -196,7 +200,7 @@ void cadre_pool_close(struct cadre_pool *pool)
 	if (!pool)
 		return;
 	if (pool->guard.page && !cadre_forkguard_is_child(&pool->guard)) {
-		if (!pool->stopped)
+		if (pool->began && !pool->stopped)
 			(void)cadre_pool_terminate(pool);
 		(void)cadre_pool_await_end(pool, pool->stopped ?
 							 CADRE_FOREVER :
