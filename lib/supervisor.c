@@ -111,6 +111,9 @@ static int inherit(struct cadre_supervisor *supervisor)
 	} else if (is_populated(&supervisor->view)) {
 		return 1;
 	} else {
+		/* A worker that was forked and has not sat down yet still will: then it finds
+		 * that it is not needed, instead of serving a segment without a name. */
+		set_state(supervisor, CADRE_POOL_TERMINATED);
 		cadre_layout_close(&supervisor->view);
 		cadre_supervisor_say(supervisor,
 				     "removed the segment of a dead pool of this name");
