@@ -145,8 +145,11 @@ void cadre_lease_adopt(struct cadre_supervisor *supervisor)
 			cadre_place_look(place));
 		const struct cadre_identity who = cadre_place_who(place);
 
-		if (state == CADRE_PLACE_VACANT)
+		if (state == CADRE_PLACE_VACANT) {
+			/* A predecessor may have died between the bit and the place. */
+			cadre_mask_clear(&supervisor->view.header->leased, client);
 			continue;
+		}
 		/* Whatever a predecessor was about to write: leased it is, until it is drained. */
 		cadre_mask_set(&supervisor->view.header->leased, client);
 		if (state == CADRE_PLACE_UP)
