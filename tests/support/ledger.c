@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define LINES_MAX 400000u
+#define DEPARTED_MAX 256u
 #define RETRIES 3
 #define OUT_AT_ONCE 4
 #define PATIENCE_NS (20 * CADRE_NS_PER_S)
@@ -32,6 +33,8 @@ static struct ledger {
 	_Atomic uint32_t next;
 	_Atomic bool has_complaint;
 	char complaint[400];
+	_Atomic uint32_t departures;
+	_Atomic int32_t departed[DEPARTED_MAX]; /* pids */
 	struct line lines[LINES_MAX];
 } * ledger;
 
@@ -88,6 +91,29 @@ static bool is_filled(const unsigned char *bytes, size_t from, size_t length,
 
 static void (*before_work)(void);
 
+_Noreturn static void depart(void)
+{
+	const uint32_t turn = atomic_fetch_add(&ledger->departures, 1);
+
+	atomic_store(&ledger->departed[turn % DEPARTED_MAX], getpid());
+	kill(getpid(), SIGKILL);
+	child_idle();
+}
+
+unsigned ledger_departures(void)
+{
+	return atomic_load(&ledger->departures);
+}
+
+bool ledger_has_departed(int32_t pid)
+{
+	for (uint32_t i = 0; i < DEPARTED_MAX; i++) {
+		if (atomic_load(&ledger->departed[i]) == pid)
+			return true;
+	}
+	return false;
+}
+
 static void handle(struct cadre_job *job, void *state)
 {
 	unsigned char reply[4096];
@@ -113,7 +139,7 @@ static void handle(struct cadre_job *job, void *state)
 	line = line_of(head.number);
 	atomic_fetch_add(&line->begun, 1);
 	if (head.deadly && cadre_job_attempt(job) == 0)
-		kill(getpid(), SIGKILL);
+		depart();
 	work.tv_nsec = (long)head.work_us * 1000;
 	nanosleep(&work, NULL);
 	memcpy(reply, &head, sizeof(head));

@@ -40,6 +40,10 @@ struct cadre_pool_options ledger_pool(const char *name, uint32_t workers_min,
 #define LEDGER_WINDOW_SLOTS 8u
 #define LEDGER_CLIENTS_MAX 6u
 
+/* How many workers ran a deadly job, and whether this one did, which is why it is gone. */
+unsigned ledger_departures(void);
+bool ledger_has_departed(int32_t pid);
+
 /* ---- clients ---- */
 
 /* What is to become of a job. */

@@ -68,7 +68,8 @@ pid_t stage_fork(void (*part)(void *context), void *context)
 	_exit(CHILD_FINE);
 }
 
-bool stage_is_stopped(pid_t pid)
+/* The letter of its state in /proc/PID/stat; 'X' when there is none. */
+static char state_of(pid_t pid)
 {
 	char path[32], text[512] = "";
 	const char *behind_name;
@@ -78,11 +79,21 @@ bool stage_is_stopped(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	file = fopen(path, "re");
 	if (!file)
-		return false;
+		return 'X';
 	length = fread(text, 1, sizeof(text) - 1, file);
 	fclose(file);
 	behind_name = length ? strrchr(text, ')') : NULL;
-	return behind_name && behind_name[1] && behind_name[2] == 'T';
+	return behind_name && behind_name[1] ? behind_name[2] : 'X';
+}
+
+bool stage_is_stopped(pid_t pid)
+{
+	return state_of(pid) == 'T';
+}
+
+bool stage_is_gone(pid_t pid)
+{
+	return strchr("XZ", state_of(pid));
 }
 
 /* Everybody who is left is a child of the story by now, or will be soon. */
@@ -220,6 +231,16 @@ static bool blocks_rest(const struct cadre_view *view, char *why, size_t size)
 	return true;
 }
 
+/* Nobody here attaches twice, so a second window is one that its owner does not know of. */
+static bool has_two_windows(const struct cadre_view *view, pid_t pid)
+{
+	unsigned windows = 0;
+
+	for (unsigned client = 0; client < view->limits.clients; client++)
+		windows += cadre_place_who(&view->client_places[client]).pid == pid;
+	return windows > 1;
+}
+
 static bool clients_rest(const struct cadre_view *view, char *why, size_t size)
 {
 	for (unsigned client = 0; client < view->limits.clients; client++) {
@@ -229,7 +250,8 @@ static bool clients_rest(const struct cadre_view *view, char *why, size_t size)
 		const bool leased = cadre_mask_has(&view->header->leased, client);
 		const pid_t pid = cadre_place_who(place).pid;
 
-		if (state == CADRE_PLACE_UP && leased && kill(pid, 0) == 0)
+		if (state == CADRE_PLACE_UP && leased && kill(pid, 0) == 0 &&
+		    !has_two_windows(view, pid))
 			continue;
 		if (state == CADRE_PLACE_VACANT && !leased)
 			continue;

@@ -37,6 +37,9 @@ bool stage_has_ended(pid_t pid, int *ret_status);
 /* True while the process is stopped by a signal. */
 bool stage_is_stopped(pid_t pid);
 
+/* True once the process has died, whoever its parent is. */
+bool stage_is_gone(pid_t pid);
+
 /* Maps the pool's segment for reading. */
 struct cadre_view stage_view(void);
 
