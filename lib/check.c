@@ -319,6 +319,9 @@ static void look_at_request(struct check *check, const struct still *still)
 
 /* ---- whether somebody looks after it ---- */
 
+/* Evidence below is generation and owner: flags may come while one looks. */
+#define JOB_OF(still) ((still)->bits >> 14)
+
 static void look_at_owner(struct check *check, const struct still *still)
 {
 	const unsigned worker = still->word.owner - 1;
@@ -329,20 +332,20 @@ static void look_at_owner(struct check *check, const struct still *still)
 						      memory_order_relaxed);
 
 	if (state == CADRE_PLACE_DEAD && check->supervisor != 0)
-		suspect(check, KIND_SLOT_OF_DEAD, still->number, still->bits,
+		suspect(check, KIND_SLOT_OF_DEAD, still->number, JOB_OF(still),
 			SLOT_FORMAT
 			": its job runs in worker %u, which is dead, and nobody reaps it",
 			SLOT_ARGUMENTS(check, still), worker);
 	else if (state == CADRE_PLACE_VACANT || state == CADRE_PLACE_STARTING ||
 		 state == CADRE_PLACE_WAITING || state == CADRE_PLACE_DISABLED)
-		suspect(check, KIND_HOMELESS, still->number, still->bits,
+		suspect(check, KIND_HOMELESS, still->number, JOB_OF(still),
 			SLOT_FORMAT ": its job runs in worker %u, where nobody sits",
 			SLOT_ARGUMENTS(check, still), worker);
 	/* A second attempt may, for a moment, show when the first was taken. */
 	else if (state == CADRE_PLACE_UP && still->word.attempt == 0 &&
 		 still->taken_ns >= still->submitted_ns && still->submitted_ns > 0 &&
 		 still->taken_ns < since_ns)
-		suspect(check, KIND_OUTLIVED, still->number, still->bits,
+		suspect(check, KIND_OUTLIVED, still->number, JOB_OF(still),
 			SLOT_FORMAT
 			": its job was taken %lld ms before the worker %u that now sits "
 			"there was started",
@@ -373,7 +376,7 @@ static void look_at_pending(struct check *check, const struct still *still)
 				       0;
 
 	if (age_ns > PENDING_LONG_NS && sleeper < check->view.limits.workers)
-		suspect(check, KIND_WAKE_LOST, still->number, still->bits >> 14,
+		suspect(check, KIND_WAKE_LOST, still->number, JOB_OF(still),
 			SLOT_FORMAT
 			": its job has been pending for %lld ms beside worker %u, which "
 			"sleeps and does not get up",
@@ -388,7 +391,7 @@ static void look_at_slot(struct check *check, const struct still *still, bool le
 	if (why_impossible(check, still->word))
 		return;
 	if (!leased && still->word.phase != CADRE_FREE)
-		suspect(check, KIND_UNLEASED_SLOT, still->number, still->bits,
+		suspect(check, KIND_UNLEASED_SLOT, still->number, JOB_OF(still),
 			SLOT_FORMAT ": %s, in a window that nobody has leased",
 			SLOT_ARGUMENTS(check, still), phase_name(still->word.phase));
 	look_at_request(check, still);
@@ -406,6 +409,8 @@ static void count_slot(struct cadre_balance *balance, const struct still *still)
 	const bool booked = is_booked(still);
 	uint64_t withdrawn = still->ended[CADRE_WITHDRAWN];
 
+	if (still->word.phase > CADRE_DONE)
+		return;
 	for (unsigned outcome = 0; outcome < CADRE_OUTCOME_COUNT; outcome++)
 		balance->jobs[outcome] += still->ended[outcome];
 	if (still->word.phase == CADRE_DONE && !booked) {

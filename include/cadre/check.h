@@ -19,7 +19,8 @@
 CADRE_BEGIN_DECLS
 
 /* What the last look counted, over all windows and all clients that ever had them. Slots
- * that did not stand still for a moment are left out of the jobs. */
+ * that did not stand still for a moment, or whose phase cannot be, are left out of the
+ * jobs. */
 struct cadre_balance {
 	uint32_t slots;
 	uint64_t accepted;  /* jobs; withdrawn ones never were */
