@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINES_MAX 400000u
+#define LINES_MAX (1u << 22)
 #define DEPARTED_MAX 256u
 #define RETRIES 3
 #define OUT_AT_ONCE 4
