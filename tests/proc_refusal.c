@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -252,6 +253,27 @@ Test(refusal, a_segment_that_is_damaged_lets_nobody_in)
 	cr_assert_eq(truncate(path, sizeof(struct cadre_header)), 0);
 	refuse_attach(name, -EBADMSG, "not made by Cadre");
 	cadre_segment_remove(name);
+}
+
+static int attach_without_memory(void *context)
+{
+	const struct rlimit none = { .rlim_cur = 1 << 20, .rlim_max = RLIM_INFINITY };
+	struct cadre_client *client;
+	struct cadre_diag diag = { "" };
+
+	CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0);
+	CHILD_CHECK(cadre_client_attach(context, NULL, &client, &diag) == -ENOMEM);
+	CHILD_CHECK(diag.text[0] != '\0');
+	return CHILD_FINE;
+}
+
+Test(refusal, a_process_without_memory_does_not_get_in)
+{
+#ifdef __SANITIZE_ADDRESS__
+	cr_skip_test("the address sanitizer itself needs memory without bound");
+#endif
+	START(ONE_WORKER);
+	cr_assert_eq(child_run(attach_without_memory, troupe.scene.pool), CHILD_FINE);
 }
 
 static int attach_as_nobody(void *context)
