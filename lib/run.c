@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "worker.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,8 @@ static void give_room_back(struct cadre_job_host *host, struct cadre_job *job)
 		return;
 	}
 
+	/* Relaxed: the step at R2 makes it seen by whoever sees that. */
+	atomic_fetch_add_explicit(&worker->givers, 1, memory_order_relaxed);
 	/*
 	 *     whoever ends a job                 dispatcher without room
 	 *     workload--           (R2)          waits_for_room = true   (R3)
@@ -139,6 +142,8 @@ static void give_room_back(struct cadre_job_host *host, struct cadre_job *job)
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&worker->waits_for_room, memory_order_relaxed))
 		cadre_bell_ring(worker->bell, CADRE_BELL_EVERYONE, 1);
+	/* R4: release, pairs with R5 in cadre_run_fini: our last look at the worker. */
+	atomic_fetch_sub_explicit(&worker->givers, 1, memory_order_release);
 }
 
 void cadre_run_idle(struct cadre_worker *worker)
@@ -284,7 +289,7 @@ static void run(struct cadre_worker *worker, const struct cadre_found *found,
 bool cadre_run_one(struct cadre_worker *worker, bool everywhere)
 {
 	/* The end of one job is the start of the next that is found at once. */
-	const int64_t ended_ns = worker->busy && !worker->shares_stats ?
+	const int64_t ended_ns = !worker->shares_stats && worker->busy ?
 					 worker->last_ended_ns :
 					 0;
 	struct cadre_found found;
@@ -347,6 +352,10 @@ void cadre_run_fini(struct cadre_worker *worker)
 		sem_post(&worker->queued);
 	for (uint32_t i = 0; i < worker->thread_count; i++)
 		pthread_join(worker->threads[i], NULL);
+	/* R5: acquire, pairs with R4: the workload is 0, but who ended the last job may still
+	 * be about to ring. */
+	while (atomic_load_explicit(&worker->givers, memory_order_acquire) > 0)
+		sched_yield();
 	free(worker->threads);
 	free(worker->duties);
 	free(worker->tasks);

@@ -188,7 +188,10 @@ static void stand_up(struct cadre_worker *worker)
 	int r = 0;
 
 	cadre_crew_forget(&worker->view.header->crew, worker->host.worker);
-	if (service->fini)
+	/* A pool that was terminated gives no time to end in order. */
+	if (service->fini &&
+	    atomic_load_explicit(&worker->view.header->state, memory_order_relaxed) !=
+		    CADRE_POOL_TERMINATED)
 		r = service->fini(worker->state);
 	if (r != 0)
 		fprintf(stderr, "cadre: worker %u: fini of service \"%s\" failed: %s\n",

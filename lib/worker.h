@@ -58,6 +58,7 @@ struct cadre_worker {
 	uint32_t parallel;
 	uint32_t task_turn;
 	_Atomic uint32_t workload;
+	_Atomic uint32_t givers;     /* threads that are giving a job's room back */
 	_Atomic bool waits_for_room; /* the dispatcher sleeps until a job is over */
 	bool engaged;                /* our bits in the crew's masks */
 	bool asleep;
