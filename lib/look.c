@@ -62,8 +62,11 @@ static bool look_in_window(struct cadre_looker *looker, unsigned window,
 	const uint32_t base = window * view->limits.slots;
 	const uint64_t mask = view->limits.slots - 1;
 
-	/* One further than the tail: the word of a fresh job is there before the tail is. */
-	for (uint64_t position = span.from; position <= span.to; position++) {
+	/* One further than the tail: the word of a fresh job is there before the tail is. By
+	 * distance, since no position lies behind that of a tail gone wrong. */
+	for (uint64_t ahead = 0; ahead <= span.to - span.from; ahead++) {
+		const uint64_t position = span.from + ahead;
+
 		if (!try_claim(looker, base + (uint32_t)(position & mask), ret_found))
 			continue;
 		cursor->position = position + 1;
@@ -75,26 +78,14 @@ static bool look_in_window(struct cadre_looker *looker, unsigned window,
 	return false;
 }
 
-bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret_found)
+/* The same for the active windows of a range, each of which gets its turn. */
+static bool look_between(struct cadre_looker *looker, unsigned from, unsigned to,
+			 struct cadre_found *ret_found)
 {
 	const struct cadre_mask *const active = &looker->view->header->active;
-	const unsigned clients = looker->view->limits.clients;
-	unsigned first = clients, window;
 
-	if (looker->in_a_row >= IN_A_ROW_MAX) {
-		looker->in_a_row = 0;
-		looker->window = (looker->window + 1) % clients;
-	}
-	for (window = cadre_mask_next(active, looker->window, clients);;) {
-		if (window == clients) {
-			window = cadre_mask_next(active, 0, clients);
-			if (window == clients)
-				return false;
-		}
-		if (window == first)
-			return false;
-		if (first == clients)
-			first = window;
+	for (unsigned window = from; (window = cadre_mask_next(active, window, to)) < to;
+	     window++) {
 		if (window != looker->window) {
 			looker->window = window;
 			looker->in_a_row = 0;
@@ -103,8 +94,23 @@ bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret
 			looker->in_a_row++;
 			return true;
 		}
-		window = cadre_mask_next(active, window + 1, clients);
 	}
+	return false;
+}
+
+bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret_found)
+{
+	const unsigned clients = looker->view->limits.clients;
+	unsigned from;
+
+	if (looker->in_a_row >= IN_A_ROW_MAX) {
+		looker->in_a_row = 0;
+		looker->window = (looker->window + 1) % clients;
+	}
+	from = looker->window;
+	/* Once around, however the bits change meanwhile. */
+	return look_between(looker, from, clients, ret_found) ||
+	       look_between(looker, 0, from, ret_found);
 }
 
 /* Is a job pending in this slot that this worker, or, with `anyone`, any worker may take? */
