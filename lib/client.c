@@ -341,7 +341,7 @@ bool cadre_client_look_after_pool(struct cadre_client *client, int64_t now_ns)
 		atomic_store(&client->alone_since_ns, now_ns);
 		return false;
 	}
-	if (now_ns - alone_since_ns < client->view.limits.orphan_ns + ORPHANS_GONE_NS)
+	if (now_ns - alone_since_ns - ORPHANS_GONE_NS < client->view.limits.orphan_ns)
 		return false;
 	atomic_store(&client->dead, true);
 	cadre_client_end_everything(client);

@@ -43,9 +43,10 @@ struct cadre_pending {
 	int64_t deadline_ns;
 	cadre_ended_fn *ended;
 	void *context;
-	struct cds_wfcq_node node; /* in the queue of completions, while TAKEN */
-	bool nudged;               /* a sleeper was woken for it, because it grew old */
-	_Atomic bool decided;      /* by this process: no stamp will tell of it */
+	struct cds_wfcq_node node;  /* in the queue of completions, while TAKEN */
+	bool nudged;                /* a sleeper was woken for it, because it grew old */
+	_Atomic bool decided;       /* by this process: no stamp will tell of it */
+	_Atomic uint64_t published; /* generation of the last job that went out */
 };
 
 struct cadre_client {
@@ -122,11 +123,22 @@ void cadre_client_nudge(struct cadre_client *client);
 
 /* take.c */
 
-/* True when the job has ended for its caller: DONE, or decided while it runs. */
+/* True when the job has ended for its caller: DONE, or decided while it runs. Of a word that
+ * is not spoiled. */
 static inline bool cadre_word_has_ended(uint64_t word)
 {
 	return cadre_word_phase(word) == CADRE_DONE ||
 	       cadre_word_flags(word) & CADRE_FLAG_DECIDED;
+}
+
+/* True when no job of that generation that is out can have this word: somebody has scribbled
+ * over it, and nothing will ever end the job. */
+static inline bool cadre_word_is_spoiled(uint64_t word, uint64_t generation)
+{
+	const enum cadre_phase phase = cadre_word_phase(word);
+
+	return cadre_word_generation(word) != generation ||
+	       (phase != CADRE_QUEUED && phase != CADRE_RUNNING && phase != CADRE_DONE);
 }
 
 /* One look at a job that is out. Returns whether it has ended. Cheap while it has not. */

@@ -153,15 +153,20 @@ static int prepare(struct cadre_client *client, uint32_t index, size_t length,
 						  client->slot_base + index,
 						  pending->generation);
 	CADRE_KILL_POINT("B1");
-	if (pending->request_block != CADRE_NO_BLOCK) {
-		*ret_data = cadre_block_bytes(&client->blocks, pending->request_block,
-					      client->slot_base + index,
-					      pending->generation, &size);
-		return 0;
+	if (pending->request_block == CADRE_NO_BLOCK) {
+		count(&client->lines->counters.no_block);
+		cadre_slot_free(slot, &client->books[index], CADRE_WITHDRAWN);
+		return -ENOBUFS;
 	}
-	count(&client->lines->counters.no_block);
-	cadre_slot_free(slot, &client->books[index], CADRE_WITHDRAWN);
-	return -ENOBUFS;
+	*ret_data = cadre_block_bytes(&client->blocks, pending->request_block,
+				      client->slot_base + index, pending->generation,
+				      &size);
+	/* Ours a moment ago: somebody scribbled over its owner. */
+	if (!*ret_data) {
+		cadre_slot_free(slot, &client->books[index], CADRE_WITHDRAWN);
+		return -EBADMSG;
+	}
+	return 0;
 }
 
 /* S2: all of the request but its payload. */
@@ -212,6 +217,7 @@ static void publish(struct cadre_client *client, uint32_t index,
 {
 	struct cadre_pending *const pending = &client->pending[index];
 	const bool detached = request->flags & CADRE_DETACHED;
+	const uint64_t generation = pending->generation;
 
 	if (request->ended)
 		atomic_fetch_add_explicit(&client->callbacks, 1, memory_order_relaxed);
@@ -221,6 +227,9 @@ static void publish(struct cadre_client *client, uint32_t index,
 			      memory_order_release);
 	cadre_slot_publish(&client->slots[index], word_flags(client, request),
 			   CADRE_OWNER_NONE);
+	/* V5: release, pairs with V6 in take.c: before that, a word that is not ours may only be
+	 * one that we are about to replace. */
+	atomic_store_explicit(&pending->published, generation, memory_order_release);
 }
 
 static void move_tail(struct cadre_client *client, uint64_t tail)

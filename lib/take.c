@@ -19,16 +19,26 @@ bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 			    unsigned look)
 {
 	const struct cadre_slot *const slot = &client->slots[index];
+	const struct cadre_pending *const pending = &client->pending[index];
+	bool published;
+	uint64_t word;
 
 	/* The stamp is on the reply's line, which the worker writes and nobody else reads:
 	 * watching the word instead would take its line away from the worker's CAS. Relaxed:
 	 * a hint, the word decides. */
 	if (look % WORD_LOOK_EVERY != 0 &&
 	    atomic_load_explicit(&slot->reply.stamp, memory_order_relaxed) !=
-		    client->pending[index].generation &&
-	    !atomic_load_explicit(&client->pending[index].decided, memory_order_relaxed))
+		    pending->generation &&
+	    !atomic_load_explicit(&pending->decided, memory_order_relaxed))
 		return false;
-	return cadre_word_has_ended(cadre_slot_look(slot));
+	/* V6: acquire, pairs with V5 in submit.c. */
+	published = atomic_load_explicit(&pending->published, memory_order_acquire) ==
+		    pending->generation;
+	word = cadre_slot_look(slot);
+	/* Who waits for a word that somebody scribbled over would wait for ever. */
+	if (cadre_word_is_spoiled(word, pending->generation))
+		return published;
+	return cadre_word_has_ended(word);
 }
 
 void cadre_client_decide(struct cadre_client *client, uint32_t index, uint64_t generation,
@@ -48,13 +58,14 @@ static bool find_reply(struct cadre_client *client, uint32_t index, uint64_t gen
 		       struct cadre_result *result)
 {
 	const struct cadre_reply_lines *const reply = &client->slots[index].reply;
-	const uint32_t length = reply->length; /* once: it is input */
+	const uint32_t length = CADRE_READ_ONCE(reply->length);
 	uint64_t size = 0;
 
 	if (length <= CADRE_INLINE_MAX) {
 		result->data = reply->payload;
 	} else {
-		result->data = cadre_block_bytes(&client->blocks, reply->block,
+		result->data = cadre_block_bytes(&client->blocks,
+						 CADRE_READ_ONCE(reply->block),
 						 client->slot_base + index, generation,
 						 &size);
 		if (!result->data || length > size)
@@ -82,13 +93,13 @@ static void say_why(struct cadre_client *client, uint32_t index,
 		    struct cadre_result *result)
 {
 	const struct cadre_reply_lines *const reply = &client->slots[index].reply;
+	const uint32_t length = CADRE_READ_ONCE(reply->length);
 
 	switch (result->outcome) {
 	case CADRE_FAILED:
 		result->code = reply->code;
 		snprintf(result->sentence, sizeof(result->sentence), "%.*s",
-			 (int)(reply->length < CADRE_INLINE_MAX ? reply->length :
-								  CADRE_INLINE_MAX),
+			 (int)(length < CADRE_INLINE_MAX ? length : CADRE_INLINE_MAX),
 			 (const char *)reply->payload);
 		break;
 	case CADRE_LOST:
@@ -117,15 +128,32 @@ static void say_why(struct cadre_client *client, uint32_t index,
 	}
 }
 
+/* Between two times that stand in the segment; no clock was ever below 0. */
+static int64_t between_ns(int64_t from_ns, int64_t to_ns)
+{
+	return from_ns >= 0 && to_ns > from_ns ? to_ns - from_ns : 0;
+}
+
+static void read_times(const struct cadre_slot *slot, struct cadre_result *result)
+{
+	const int64_t taken_ns = CADRE_READ_ONCE(slot->reply.taken_ns);
+
+	result->waiting_ns = between_ns(CADRE_READ_ONCE(slot->request.submitted_ns),
+					taken_ns);
+	result->running_ns = between_ns(taken_ns, CADRE_READ_ONCE(slot->reply.ended_ns));
+}
+
 void cadre_client_result(struct cadre_client *client, uint32_t index,
 			 struct cadre_result *ret_result)
 {
 	const struct cadre_slot *const slot = &client->slots[index];
-	const struct cadre_word word = cadre_word_unpack(cadre_slot_look(slot));
+	const uint64_t generation = client->pending[index].generation;
+	const uint64_t bits = cadre_slot_look(slot);
+	const struct cadre_word word = cadre_word_unpack(bits);
 	struct cadre_result *const result = ret_result;
 
 	/* Field by field: clearing the sentence as a whole would cost more than the rest. */
-	result->ticket = cadre_ticket_make(index, word.generation);
+	result->ticket = cadre_ticket_make(index, generation);
 	result->outcome = word.outcome;
 	result->code = 0;
 	result->attempt = word.attempt;
@@ -136,14 +164,19 @@ void cadre_client_result(struct cadre_client *client, uint32_t index,
 	result->data = NULL;
 	result->length = 0;
 	result->sentence[0] = '\0';
+	if (cadre_word_is_spoiled(bits, generation) || !cadre_word_has_ended(bits)) {
+		result->outcome = CADRE_LOST;
+		result->code = CADRE_STATUS_UNKNOWN;
+		result->worker = -1;
+		strcpy(result->sentence, "somebody has written over its slot");
+		return;
+	}
 	/* Decided while it runs: what stands in the reply is not finished. */
 	if (word.phase == CADRE_DONE && word.owner != CADRE_OWNER_NONE) {
 		result->worker_pid = slot->reply.worker_pid;
-		result->waiting_ns = slot->reply.taken_ns - slot->request.submitted_ns;
-		result->running_ns = slot->reply.ended_ns - slot->reply.taken_ns;
+		read_times(slot, result);
 	}
-	if (result->outcome == CADRE_OK &&
-	    !find_reply(client, index, word.generation, result)) {
+	if (result->outcome == CADRE_OK && !find_reply(client, index, generation, result)) {
 		result->outcome = CADRE_LOST;
 		result->code = CADRE_STATUS_UNKNOWN;
 		strcpy(result->sentence, "its reply lies outside of the segment");
