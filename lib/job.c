@@ -8,6 +8,20 @@
 #define ROOM_WAIT_NS CADRE_NS_PER_S
 #define ROOM_NAP_NS (200 * CADRE_NS_PER_US)
 
+/* The time of submission is the client's word for it: no clock was below 0, and none is ahead
+ * of ours by more than what a worker takes from one look at its clock to the next. */
+static int64_t credible(int64_t submitted_ns, int64_t taken_ns)
+{
+	int64_t now_ns;
+
+	if (submitted_ns < 0)
+		return 0;
+	if (submitted_ns <= taken_ns)
+		return submitted_ns;
+	now_ns = cadre_clock_ns();
+	return submitted_ns < now_ns ? submitted_ns : now_ns;
+}
+
 int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t slot,
 		   uint64_t claimed, int64_t taken_ns)
 {
@@ -20,10 +34,10 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	job->number = slot;
 	job->claimed = claimed;
 	job->data = lines->payload;
-	job->length = lines->length;
+	job->length = CADRE_READ_ONCE(lines->length);
 	job->operation = lines->operation;
 	job->deadline_ns = lines->has_deadline ? lines->deadline_ns : 0;
-	job->submitted_ns = lines->submitted_ns;
+	job->submitted_ns = credible(CADRE_READ_ONCE(lines->submitted_ns), taken_ns);
 	/* A job is not taken before it is submitted, even when the clock was read before it
 	 * was looked for. */
 	job->taken_ns = taken_ns > job->submitted_ns ? taken_ns : job->submitted_ns;

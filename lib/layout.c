@@ -49,6 +49,8 @@ int cadre_limits_check(const struct cadre_limits *limits, struct cadre_diag *dia
 		return cadre_refuse(diag, -EINVAL,
 				    "start_length %u: must not exceed %u bytes",
 				    limits->start_length, CADRE_START_DATA_MAX);
+	if (limits->grace_ns < 0 || limits->orphan_ns < 0)
+		return cadre_refuse(diag, -EINVAL, "a time-out must not be negative");
 	return 0;
 }
 

@@ -207,9 +207,12 @@ static void survey_slot(const struct cadre_view *view, uint32_t number, int64_t 
 		return;
 	}
 	if (parts.phase == CADRE_QUEUED) {
+		const int64_t submitted_ns = CADRE_READ_ONCE(slot->request.submitted_ns);
+
 		survey->queued++;
-		if (slot->request.submitted_ns < survey->oldest_queued_ns)
-			survey->oldest_queued_ns = slot->request.submitted_ns;
+		/* No clock was ever below 0, and no age may overflow. */
+		if (submitted_ns < survey->oldest_queued_ns)
+			survey->oldest_queued_ns = submitted_ns > 0 ? submitted_ns : 0;
 	} else if (parts.phase == CADRE_RUNNING) {
 		survey->running++;
 	} else {

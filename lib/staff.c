@@ -458,7 +458,7 @@ static void dismiss_idle(struct cadre_supervisor *supervisor, int64_t now_ns)
 			continue;
 		cadre_stats_times(&view->worker_stats[worker], now_ns, &activity,
 				  &since_ns, spent_ns);
-		if (activity != CADRE_ACTIVITY_IDLE ||
+		if (activity != CADRE_ACTIVITY_IDLE || since_ns < 0 ||
 		    now_ns - since_ns < supervisor->options.idle_timeout_ns)
 			continue;
 		dismiss(supervisor, worker);
@@ -575,6 +575,9 @@ static void adopt_one(struct cadre_supervisor *supervisor, unsigned worker)
 
 	member->incarnation = cadre_place_incarnation_of(state);
 	member->started_ns = atomic_load_explicit(&place->since_ns, memory_order_relaxed);
+	/* No clock was ever below 0, and no age may overflow. */
+	if (member->started_ns < 0)
+		member->started_ns = 0;
 
 	/* One that is just starting may be a process that nobody recorded: its place moves on,
 	 * so it will leave. Its own move to UP may come first: then it is one of ours. */
