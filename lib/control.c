@@ -69,6 +69,22 @@ int cadre_control_send(int fd, const struct cadre_control *message)
 	return sent == (ssize_t)sizeof(*message) ? 0 : -EMSGSIZE;
 }
 
+/* Nobody here asked for descriptors; the kernel has opened them all the same. */
+static void close_luggage(struct msghdr *header)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0);
+		     at += sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
+			close(fd);
+		}
+	}
+}
+
 static pid_t sender_of(struct msghdr *header)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
@@ -100,6 +116,7 @@ int cadre_control_receive(int fd, struct cadre_control *ret_message, pid_t *ret_
 
 	if (length < 0)
 		return errno == ECONNRESET ? 0 : -errno;
+	close_luggage(&header);
 	if (length == 0)
 		return 0;
 	if (length != (ssize_t)sizeof(message) || header.msg_flags & MSG_TRUNC ||
