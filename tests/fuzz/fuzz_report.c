@@ -1,0 +1,71 @@
+/*
+ * fuzz_report.c - reading the counters of a pool whose segment holds anything, through a
+ * mapping that cannot be written.
+ */
+#include "fuzz.h"
+
+#include <cadre/report.h>
+
+#include <string.h>
+
+static void look_at_worker(const struct cadre_worker_snapshot *worker)
+{
+	FUZZ_CHECK(strchr("_SWBGHXD.?", worker->letter));
+	FUZZ_CHECK(worker->uptime_ns >= 0 && worker->idle_ns >= 0 &&
+		   worker->running_ns >= 0 && worker->retry_in_ns >= 0 &&
+		   worker->spent_idle_ns >= 0 && worker->spent_busy_ns >= 0 &&
+		   worker->spent_blocked_ns >= 0);
+	FUZZ_CHECK(worker->waiting.p50_ns <= worker->waiting.max_ns);
+}
+
+static void look_at(struct cadre_report *report)
+{
+	const struct cadre_pool_snapshot *const pool = cadre_report_read(report);
+
+	FUZZ_CHECK(memchr(pool->state, 0, sizeof(pool->state)));
+	FUZZ_CHECK(pool->worker_count == pool->workers_max);
+	FUZZ_CHECK(pool->client_count <= pool->clients_max);
+	for (uint32_t i = 0; i <= pool->worker_count; i++) {
+		const struct cadre_worker_snapshot *const worker =
+			cadre_report_worker(report, i);
+
+		FUZZ_CHECK(!worker == (i == pool->worker_count));
+		if (!worker)
+			break;
+		look_at_worker(worker);
+		cadre_report_operation(report, worker->operation);
+	}
+	for (uint32_t i = 0; i < pool->client_count; i++) {
+		const struct cadre_client_snapshot *const client =
+			cadre_report_client(report, i);
+
+		FUZZ_CHECK(memchr(client->state, 0, sizeof(client->state)));
+		FUZZ_CHECK(client->slots_used <= pool->window_slots);
+	}
+	for (int32_t id = 1; id < 4; id++) {
+		const char *const name = cadre_report_operation(report, id);
+
+		FUZZ_CHECK(!name || strlen(name) < CADRE_CACHE_LINE);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_script script = { .next = data, .end = data + size };
+	struct cadre_report *report;
+	unsigned looks = 0;
+	uint8_t operation;
+
+	fuzz_segment(&script);
+	fuzz_segment_protect();
+	if (cadre_report_open(FUZZ_POOL, &report, NULL) < 0)
+		return 0;
+	do {
+		const bool more = fuzz_next(&script, &operation);
+
+		fuzz_machine.alone = more && operation & 1;
+		look_at(report);
+	} while (script.next < script.end && ++looks < 4);
+	cadre_report_close(report);
+	return 0;
+}
