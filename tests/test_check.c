@@ -585,7 +585,9 @@ static void begin_large(void)
 	make_pool(512);
 }
 
-Test(check, the_list_of_findings_has_an_end, .init = begin_large)
+TestSuite(large_check, .init = begin_large, .fini = end, .timeout = 60);
+
+Test(large_check, the_list_of_findings_has_an_end)
 {
 	for (uint32_t window = 0; window < CLIENTS; window++) {
 		seat_client(window);
