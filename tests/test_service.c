@@ -10,7 +10,7 @@
 #include <string.h>
 
 static struct cadre_operation operations[CADRE_OPERATIONS_MAX + 1];
-static char names[CADRE_OPERATIONS_MAX + 1][8];
+static char names[CADRE_OPERATIONS_MAX + 1][16];
 static struct cadre_service service;
 static struct cadre_diag diag;
 
