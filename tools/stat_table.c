@@ -13,6 +13,7 @@
 #include <libsmartcols.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -64,14 +65,14 @@ static const char *size(uint64_t bytes)
 	static struct text texts[8];
 	static unsigned turn;
 	char *const text = texts[turn++ % COUNT_OF(texts)].bytes;
-	static const char units[] = { 0, 'K', 'M', 'G' };
+	static const char *const units[] = { "", "K", "M", "G" };
 	unsigned unit = 0;
 
 	while (unit + 1 < COUNT_OF(units) && bytes >= 1024 && bytes % 1024 == 0) {
 		bytes /= 1024;
 		unit++;
 	}
-	snprintf(text, sizeof(texts[0].bytes), "%" PRIu64 "%.1s", bytes, &units[unit]);
+	snprintf(text, sizeof(texts[0].bytes), "%" PRIu64 "%s", bytes, units[unit]);
 	return text;
 }
 
@@ -87,8 +88,8 @@ static uint64_t counter(enum cadre_counter_scope scope, const uint64_t *values,
 		if (strcmp(counters[i].name, name) == 0)
 			return values[i];
 	}
-	assert(!"a counter that counters.def does not know");
-	return 0;
+	/* A name that counters.def does not know. */
+	abort();
 }
 
 const char *cadre_stat_scope_name(enum cadre_counter_scope scope)
