@@ -2,9 +2,10 @@
  * fate.h - what has to become of every job, told from one image of the segment, and
  * whether it did.
  *
- * Nothing here asks how the library recovers. A job whose word reached QUEUED is accepted:
- * it has to end once, as its word and the living and the dead permit, and to be booked so. A
- * slot that is FREE in the image stays untouched; one that is FILLING is booked withdrawn.
+ * Nothing here asks how the library recovers. A job whose word reached QUEUED is
+ * accepted: it has to end once, as its word and the living and the dead permit, and to
+ * be booked so. A slot that is FREE in the image stays untouched; one that is FILLING
+ * is booked withdrawn.
  */
 #ifndef FATE_H
 #define FATE_H
@@ -28,8 +29,8 @@ struct fates {
 	uint32_t client_rings[WORLD_CLIENTS];
 };
 
-/* Who is away, is dead. `frozen`: the subject lives and goes on; others act before it. Runs
- * are counted from here on. */
+/* Who is away, is dead. `frozen`: the subject lives and goes on; others act before it.
+ * Runs are counted from here on. */
 struct fates fates_tell(const struct operation *operation, bool frozen);
 
 /* Every word and its books can stand side by side, whatever happens next. */
@@ -38,8 +39,8 @@ void fates_check_image(void);
 /* Between two images: generations and books only grow, by one at a time. */
 void fates_check_step(const struct fates *before);
 
-/* After recovery, and before anybody else acted: nobody waits for the dead, everybody was
- * rung for whom there is something to do. */
+/* After recovery, and before anybody else acted: nobody waits for the dead, everybody
+ * was rung for whom there is something to do. */
 void fates_check_recovery(const struct fates *fates, bool supervisor_died);
 
 /* After a tick of the supervisor: no job is pending beside somebody who sleeps. */

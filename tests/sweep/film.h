@@ -1,6 +1,6 @@
 /*
- * film.h - one operation, instruction by instruction, and every image of the segment that
- * there was on the way.
+ * film.h - one operation, instruction by instruction, and every image of the segment
+ * that there was on the way.
  */
 #ifndef FILM_H
 #define FILM_H
@@ -21,8 +21,8 @@ struct film {
 	uint32_t distinct;
 };
 
-/* Steps an operation from its first instruction to its last. False, with a complaint, when
- * it does not come to its end. */
+/* Steps an operation from its first instruction to its last. False, with a complaint,
+ * when it does not come to its end. */
 bool film_shoot(const struct operation *operation, struct film *ret_film);
 void film_free(struct film *film);
 

@@ -1,10 +1,10 @@
 /*
- * mutants.h - broken variants of single steps of the library, to show that the sweep can
- * fail.
+ * mutants.h - broken variants of single steps of the library, to show that the sweep
+ * can fail.
  *
- * The linker sends the library's calls of a few functions through this file (--wrap); it
- * passes them on unless a mutant is chosen. So two instructions more per call are stepped
- * than a pool would execute; none of them touches the segment.
+ * The linker sends the library's calls of a few functions through this file (--wrap);
+ * it passes them on unless a mutant is chosen. So two instructions more per call are
+ * stepped than a pool would execute; none of them touches the segment.
  */
 #ifndef MUTANTS_H
 #define MUTANTS_H

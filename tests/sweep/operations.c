@@ -93,18 +93,15 @@ static int submit_detached(void)
 static int submit_batch(void)
 {
 	static const uint32_t lengths[] = { WORLD_SHORT, WORLD_LONG, 1 };
+	static unsigned char data[3][WORLD_LONG];
 	struct cadre_request requests[3];
 	struct cadre_ticket tickets[3];
 
 	for (unsigned i = 0; i < 3; i++) {
-		void *const data = malloc(lengths[i]);
-
 		/* world_payload has room for one at a time. */
-		if (!data)
-			return 1;
-		memcpy(data, world_payload(lengths[i]), lengths[i]);
+		memcpy(data[i], world_payload(lengths[i]), lengths[i]);
 		requests[i] = (struct cadre_request){ .operation = WORLD_ECHO,
-						      .data = data,
+						      .data = data[i],
 						      .length = lengths[i] };
 	}
 	if (cadre_try_submit_batch(client_0(), requests, 3, tickets) != 3)
@@ -256,8 +253,8 @@ static int detach(void)
 	return 0;
 }
 
-/* Everything that a client may have in its window when it leaves or dies: pending, running,
- * ended, detached. */
+/* Everything that a client may have in its window when it leaves or dies: pending,
+ * running, ended, detached. */
 static void full_window_scene(void)
 {
 	ended_job(WORLD_ECHO, WORLD_LONG);
@@ -365,8 +362,11 @@ static void idle_scene(void)
 /* A step that finds nothing lies down; the next one gets up, and lies down again. */
 static int lie_down_get_up(void)
 {
-	return cadre_worker_step(&world.workers[0]) < 0 ||
-	       cadre_worker_step(&world.workers[0]) < 0;
+	int r = cadre_worker_step(&world.workers[0]);
+
+	if (r >= 0)
+		r = cadre_worker_step(&world.workers[0]);
+	return r < 0;
 }
 
 static void starting_scene(void)
@@ -387,8 +387,10 @@ static int sit_down(void)
 {
 	struct cadre_worker *worker;
 	struct cadre_diag diag;
+	const int r = cadre_worker_open(&world_service, &worker, &diag);
 
-	return cadre_worker_open(&world_service, &worker, &diag);
+	/* While it was frozen, a successor gave its place away. */
+	return r == -ECONNREFUSED ? 0 : r;
 }
 
 /* ---- the supervisor ---- */

@@ -1,6 +1,6 @@
 /*
- * operations.h - what is swept: the steps of clients, workers and the supervisor, each with
- * the scene in which it is taken.
+ * operations.h - what is swept: the steps of clients, workers and the supervisor, each
+ * with the scene in which it is taken.
  */
 #ifndef OPERATIONS_H
 #define OPERATIONS_H

@@ -122,6 +122,8 @@ struct subject subject_start(const struct operation *operation)
 	subject.who.pidfd = cadre_process_open_child(subject.who.pid);
 	subject.who.start_time = cadre_process_start_time(subject.who.pid);
 	await_stop(&subject);
+	/* It does not outlive us. */
+	ptrace(PTRACE_SETOPTIONS, subject.who.pid, NULL, PTRACE_O_EXITKILL);
 	subject_seat(&subject);
 	return subject;
 }
@@ -172,8 +174,9 @@ enum subject_news subject_step(struct subject *subject, struct stepper_trace *tr
 	return go(subject, PTRACE_SINGLESTEP);
 }
 
-/* How often execution comes to the address of `position` on the way there; an instruction
- * that repeats itself counts once. *ret_rest: its repetitions before the position. */
+/* How often execution comes to the address of `position` on the way there; an
+ * instruction that repeats itself counts once. *ret_rest: its repetitions before the
+ * position. */
 static uint32_t count_visits(const struct stepper_trace *trace, uint32_t position,
 			     uint32_t *ret_rest)
 {

@@ -1,9 +1,11 @@
 /*
- * stepper.h - a subject: a fork of this process that does one operation, stepped by ptrace.
+ * stepper.h - a subject: a fork of this process that does one operation, stepped by
+ * ptrace.
  *
- * A trace is the addresses of all instructions between two marks; position p is the moment
- * at which p of them were executed. Because subjects are forks with the same clock, a second
- * run takes the same way: it is let go at full speed up to a breakpoint, instead of stepped.
+ * A trace is the addresses of all instructions between two marks; position p is the
+ * moment at which p of them were executed. Because subjects are forks with the same
+ * clock, a second run takes the same way: it is let go at full speed up to a
+ * breakpoint, instead of stepped.
  */
 #ifndef STEPPER_H
 #define STEPPER_H

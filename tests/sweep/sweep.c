@@ -1,12 +1,13 @@
 /*
- * sweep - kills and freezes each operation of the pool at every instruction that matters.
+ * sweep - kills and freezes each operation of the pool at every instruction that
+ * matters.
  *
  *   sweep [quick|full] [NAME]   all operations, or those whose names contain NAME
  *   sweep mutants               only the broken variants, of which each must be found
  *   sweep list                  the names of the operations
  *
- * Prints a row per operation. Exit status: 0 no violation, 1 some, 2 bad usage, 77 when this
- * machine does not permit ptrace. README.md says what a row means.
+ * Prints a row per operation. Exit status: 0 no violation, 1 some, 2 bad usage, 77 when
+ * this machine does not permit ptrace. README.md says what a row means.
  */
 #include "clock.h"
 #include "fate.h"
@@ -37,7 +38,8 @@ enum heir {
 
 struct row {
 	uint64_t instructions;
-	uint32_t images;
+	uint64_t recovery_instructions; /* during which there were second deaths */
+	uint32_t images;                /* distinct ones */
 	uint32_t recoveries;
 	uint32_t second_deaths;
 	uint32_t kills;
@@ -81,8 +83,8 @@ static void recover(enum heir heir, const struct world_person *dead)
 	world.supervisor_away = false;
 }
 
-/* What the scene deserves, where that is more than what an image tells: a supervisor begins
- * no jobs, so what they deserved before it began, they deserve still. */
+/* What the scene deserves, where that is more than what an image tells: a supervisor
+ * begins no jobs, so what they deserved before it began, they deserve still. */
 static const struct fates *scene_of(const struct operation *operation,
 				    struct fates *ret_scene)
 {
@@ -170,7 +172,7 @@ static void sweep_images(const struct film *film, struct row *row)
 
 /* ---- two: true kills ---- */
 
-/* The same run as the film's: what the slots say is the same. */
+/* The same run as the film's: the requests are the same. A reply names a pid. */
 static void check_same(const struct film *film, uint32_t position)
 {
 	const struct cadre_slot *slots;
@@ -180,9 +182,13 @@ static void check_same(const struct film *film, uint32_t position)
 		image--;
 	slots = film_slots(film, image);
 	for (uint32_t number = 0; number < WORLD_SLOTS_ALL; number++) {
-		/* The reply names a pid, which is another's. */
-		if (memcmp(&slots[number].request, &world.view.slots[number].request,
-			   sizeof(slots[number].request)) != 0)
+		const struct cadre_request_lines *const then = &slots[number].request;
+		const struct cadre_request_lines *const now =
+			&world.view.slots[number].request;
+
+		if (then->word != now->word || then->length != now->length ||
+		    then->block != now->block || then->operation != now->operation ||
+		    memcmp(then->payload, now->payload, sizeof(now->payload)) != 0)
 			complain("slot %u is not as it was in another run", number);
 	}
 }
@@ -212,16 +218,21 @@ static void kill_at(const struct film *film, uint32_t position, enum heir heir,
 
 /* ---- three: stops ---- */
 
-/* The others come to their ends while the subject is frozen. */
-static void let_others_finish(const struct operation *operation, const struct fates *fates)
+/* The others come to their ends while the subject is frozen: under the eyes of the
+ * supervisor that knows it, or of a successor that finds it. */
+static void let_others_finish(const struct operation *operation,
+			      const struct fates *fates, enum heir heir)
 {
-	if (operation->subject != SUBJECT_SUPERVISOR) {
-		const int64_t now_ns = cadre_clock_ns() + TICK_LATER_NS;
+	const int64_t now_ns = cadre_clock_ns() + TICK_LATER_NS;
 
+	if (heir == HEIR_SUCCESSOR) {
+		operation_succeed();
+	} else if (operation->subject != SUBJECT_SUPERVISOR) {
 		cadre_survey(&world.view, now_ns, &world.supervisor.survey);
 		cadre_staff_tick(&world.supervisor, now_ns);
-		fates_check_sleepers(fates);
 	}
+	if (operation->subject != SUBJECT_SUPERVISOR)
+		fates_check_sleepers(fates);
 	world_finish_all();
 }
 
@@ -243,41 +254,66 @@ static void resume(struct subject *subject, bool at_mark)
 	}
 }
 
-static void stop_at(const struct film *film, uint32_t position, struct row *row)
+/* Its end is the death of those who have no more to do. */
+static void end_and_check(const struct subject *subject, const struct fates *fates)
+{
+	world.supervisor_away = false;
+	if (subject->operation->subject == SUBJECT_SUPERVISOR)
+		world_supervise(NULL);
+	else
+		recover(HEIR_SUPERVISOR, &subject->who);
+	for (unsigned client = 0; client < WORLD_CLIENTS; client++)
+		bury_leaver(client);
+	world_finish_all();
+	fates_check_recovery(fates, false);
+	fates_check_end(fates);
+	fates_check_rest();
+	world_go_on();
+	fates_check_rest();
+}
+
+static void stop_at(const struct film *film, uint32_t position, enum heir heir,
+		    struct row *row)
 {
 	const struct operation *const operation = film->subject.operation;
 	struct subject subject;
 	struct fates fates;
 
-	trouble_where("%s: frozen after %u instructions", operation->name, position);
+	trouble_where("%s: frozen after %u instructions, %s", operation->name, position,
+		      heir_name(heir));
 	subject = subject_start(operation);
 	if (!subject_run_to(&subject, &film->trace, position))
 		complain("another run does not come there");
 	fates = fates_tell(operation, true);
-	let_others_finish(operation, &fates);
+	let_others_finish(operation, &fates, heir);
 	resume(&subject, position >= film->trace.length);
 	subject_reap(&subject);
-
-	world.supervisor_away = false;
-	if (operation->subject == SUBJECT_SUPERVISOR)
-		world_supervise(NULL);
-	else
-		recover(HEIR_SUPERVISOR, &subject.who);
-	for (unsigned client = 0; client < WORLD_CLIENTS; client++)
-		bury_leaver(client);
-	world_finish_all();
-	fates_check_end(&fates);
-	fates_check_rest();
-	world_go_on();
-	fates_check_rest();
+	end_and_check(&subject, &fates);
 	close(subject.who.pidfd);
 	row->stops++;
+}
+
+/* A frozen supervisor holds its lock, so it has no successor: nobody recovers. */
+static void sweep_position(const struct film *film, uint32_t position, struct row *row)
+{
+	const struct operation *const operation = film->subject.operation;
+	const bool supervises = operation->subject == SUBJECT_SUPERVISOR;
+
+	if (supervises) {
+		kill_at(film, position, HEIR_SUCCESSOR, row);
+		stop_at(film, position, HEIR_SUPERVISOR, row);
+		return;
+	}
+	for (enum heir heir = HEIR_SUPERVISOR;
+	     heir <= (full ? HEIR_SUCCESSOR : HEIR_SUPERVISOR); heir++) {
+		kill_at(film, position, heir, row);
+		stop_at(film, position, heir, row);
+	}
 }
 
 /* Before each instruction that changes the segment, behind it, and one later. */
 static void sweep_positions(const struct film *film, struct row *row)
 {
-	const struct operation *const operation = film->subject.operation;
 	uint32_t done = 0, turn = 0;
 
 	for (uint32_t image = 1; image < film->count; image++) {
@@ -287,15 +323,10 @@ static void sweep_positions(const struct film *film, struct row *row)
 			if (p < done || p > film->trace.length)
 				continue;
 			done = p + 1;
-			if (!full && turn++ % QUICK_EVERY != 0) {
+			if (full || turn++ % QUICK_EVERY == 0)
+				sweep_position(film, p, row);
+			else
 				row->left_out++;
-				continue;
-			}
-			for (enum heir heir = first_heir(operation);
-			     heir <= (full ? HEIR_SUCCESSOR : first_heir(operation));
-			     heir++)
-				kill_at(film, p, heir, row);
-			stop_at(film, p, row);
 		}
 	}
 }
@@ -342,7 +373,7 @@ static void sweep_second_deaths(const struct film *film, struct row *row)
 				      recovery.name, image, heir_name(heir));
 			if (film_shoot(&recovery, &second))
 				sweep_images(&second, &inner);
-			row->instructions += second.trace.length;
+			row->recovery_instructions += second.trace.length;
 			row->second_deaths += inner.images;
 			film_free(&second);
 		}
@@ -370,9 +401,15 @@ static struct row sweep(const struct operation *operation)
 	return row;
 }
 
+static void print_head(void)
+{
+	printf("%-28s %12s %6s %10s %11s %5s %5s %10s\n", "operation", "instructions",
+	       "images", "recoveries", "2nd deaths", "kills", "stops", "violations");
+}
+
 static void print_row(const char *name, const struct row *row)
 {
-	printf("%-28s %12llu %7u %10u %8u %6u %6u %10u\n", name,
+	printf("%-28s %12llu %6u %10u %11u %5u %5u %10u\n", name,
 	       (unsigned long long)row->instructions, row->images, row->recoveries,
 	       row->second_deaths, row->kills, row->stops, row->violations);
 	fflush(stdout);
@@ -381,6 +418,7 @@ static void print_row(const char *name, const struct row *row)
 static void add_row(struct row *sum, const struct row *row)
 {
 	sum->instructions += row->instructions;
+	sum->recovery_instructions += row->recovery_instructions;
 	sum->images += row->images;
 	sum->recoveries += row->recoveries;
 	sum->second_deaths += row->second_deaths;
@@ -394,8 +432,7 @@ static bool sweep_all(const char *name)
 {
 	struct row sum = { 0 };
 
-	printf("%-28s %12s %7s %10s %8s %6s %6s %10s\n", "operation", "instructions",
-	       "images", "recoveries", "2nd dead", "kills", "stops", "violations");
+	print_head();
 	for (size_t i = 0; i < operation_count; i++) {
 		struct row row;
 
@@ -406,9 +443,12 @@ static bool sweep_all(const char *name)
 		add_row(&sum, &row);
 	}
 	print_row("total", &sum);
-	if (!full)
-		printf("left out by the quick round: kills and stops at %u of the "
-		       "instructions, successors after kills, second deaths\n",
+	if (full)
+		printf("second deaths: during %llu instructions of recovery\n",
+		       (unsigned long long)sum.recovery_instructions);
+	else
+		printf("left out by the quick round: kills and stops at %u more places, "
+		       "successors for them, second deaths\n",
 		       sum.left_out);
 	return sum.violations == 0;
 }

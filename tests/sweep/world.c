@@ -3,6 +3,7 @@
 #include "clockwork.h"
 #include "trouble.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,25 @@ const unsigned char *world_payload(uint32_t length)
 
 /* ---- opening and closing ---- */
 
+static char paths[3][CADRE_PATH_SIZE];
+
+/* A sweep that is interrupted leaves no file behind; its subjects die with it. */
+static void interrupted(int signal_number)
+{
+	for (unsigned i = 0; i < CADRE_COUNT_OF(paths); i++)
+		unlink(paths[i]);
+	_exit(128 + signal_number);
+}
+
+static void expect_interruption(const char *pool)
+{
+	cadre_path(pool, CADRE_FILE_SEGMENT, paths[0]);
+	cadre_path(pool, CADRE_FILE_SOCKET, paths[1]);
+	cadre_path(pool, CADRE_FILE_LOCK, paths[2]);
+	signal(SIGINT, interrupted);
+	signal(SIGTERM, interrupted);
+}
+
 int world_open(void)
 {
 	const struct cadre_limits limits = {
@@ -103,6 +123,7 @@ int world_open(void)
 	pid_t holder;
 
 	snprintf(pool, sizeof(pool), "sweep-%d", (int)getpid());
+	expect_interruption(pool);
 	if (cadre_lock_take(pool, 0600, &lock, &holder, &diag) < 0 ||
 	    cadre_layout_create(pool, &limits, 0600, &world.view, &diag) < 0) {
 		fprintf(stderr, "sweep: %s\n", diag.text);
@@ -487,8 +508,8 @@ void world_rebuild(void)
 	build();
 }
 
-/* Holds every slot of the window for a moment, so that those of jobs which nobody asks for
- * any more come back. */
+/* Holds every slot of the window for a moment, so that those of jobs which nobody asks
+ * for any more come back. */
 static void look_for_room(struct cadre_client *client)
 {
 	struct cadre_draft drafts[WORLD_SLOTS];

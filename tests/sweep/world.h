@@ -1,11 +1,11 @@
 /*
- * world.h - a pool small enough to be copied at every instruction: two workers, two clients
- * with four slots each, sixteen KiB of blocks.
+ * world.h - a pool small enough to be copied at every instruction: two workers, two
+ * clients with four slots each, sixteen KiB of blocks.
  *
- * Everybody sits in this process: its pid stands in every place, and the private sides of
- * clients, workers and supervisor are plain structs here. A subject is a fork of it, which
- * inherits these structs and does one thing; then its pid stands in its place. So each run
- * starts from the same bytes, at the same addresses, with the same clock.
+ * Everybody sits in this process: its pid stands in every place, and the private sides
+ * of clients, workers and supervisor are plain structs here. A subject is a fork of it,
+ * which inherits these structs and does one thing; then its pid stands in its place. So
+ * each run starts from the same bytes, at the same addresses, with the same clock.
  */
 #ifndef WORLD_H
 #define WORLD_H
