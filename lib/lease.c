@@ -59,11 +59,10 @@ static struct cadre_place *place_of(const struct cadre_supervisor *supervisor,
 static void move_place(struct cadre_place *place, enum cadre_place_state state,
 		       uint32_t incarnation, pid_t pid)
 {
-	uint64_t seen = cadre_place_look(place);
-
-	while (!cadre_place_move(place, seen,
-				 cadre_place_pack_owned(state, incarnation, pid)))
-		seen = cadre_place_look(place);
+	/* P1, pairs with cadre_place_look. */
+	atomic_exchange_explicit(&place->state,
+				 cadre_place_pack_owned(state, incarnation, pid),
+				 memory_order_seq_cst);
 }
 
 static uint32_t incarnation_of(const struct cadre_place *place)

@@ -63,10 +63,11 @@ static int hear_probe(struct cadre_supervisor *supervisor, struct cadre_child *c
 			return 0;
 		else if (r != -EAGAIN)
 			return -ECONNRESET; /* it ended without a word */
-		else if (cadre_clock_left_ns(until_ns, 1) == 0)
-			return -ETIMEDOUT;
 		else
 			nanosleep(&nap, NULL);
+		/* Of one that never stops talking, too. */
+		if (cadre_clock_left_ns(until_ns, 1) == 0)
+			return -ETIMEDOUT;
 	}
 }
 

@@ -35,6 +35,7 @@
 #define ABORT_NS (500 * CADRE_NS_PER_MS) /* from ABRT to KILL */
 #define OLD_PENDING_NS (10 * CADRE_NS_PER_MS)
 #define EXIT_DO_NOT_RESTART 78
+#define ROUNDS_MAX 64 /* a worker moves its place once, so the second round is the last */
 
 static struct cadre_place *place_of(const struct cadre_supervisor *supervisor,
 				    unsigned worker)
@@ -53,13 +54,17 @@ static void force_place(struct cadre_place *place, enum cadre_place_state state,
 			uint32_t incarnation)
 {
 	const bool owned = state == CADRE_PLACE_DRAINING || state == CADRE_PLACE_DEAD;
-	uint64_t seen = cadre_place_look(place);
+	uint64_t seen, next = 0;
 
-	while (!cadre_place_move(place, seen,
-				 cadre_place_pack_owned(state, incarnation,
-							owned ? cadre_place_pid_of(seen) :
-								0)))
+	for (int round = 0; round < ROUNDS_MAX; round++) {
 		seen = cadre_place_look(place);
+		next = cadre_place_pack_owned(state, incarnation,
+					      owned ? cadre_place_pid_of(seen) : 0);
+		if (cadre_place_move(place, seen, next))
+			return;
+	}
+	/* P1, pairs with cadre_place_look. It does not depend on whoever scribbles there. */
+	atomic_store_explicit(&place->state, next, memory_order_seq_cst);
 }
 
 int cadre_staff_init(struct cadre_supervisor *supervisor)
