@@ -3,8 +3,10 @@
  * supervisor are killed or stopped for a while, and the ledger must balance afterwards.
  *
  * CADRE_SEED repeats the choices of a run (not its timing), CADRE_SOAK_SECONDS makes it
- * longer, half a minute at most. Supervisors die so seldom that their keeper does not give
- * the pool up, and workers so seldom that their back-off lets the pool work.
+ * longer; `./dev soak` sets both. A long soak is round after round of half a minute at most,
+ * each with the next seed and with a pool and a ledger of its own. Supervisors die so
+ * seldom that their keeper does not give the pool up, and workers so seldom that their
+ * back-off lets the pool work.
  */
 #include <criterion/criterion.h>
 
@@ -20,16 +22,25 @@
 #include "process.h"
 #include "stage.h"
 
+#include <cadre/check.h>
+
 #define WORKERS 3u
 #define CLIENTS 3u /* the first of them is never killed */
 #define SECONDS_DEFAULT 8
-#define SECONDS_MAX 30
+#define SECONDS_MAX 30 /* of a round */
 #define PAUSE_MOST_MS 80u
 #define STOP_MOST_MS 60u
 #define SUPERVISORS_PER_10_S 5
 #define WORKERS_PER_10_S 14
 
 static atomic_bool *enough;
+
+/* What the rounds of a soak add up to; shared with the processes that play them. */
+static struct sums {
+	uint64_t accepted, booked, executions, outcomes_lost, repeated;
+	uint64_t workers, clients, supervisors, stops;
+	uint64_t rounds;
+} * sums_of_all;
 
 struct soak {
 	uint64_t seed;
@@ -175,6 +186,21 @@ static void strike(struct soak *soak)
 
 /* ---- the books and the ledger ---- */
 
+static void add_up(const struct soak *soak, const struct ledger_sums *sums,
+		   uint64_t booked)
+{
+	sums_of_all->accepted += sums->accepted;
+	sums_of_all->booked += booked;
+	sums_of_all->executions += sums->executions;
+	sums_of_all->outcomes_lost += sums->lost;
+	sums_of_all->repeated += sums->repeated;
+	sums_of_all->workers += soak->worker_deaths;
+	sums_of_all->clients += soak->client_deaths;
+	sums_of_all->supervisors += soak->supervisor_deaths;
+	sums_of_all->stops += soak->stops;
+	sums_of_all->rounds++;
+}
+
 /* Each accepted job was booked once: as many as the clients know to have been accepted, or
  * more by those whose clients died before they could say so. */
 static void compare(const struct soak *soak, const struct ledger_sums *sums)
@@ -197,6 +223,13 @@ static void compare(const struct soak *soak, const struct ledger_sums *sums)
 	       sums->repeated, soak->worker_deaths, soak->client_deaths,
 	       soak->supervisor_deaths, soak->stops);
 	fflush(stdout);
+	add_up(soak, sums, booked);
+}
+
+static void complain_of(const char *finding, void *context)
+{
+	(void)context;
+	ledger_complain("cadre_check: %s", finding);
 }
 
 static void end_clients(const struct soak *soak)
@@ -238,6 +271,8 @@ static void play(const void *context)
 	party = ledger_party(cadre_pool_client(pool), false);
 	ledger_party_call(&party);
 	stage_await_rest(&soak.view, &party);
+	if (cadre_check(stage_pool, complain_of, NULL, &diag) < 0)
+		ledger_complain("cadre_check: %s", diag.text);
 	sums = ledger_audit(true);
 	compare(&soak, &sums);
 	if (cadre_count_read(&soak.view.header->counters.successions) !=
@@ -245,6 +280,54 @@ static void play(const void *context)
 		ledger_complain("not each supervisor had a successor");
 	cadre_layout_close(&soak.view);
 	cadre_pool_close(pool);
+}
+
+/* One round. NULL, or the first complaint. */
+static const char *soak_once(uint64_t seed, uint64_t seconds)
+{
+	struct soak soak = {
+		.seed = seed,
+		.random = seed * UINT64_C(0x9e3779b97f4a7c15) | 1,
+		.end_ns = (int64_t)(seconds < SECONDS_MAX ? seconds : SECONDS_MAX) *
+			  CADRE_NS_PER_S,
+	};
+
+	return stage_play(play, &soak);
+}
+
+struct round {
+	uint64_t seed, seconds;
+};
+
+/* In a process of its own, with which the ledger goes. */
+static int play_round(void *context)
+{
+	const struct round *const round = context;
+	const char *const complaint = soak_once(round->seed, round->seconds);
+
+	if (!complaint)
+		return CHILD_FINE;
+	printf("soak: seed %" PRIu64 ": violation: %s\n", round->seed, complaint);
+	fflush(stdout);
+	return CHILD_FAILED;
+}
+
+static void print_sums(unsigned violations)
+{
+	const struct sums *const all = sums_of_all;
+
+	printf("soak: rounds %" PRIu64 ": %" PRIu64 " jobs accepted, %" PRIu64
+	       " booked, %" PRIu64 " executions; outcome lost with its worker %" PRIu64
+	       ", repeated and reported %" PRIu64 "; killed: %" PRIu64 " workers, %" PRIu64
+	       " clients, %" PRIu64 " supervisors; stopped: %" PRIu64 "\n",
+	       all->rounds, all->accepted, all->booked, all->executions,
+	       all->outcomes_lost, all->repeated, all->workers, all->clients,
+	       all->supervisors, all->stops);
+	if (violations)
+		printf("soak: %u rounds with a violation\n", violations);
+	else
+		printf("soak: 0 lost, 0 unreported duplicates, 0 leaks\n");
+	fflush(stdout);
 }
 
 static uint64_t number_from(const char *variable, uint64_t standard)
@@ -256,14 +339,18 @@ static uint64_t number_from(const char *variable, uint64_t standard)
 
 Test(proc_soak, the_ledger_balances_whoever_dies)
 {
-	const uint64_t seconds = number_from("CADRE_SOAK_SECONDS", SECONDS_DEFAULT);
-	struct soak soak = { .seed = number_from("CADRE_SEED",
-						 (uint64_t)cadre_clock_ns()) };
-	const char *complaint;
+	uint64_t seconds = number_from("CADRE_SOAK_SECONDS", SECONDS_DEFAULT);
+	struct round round = { .seed = number_from("CADRE_SEED",
+						   (uint64_t)cadre_clock_ns()) };
+	unsigned violations = 0;
 
-	soak.random = soak.seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-	soak.end_ns = (int64_t)(seconds < SECONDS_MAX ? seconds : SECONDS_MAX) *
-		      CADRE_NS_PER_S;
-	complaint = stage_play(play, &soak);
-	cr_assert_null(complaint, "CADRE_SEED=%" PRIu64 ": %s", soak.seed, complaint);
+	sums_of_all = child_share(sizeof(*sums_of_all));
+	printf("soak: %" PRIu64 " s, CADRE_SEED=%" PRIu64 "\n", seconds, round.seed);
+	fflush(stdout);
+	for (; seconds > 0; seconds -= round.seconds, round.seed++) {
+		round.seconds = seconds < SECONDS_MAX ? seconds : SECONDS_MAX;
+		violations += child_run(play_round, &round) != CHILD_FINE;
+	}
+	print_sums(violations);
+	cr_assert_eq(violations, 0, "the violations are printed above");
 }
