@@ -119,7 +119,7 @@ static void await_victim(pid_t victim, struct ledger_party *party,
 			child_pause_ms(1);
 		else
 			ledger_party_work(party, 4);
-		stage_check_books(view);
+		stage_check(view);
 		if (cadre_clock_ns() > late_ns)
 			ledger_complain("the victim did not pass %s for the %u. time",
 					wish->killing.label, wish->killing.pass);

@@ -264,7 +264,7 @@ static void play(const void *context)
 	soak.end_ns += soak.start_ns;
 	while (cadre_clock_ns() < soak.end_ns && !ledger_complaint()) {
 		strike(&soak);
-		stage_check_books(&soak.view);
+		stage_check(&soak.view);
 	}
 
 	end_clients(&soak);

@@ -181,7 +181,27 @@ struct cadre_view stage_view(void)
 	return view;
 }
 
-void stage_check_books(const struct cadre_view *view)
+/* Where nobody sits, nobody is up, asleep or engaged. */
+static void check_crew(const struct cadre_view *view)
+{
+	const struct cadre_crew *const crew = &view->header->crew;
+
+	for (unsigned worker = 0; worker < view->limits.workers; worker++) {
+		const struct cadre_place *const place = &view->worker_places[worker];
+		const uint64_t before = cadre_place_look(place);
+		const enum cadre_place_state state = cadre_place_state_of(before);
+		const bool any = cadre_mask_has(&crew->up, worker) ||
+				 cadre_mask_has(&crew->sleepers, worker) ||
+				 cadre_mask_has(&crew->engaged, worker);
+
+		atomic_thread_fence(memory_order_acquire);
+		if (any && (state == CADRE_PLACE_VACANT || state == CADRE_PLACE_WAITING) &&
+		    cadre_place_look(place) == before)
+			ledger_complain("worker %u is gone, its bits are not", worker);
+	}
+}
+
+static void check_books(const struct cadre_view *view)
 {
 	for (uint32_t number = 0; number < view->slot_count; number++) {
 		const uint64_t before = cadre_slot_look(&view->slots[number]);
@@ -195,6 +215,12 @@ void stage_check_books(const struct cadre_view *view)
 					number, (unsigned long long)before,
 					(unsigned long long)sum);
 	}
+}
+
+void stage_check(const struct cadre_view *view)
+{
+	check_books(view);
+	check_crew(view);
 }
 
 static bool slots_rest(const struct cadre_view *view, char *why, size_t size)

@@ -43,8 +43,9 @@ bool stage_is_gone(pid_t pid);
 /* Maps the pool's segment for reading. */
 struct cadre_view stage_view(void);
 
-/* Every slot's books can stand beside its word, at this very moment and under load. */
-void stage_check_books(const struct cadre_view *view);
+/* At this very moment and under load: every slot's books can stand beside its word, and no
+ * bit is set for a worker that is not there. */
+void stage_check(const struct cadre_view *view);
 
 /* Waits until every slot is free and booked, every block free, every place of a client
  * vacant or alive, and every bit of a worker where a worker is. Complains about the first
