@@ -36,18 +36,37 @@ enum cadre_pending_state {
 
 /* The private side of one slot. */
 struct cadre_pending {
-	alignas(CADRE_CACHE_LINE) _Atomic uint32_t state;
-	/* Written in HELD, read from OUT on. */
+	/* State and generation in one word: who acts on what he saw there acts on that very
+	 * job, and never on the next one of its slot. */
+	alignas(CADRE_CACHE_LINE) _Atomic uint64_t word;
+	/* Written in HELD. Whoever sees it OUT may look; whether what he read is of the job that
+	 * he means, his next step on word or slot tells. */
+	_Atomic int64_t deadline_ns;
+	cadre_ended_fn *_Atomic ended;
+	/* Written in HELD, read in TAKEN. */
 	uint32_t request_block;
-	uint64_t generation;
-	int64_t deadline_ns;
-	cadre_ended_fn *ended;
 	void *context;
 	struct cds_wfcq_node node;  /* in the queue of completions, while TAKEN */
-	bool nudged;                /* a sleeper was woken for it, because it grew old */
+	_Atomic bool nudged;        /* a sleeper was woken for it, because it grew old */
 	_Atomic bool decided;       /* by this process: no stamp will tell of it */
 	_Atomic uint64_t published; /* generation of the last job that went out */
 };
+
+static inline uint64_t cadre_pending_pack(enum cadre_pending_state state,
+					  uint64_t generation)
+{
+	return generation << 3 | (uint64_t)state;
+}
+
+static inline enum cadre_pending_state cadre_pending_state(uint64_t word)
+{
+	return (enum cadre_pending_state)(word & 7);
+}
+
+static inline uint64_t cadre_pending_generation(uint64_t word)
+{
+	return word >> 3;
+}
 
 struct cadre_client {
 	struct cadre_view view;
@@ -118,8 +137,8 @@ void cadre_client_end_everything(struct cadre_client *client);
 /* Frees the slot of a job that has ended, its blocks first. Its pending is this thread's. */
 void cadre_client_free_slot(struct cadre_client *client, uint32_t index, uint64_t word);
 
-/* Wakes a worker or the supervisor for a pending job that has been waiting for long. */
-void cadre_client_nudge(struct cadre_client *client);
+/* Wakes a worker or the supervisor for a job that has been pending for long, once. */
+void cadre_client_nudge_once(struct cadre_client *client, uint32_t index, uint64_t word);
 
 /* take.c */
 
@@ -143,7 +162,7 @@ static inline bool cadre_word_is_spoiled(uint64_t word, uint64_t generation)
 
 /* One look at a job that is out. Returns whether it has ended. Cheap while it has not. */
 bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
-			    unsigned look);
+			    uint64_t generation, unsigned look);
 
 /* Decides the outcome of a job of this client, and rings for it. */
 void cadre_client_decide(struct cadre_client *client, uint32_t index, uint64_t generation,
@@ -155,6 +174,24 @@ void cadre_client_result(struct cadre_client *client, uint32_t index,
 
 /* TAKEN -> VACANT, or LEFT while its worker still runs. */
 void cadre_client_let_go(struct cadre_client *client, uint32_t index);
+
+/* The job of a slot that is HELD or TAKEN by this thread. Relaxed: nobody else moves it. */
+static inline uint64_t cadre_client_generation(const struct cadre_client *client,
+					       uint32_t index)
+{
+	return cadre_pending_generation(
+		atomic_load_explicit(&client->pending[index].word, memory_order_relaxed));
+}
+
+static inline uint32_t cadre_ticket_index(struct cadre_ticket ticket)
+{
+	return (uint32_t)(ticket.id & 0xffff);
+}
+
+static inline uint64_t cadre_ticket_generation(struct cadre_ticket ticket)
+{
+	return ticket.id >> 16;
+}
 
 static inline struct cadre_ticket cadre_ticket_make(uint32_t index, uint64_t generation)
 {

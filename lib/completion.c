@@ -32,30 +32,32 @@ static unsigned harvest(struct cadre_client *client, bool wait, int64_t *due_ns)
 	for (uint32_t index = 0; index < client->slot_count; index++) {
 		struct cadre_pending *const pending = &client->pending[index];
 		/* V4, pairs with V3 in submit.c. */
-		uint32_t state = atomic_load_explicit(&pending->state,
-						      memory_order_acquire);
+		uint64_t out = atomic_load_explicit(&pending->word, memory_order_acquire);
+		const uint64_t generation = cadre_pending_generation(out);
+		int64_t deadline_ns;
 
-		if (state != CADRE_PENDING_OUT || !pending->ended)
+		if (cadre_pending_state(out) != CADRE_PENDING_OUT ||
+		    !atomic_load_explicit(&pending->ended, memory_order_relaxed))
 			continue;
-		if (pending->deadline_ns && now_ns >= pending->deadline_ns)
-			cadre_client_decide(client, index, pending->generation,
-					    CADRE_TIMED_OUT);
+		deadline_ns = atomic_load_explicit(&pending->deadline_ns,
+						   memory_order_relaxed);
+		if (deadline_ns && now_ns >= deadline_ns)
+			cadre_client_decide(client, index, generation, CADRE_TIMED_OUT);
 		if (wait) {
 			const uint64_t word = cadre_slot_await(&client->slots[index],
-							       pending->generation);
+							       generation);
 
-			if (cadre_word_phase(word) == CADRE_QUEUED && !pending->nudged) {
-				pending->nudged = true;
-				cadre_client_nudge(client);
-			}
-			if (pending->deadline_ns && pending->deadline_ns < *due_ns)
-				*due_ns = pending->deadline_ns;
+			cadre_client_nudge_once(client, index, word);
+			if (deadline_ns && deadline_ns < *due_ns)
+				*due_ns = deadline_ns;
 		}
-		if (!cadre_client_has_ended(client, index, 0) ||
-		    !atomic_compare_exchange_strong_explicit(&pending->state, &state,
-							     CADRE_PENDING_TAKEN,
-							     memory_order_acquire,
-							     memory_order_relaxed))
+		/* V7: release, pairs with V8 in call_back, which another thread may do: the
+		 * queue's own order is not one that the language or a sanitizer knows. */
+		if (!cadre_client_has_ended(client, index, generation, 0) ||
+		    !atomic_compare_exchange_strong_explicit(
+			    &pending->word, &out,
+			    cadre_pending_pack(CADRE_PENDING_TAKEN, generation),
+			    memory_order_acq_rel, memory_order_relaxed))
 			continue;
 		cds_wfcq_node_init(&pending->node);
 		cds_wfcq_enqueue(&client->completed_head, &client->completed_tail,
@@ -148,10 +150,14 @@ static void call_back(struct cadre_client *client, struct cds_wfcq_node *node)
 	struct cadre_pending *const pending =
 		(void *)((char *)node - offsetof(struct cadre_pending, node));
 	const uint32_t index = (uint32_t)(pending - client->pending);
-	cadre_ended_fn *const ended = pending->ended;
-	void *const context = pending->context;
+	cadre_ended_fn *ended;
 	struct cadre_result result;
+	void *context;
 
+	/* V8: acquire, pairs with V7 in harvest. */
+	atomic_load_explicit(&pending->word, memory_order_acquire);
+	ended = atomic_load_explicit(&pending->ended, memory_order_relaxed);
+	context = pending->context;
 	cadre_client_result(client, index, &result);
 	ended(&result, context);
 	cadre_client_let_go(client, index);

@@ -37,20 +37,19 @@ static void vacate(struct cadre_client *client, uint32_t index)
 {
 	atomic_fetch_sub_explicit(&client->in_use, 1, memory_order_relaxed);
 	/* V1: release, pairs with V2 in hold: our last look at the slot is over. */
-	atomic_store_explicit(&client->pending[index].state, CADRE_PENDING_VACANT,
+	atomic_store_explicit(&client->pending[index].word, CADRE_PENDING_VACANT,
 			      memory_order_release);
 }
 
 /* LEFT and DONE by now: free it, and keep it for the caller. */
-static bool reclaim(struct cadre_client *client, uint32_t index)
+static bool reclaim(struct cadre_client *client, uint32_t index, uint64_t left)
 {
 	struct cadre_pending *const pending = &client->pending[index];
-	uint32_t left = CADRE_PENDING_LEFT;
 	uint64_t word;
 
 	if (cadre_word_phase(cadre_slot_peek(&client->slots[index])) != CADRE_DONE)
 		return false;
-	if (!atomic_compare_exchange_strong_explicit(&pending->state, &left,
+	if (!atomic_compare_exchange_strong_explicit(&pending->word, &left,
 						     CADRE_PENDING_HELD,
 						     memory_order_acquire,
 						     memory_order_relaxed))
@@ -63,13 +62,13 @@ static bool reclaim(struct cadre_client *client, uint32_t index)
 static bool hold(struct cadre_client *client, uint32_t index)
 {
 	struct cadre_pending *const pending = &client->pending[index];
-	uint32_t state = atomic_load_explicit(&pending->state, memory_order_relaxed);
+	uint64_t word = atomic_load_explicit(&pending->word, memory_order_relaxed);
 
-	if (state == CADRE_PENDING_LEFT)
-		return reclaim(client, index);
+	if (cadre_pending_state(word) == CADRE_PENDING_LEFT)
+		return reclaim(client, index, word);
 	/* V2: acquire, pairs with V1 in vacate. */
-	if (state != CADRE_PENDING_VACANT ||
-	    !atomic_compare_exchange_strong_explicit(&pending->state, &state,
+	if (word != CADRE_PENDING_VACANT ||
+	    !atomic_compare_exchange_strong_explicit(&pending->word, &word,
 						     CADRE_PENDING_HELD,
 						     memory_order_acquire,
 						     memory_order_relaxed))
@@ -128,19 +127,27 @@ static int check_open(struct cadre_client *client)
 	return 0;
 }
 
+/* Names the job that the held slot is going to be. Relaxed: still nobody's but ours. */
+static void name_job(struct cadre_client *client, uint32_t index, uint64_t generation)
+{
+	atomic_store_explicit(&client->pending[index].word,
+			      cadre_pending_pack(CADRE_PENDING_HELD, generation),
+			      memory_order_relaxed);
+}
+
 /* S1: prepares a held slot for `length` bytes; where they go is *ret_data. */
 static int prepare(struct cadre_client *client, uint32_t index, size_t length,
 		   void **ret_data)
 {
 	struct cadre_slot *const slot = &client->slots[index];
 	struct cadre_pending *const pending = &client->pending[index];
-	uint64_t word, size;
+	uint64_t word, generation, size;
 
 	pending->request_block = CADRE_NO_BLOCK;
 	slot->reply.block = CADRE_NO_BLOCK;
 	if (length <= CADRE_INLINE_MAX) {
-		pending->generation = (cadre_word_generation(cadre_slot_peek(slot)) + 1) &
-				      CADRE_GENERATION_MAX;
+		generation = cadre_word_generation(cadre_slot_peek(slot)) + 1;
+		name_job(client, index, generation & CADRE_GENERATION_MAX);
 		*ret_data = slot->request.payload;
 		return 0;
 	}
@@ -148,10 +155,10 @@ static int prepare(struct cadre_client *client, uint32_t index, size_t length,
 	word = cadre_slot_fill(slot);
 	if (word == 0)
 		return -EBADMSG;
-	pending->generation = cadre_word_generation(word);
+	generation = cadre_word_generation(word);
+	name_job(client, index, generation);
 	pending->request_block = cadre_block_take(&client->blocks, length,
-						  client->slot_base + index,
-						  pending->generation);
+						  client->slot_base + index, generation);
 	CADRE_KILL_POINT("B1");
 	if (pending->request_block == CADRE_NO_BLOCK) {
 		count(&client->lines->counters.no_block);
@@ -159,8 +166,7 @@ static int prepare(struct cadre_client *client, uint32_t index, size_t length,
 		return -ENOBUFS;
 	}
 	*ret_data = cadre_block_bytes(&client->blocks, pending->request_block,
-				      client->slot_base + index, pending->generation,
-				      &size);
+				      client->slot_base + index, generation, &size);
 	/* Ours a moment ago: somebody scribbled over its owner. */
 	if (!*ret_data) {
 		cadre_slot_free(slot, &client->books[index], CADRE_WITHDRAWN);
@@ -187,11 +193,12 @@ static void describe(struct cadre_client *client, uint32_t index,
 		lines->deadline_ns = request->deadline_ns;
 	if (request->length > CADRE_INLINE_MAX)
 		lines->block = pending->request_block;
-	pending->deadline_ns = request->deadline_ns;
-	pending->ended = request->ended;
 	pending->context = request->context;
-	pending->nudged = false;
 	/* Relaxed: published with the state. */
+	atomic_store_explicit(&pending->deadline_ns, request->deadline_ns,
+			      memory_order_relaxed);
+	atomic_store_explicit(&pending->ended, request->ended, memory_order_relaxed);
+	atomic_store_explicit(&pending->nudged, false, memory_order_relaxed);
 	atomic_store_explicit(&pending->decided, false, memory_order_relaxed);
 }
 
@@ -211,25 +218,29 @@ static unsigned word_flags(const struct cadre_client *client,
 	return flags;
 }
 
-/* S3. From here on another thread, or the notifier, may take the result. */
-static void publish(struct cadre_client *client, uint32_t index,
-		    const struct cadre_request *request)
+/* S3. From here on another thread, or the notifier, may take the result, and the slot may be
+ * another job's. Returns the generation of this one. */
+static uint64_t publish(struct cadre_client *client, uint32_t index,
+			const struct cadre_request *request)
 {
 	struct cadre_pending *const pending = &client->pending[index];
 	const bool detached = request->flags & CADRE_DETACHED;
-	const uint64_t generation = pending->generation;
+	const uint64_t generation = cadre_client_generation(client, index);
 
 	if (request->ended)
 		atomic_fetch_add_explicit(&client->callbacks, 1, memory_order_relaxed);
 	/* V3: release, pairs with V4 in take.c: the fields of the pending are there. */
-	atomic_store_explicit(&pending->state,
-			      detached ? CADRE_PENDING_LEFT : CADRE_PENDING_OUT,
+	atomic_store_explicit(&pending->word,
+			      cadre_pending_pack(detached ? CADRE_PENDING_LEFT :
+							    CADRE_PENDING_OUT,
+						 generation),
 			      memory_order_release);
 	cadre_slot_publish(&client->slots[index], word_flags(client, request),
 			   CADRE_OWNER_NONE);
 	/* V5: release, pairs with V6 in take.c: before that, a word that is not ours may only be
 	 * one that we are about to replace. */
 	atomic_store_explicit(&pending->published, generation, memory_order_release);
+	return generation;
 }
 
 static void move_tail(struct cadre_client *client, uint64_t tail)
@@ -291,7 +302,7 @@ static void announce(struct cadre_client *client, uint64_t tail)
 	}
 }
 
-void cadre_client_nudge(struct cadre_client *client)
+static void nudge(struct cadre_client *client)
 {
 	struct cadre_header *const header = client->view.header;
 
@@ -304,30 +315,44 @@ void cadre_client_nudge(struct cadre_client *client)
 		ask_for_workers(client);
 }
 
+void cadre_client_nudge_once(struct cadre_client *client, uint32_t index, uint64_t word)
+{
+	_Atomic bool *const nudged = &client->pending[index].nudged;
+
+	/* Relaxed: twice would do no harm. */
+	if (cadre_word_phase(word) != CADRE_QUEUED ||
+	    atomic_load_explicit(nudged, memory_order_relaxed))
+		return;
+	atomic_store_explicit(nudged, true, memory_order_relaxed);
+	nudge(client);
+}
+
 /* Behind the fence of `announce`: a pool that stopped meanwhile may not have seen this job,
  * and may never run it. Ours to take back, as long as nobody has claimed it. */
-static bool withdraw_if_stopped(struct cadre_client *client, uint32_t index)
+static bool withdraw_if_stopped(struct cadre_client *client, uint32_t index,
+				uint64_t generation)
 {
 	struct cadre_pending *const pending = &client->pending[index];
-	uint32_t state = CADRE_PENDING_OUT;
+	const uint64_t taken = cadre_pending_pack(CADRE_PENDING_TAKEN, generation);
+	const uint64_t left = cadre_pending_pack(CADRE_PENDING_LEFT, generation);
+	uint64_t seen = cadre_pending_pack(CADRE_PENDING_OUT, generation);
 	uint64_t word;
 
 	if (atomic_load_explicit(&client->view.header->state, memory_order_relaxed) ==
 	    CADRE_POOL_OPEN)
 		return false;
 	/* Keep other threads of this client away from it first. A detached one is LEFT. */
-	if (!atomic_compare_exchange_strong(&pending->state, &state, CADRE_PENDING_TAKEN) &&
-	    (state != CADRE_PENDING_LEFT ||
-	     !atomic_compare_exchange_strong(&pending->state, &state, CADRE_PENDING_TAKEN)))
+	if (!atomic_compare_exchange_strong(&pending->word, &seen, taken) &&
+	    (seen != left || !atomic_compare_exchange_strong(&pending->word, &seen, taken)))
 		return false;
 
 	word = cadre_slot_look(&client->slots[index]);
-	if (cadre_word_generation(word) != pending->generation ||
+	if (cadre_word_generation(word) != generation ||
 	    !cadre_slot_withdraw(&client->slots[index], word)) {
-		atomic_store(&pending->state, state);
+		atomic_store(&pending->word, seen);
 		return false;
 	}
-	if (pending->ended)
+	if (atomic_load_explicit(&pending->ended, memory_order_relaxed))
 		atomic_fetch_sub(&client->callbacks, 1);
 	cadre_client_let_go(client, index);
 	return true;
@@ -367,7 +392,7 @@ static int submit_quietly(struct cadre_client *client, const struct cadre_reques
 
 static struct cadre_ticket ticket_of(const struct cadre_client *client, uint32_t index)
 {
-	return cadre_ticket_make(index, client->pending[index].generation);
+	return cadre_ticket_make(index, cadre_client_generation(client, index));
 }
 
 int cadre_try_submit_batch(struct cadre_client *client,
@@ -375,7 +400,7 @@ int cadre_try_submit_batch(struct cadre_client *client,
 			   struct cadre_ticket *ret_tickets)
 {
 	const int64_t now_ns = cadre_clock_ns();
-	uint64_t position = 0;
+	uint64_t position = 0, generation = 0;
 	size_t accepted;
 	uint32_t index;
 	int r = check_open(client);
@@ -398,14 +423,14 @@ int cadre_try_submit_batch(struct cadre_client *client,
 		index = (uint32_t)position & (client->slot_count - 1);
 		if (ret_tickets)
 			ret_tickets[accepted] = ticket_of(client, index);
-		publish(client, index, request);
+		generation = publish(client, index, request);
 	}
 	if (accepted == 0)
 		return r;
 
 	announce(client, position + 1);
 	index = (uint32_t)position & (client->slot_count - 1);
-	if (accepted == 1 && withdraw_if_stopped(client, index))
+	if (accepted == 1 && withdraw_if_stopped(client, index, generation))
 		return -ESHUTDOWN;
 	end_if_terminated(client);
 	return (int)accepted;
@@ -492,6 +517,7 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 	const uint64_t position = draft->id - 1;
 	const uint32_t index = (uint32_t)position & (client->slot_count - 1);
 	struct cadre_request filled = *request;
+	uint64_t generation;
 	int r = cadre_client_enter(client);
 
 	if (r < 0)
@@ -512,9 +538,9 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 	if (ret_ticket)
 		*ret_ticket = ticket_of(client, index);
 	draft->id = 0;
-	publish(client, index, &filled);
+	generation = publish(client, index, &filled);
 	announce(client, position + 1);
-	return withdraw_if_stopped(client, index) ? -ESHUTDOWN : 0;
+	return withdraw_if_stopped(client, index, generation) ? -ESHUTDOWN : 0;
 }
 
 void cadre_draft_discard(struct cadre_client *client, struct cadre_draft *draft)

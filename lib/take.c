@@ -16,7 +16,7 @@
 #define PAUSES_MAX 32
 
 bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
-			    unsigned look)
+			    uint64_t generation, unsigned look)
 {
 	const struct cadre_slot *const slot = &client->slots[index];
 	const struct cadre_pending *const pending = &client->pending[index];
@@ -27,16 +27,15 @@ bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 	 * watching the word instead would take its line away from the worker's CAS. Relaxed:
 	 * a hint, the word decides. */
 	if (look % WORD_LOOK_EVERY != 0 &&
-	    atomic_load_explicit(&slot->reply.stamp, memory_order_relaxed) !=
-		    pending->generation &&
+	    atomic_load_explicit(&slot->reply.stamp, memory_order_relaxed) != generation &&
 	    !atomic_load_explicit(&pending->decided, memory_order_relaxed))
 		return false;
 	/* V6: acquire, pairs with V5 in submit.c. */
 	published = atomic_load_explicit(&pending->published, memory_order_acquire) ==
-		    pending->generation;
+		    generation;
 	word = cadre_slot_look(slot);
 	/* Who waits for a word that somebody scribbled over would wait for ever. */
-	if (cadre_word_is_spoiled(word, pending->generation))
+	if (cadre_word_is_spoiled(word, generation))
 		return published;
 	return cadre_word_has_ended(word);
 }
@@ -89,18 +88,26 @@ static void say_lost(struct cadre_result *result)
 		 result->worker_pid, how, result->attempt + 1);
 }
 
+static void say_failed(const struct cadre_reply_lines *reply, struct cadre_result *result)
+{
+	const uint32_t length = CADRE_READ_ONCE(reply->length);
+
+	result->code = reply->code;
+	snprintf(result->sentence, sizeof(result->sentence), "%.*s",
+		 (int)(length < CADRE_INLINE_MAX ? length : CADRE_INLINE_MAX),
+		 (const char *)reply->payload);
+}
+
+/* A reply is looked at only where it is finished: not when the outcome was decided while
+ * its worker runs. */
 static void say_why(struct cadre_client *client, uint32_t index,
 		    struct cadre_result *result)
 {
 	const struct cadre_reply_lines *const reply = &client->slots[index].reply;
-	const uint32_t length = CADRE_READ_ONCE(reply->length);
 
 	switch (result->outcome) {
 	case CADRE_FAILED:
-		result->code = reply->code;
-		snprintf(result->sentence, sizeof(result->sentence), "%.*s",
-			 (int)(length < CADRE_INLINE_MAX ? length : CADRE_INLINE_MAX),
-			 (const char *)reply->payload);
+		say_failed(reply, result);
 		break;
 	case CADRE_LOST:
 		result->code = reply->code;
@@ -147,7 +154,7 @@ void cadre_client_result(struct cadre_client *client, uint32_t index,
 			 struct cadre_result *ret_result)
 {
 	const struct cadre_slot *const slot = &client->slots[index];
-	const uint64_t generation = client->pending[index].generation;
+	const uint64_t generation = cadre_client_generation(client, index);
 	const uint64_t bits = cadre_slot_look(slot);
 	const struct cadre_word word = cadre_word_unpack(bits);
 	struct cadre_result *const result = ret_result;
@@ -188,18 +195,20 @@ void cadre_client_result(struct cadre_client *client, uint32_t index,
 void cadre_client_let_go(struct cadre_client *client, uint32_t index)
 {
 	struct cadre_pending *const pending = &client->pending[index];
+	const uint64_t generation = cadre_client_generation(client, index);
 	const uint64_t word = cadre_slot_look(&client->slots[index]);
 
 	if (cadre_word_phase(word) != CADRE_DONE) {
-		/* Relaxed suffices for the LEFT: who reclaims it looks at the word. */
-		atomic_store_explicit(&pending->state, CADRE_PENDING_LEFT,
+		/* V1 as well, for who reclaims it. */
+		atomic_store_explicit(&pending->word,
+				      cadre_pending_pack(CADRE_PENDING_LEFT, generation),
 				      memory_order_release);
 		return;
 	}
 	cadre_client_free_slot(client, index, word);
 	atomic_fetch_sub_explicit(&client->in_use, 1, memory_order_relaxed);
 	/* V1, pairs with V2 in submit.c. */
-	atomic_store_explicit(&pending->state, CADRE_PENDING_VACANT, memory_order_release);
+	atomic_store_explicit(&pending->word, CADRE_PENDING_VACANT, memory_order_release);
 }
 
 /* The slot of a ticket whose job is out. -ESTALE: released, or never ours. -EBUSY: another
@@ -207,34 +216,37 @@ void cadre_client_let_go(struct cadre_client *client, uint32_t index)
 static int find(const struct cadre_client *client, struct cadre_ticket ticket,
 		uint32_t *ret_index)
 {
-	const uint32_t index = (uint32_t)(ticket.id & 0xffff);
+	const uint32_t index = cadre_ticket_index(ticket);
 	const struct cadre_pending *pending;
-	uint32_t state;
+	enum cadre_pending_state state;
+	uint64_t word;
 
 	if (ticket.id == 0 || index >= client->slot_count)
 		return -ESTALE;
 	pending = &client->pending[index];
 	/* V4: acquire, pairs with V3 in submit.c. */
-	state = atomic_load_explicit(&pending->state, memory_order_acquire);
-	if (state == CADRE_PENDING_VACANT || state == CADRE_PENDING_HELD ||
-	    state == CADRE_PENDING_LEFT || pending->generation != ticket.id >> 16)
+	word = atomic_load_explicit(&pending->word, memory_order_acquire);
+	state = cadre_pending_state(word);
+	if (cadre_pending_generation(word) != cadre_ticket_generation(ticket) ||
+	    (state != CADRE_PENDING_OUT && state != CADRE_PENDING_TAKEN))
 		return -ESTALE;
-	if (state != CADRE_PENDING_OUT || pending->ended)
+	if (state != CADRE_PENDING_OUT ||
+	    atomic_load_explicit(&pending->ended, memory_order_relaxed))
 		return -EBUSY;
 	*ret_index = index;
 	return 0;
 }
 
 /* Whoever wins this has the outcome. */
-static int accept(struct cadre_client *client, uint32_t index,
+static int accept(struct cadre_client *client, uint32_t index, uint64_t generation,
 		  struct cadre_result *ret_result)
 {
-	uint32_t out = CADRE_PENDING_OUT;
+	uint64_t out = cadre_pending_pack(CADRE_PENDING_OUT, generation);
 
-	if (!atomic_compare_exchange_strong_explicit(&client->pending[index].state, &out,
-						     CADRE_PENDING_TAKEN,
-						     memory_order_acquire,
-						     memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(
+		    &client->pending[index].word, &out,
+		    cadre_pending_pack(CADRE_PENDING_TAKEN, generation),
+		    memory_order_acquire, memory_order_relaxed))
 		return -EBUSY;
 	cadre_client_result(client, index, ret_result);
 	return 0;
@@ -244,6 +256,7 @@ int cadre_try_take(struct cadre_client *client, struct cadre_ticket ticket,
 		   struct cadre_result *ret_result)
 {
 	static _Thread_local unsigned look;
+	const uint64_t generation = cadre_ticket_generation(ticket);
 	uint32_t index;
 	int r = cadre_client_enter(client);
 
@@ -251,28 +264,29 @@ int cadre_try_take(struct cadre_client *client, struct cadre_ticket ticket,
 		r = find(client, ticket, &index);
 	if (r < 0)
 		return r;
-	if (!cadre_client_has_ended(client, index, look++)) {
-		const int64_t deadline_ns = client->pending[index].deadline_ns;
+	if (!cadre_client_has_ended(client, index, generation, look++)) {
+		const int64_t deadline_ns = atomic_load_explicit(
+			&client->pending[index].deadline_ns, memory_order_relaxed);
 
 		if (deadline_ns == 0 || cadre_clock_ns() < deadline_ns)
 			return -EAGAIN;
-		cadre_client_decide(client, index, client->pending[index].generation,
-				    CADRE_TIMED_OUT);
+		cadre_client_decide(client, index, generation, CADRE_TIMED_OUT);
 	}
-	return accept(client, index, ret_result);
+	return accept(client, index, generation, ret_result);
 }
 
 int cadre_release(struct cadre_client *client, const struct cadre_result *result)
 {
-	const uint32_t index = (uint32_t)(result->ticket.id & 0xffff);
+	const uint32_t index = cadre_ticket_index(result->ticket);
+	const uint64_t taken = cadre_pending_pack(CADRE_PENDING_TAKEN,
+						  cadre_ticket_generation(result->ticket));
 	int r = cadre_client_enter(client);
 
 	if (r < 0)
 		return r;
 	if (result->ticket.id == 0 || index >= client->slot_count ||
-	    atomic_load_explicit(&client->pending[index].state, memory_order_acquire) !=
-		    CADRE_PENDING_TAKEN ||
-	    client->pending[index].generation != result->ticket.id >> 16)
+	    atomic_load_explicit(&client->pending[index].word, memory_order_acquire) !=
+		    taken)
 		return -ESTALE;
 	cadre_client_let_go(client, index);
 	return 0;
@@ -280,24 +294,27 @@ int cadre_release(struct cadre_client *client, const struct cadre_result *result
 
 int cadre_cancel(struct cadre_client *client, struct cadre_ticket ticket)
 {
-	const uint32_t index = (uint32_t)(ticket.id & 0xffff);
-	uint32_t state;
+	const uint32_t index = cadre_ticket_index(ticket);
+	enum cadre_pending_state state;
+	uint64_t word;
 	int r = cadre_client_enter(client);
 
 	if (r < 0)
 		return r;
 	if (ticket.id == 0 || index >= client->slot_count)
 		return -ESTALE;
-	state = atomic_load_explicit(&client->pending[index].state, memory_order_acquire);
+	word = atomic_load_explicit(&client->pending[index].word, memory_order_acquire);
+	state = cadre_pending_state(word);
 	if (state == CADRE_PENDING_VACANT || state == CADRE_PENDING_HELD ||
-	    client->pending[index].generation != ticket.id >> 16)
+	    cadre_pending_generation(word) != cadre_ticket_generation(ticket))
 		return -ESTALE;
 	/* Released before its worker was through; a detached one is never released. */
 	if (state == CADRE_PENDING_LEFT &&
 	    !(cadre_word_flags(cadre_slot_peek(&client->slots[index])) &
 	      CADRE_FLAG_DETACHED))
 		return -ESTALE;
-	cadre_client_decide(client, index, ticket.id >> 16, CADRE_CANCELLED);
+	cadre_client_decide(client, index, cadre_ticket_generation(ticket),
+			    CADRE_CANCELLED);
 	return 0;
 }
 
@@ -319,6 +336,7 @@ static int look_once(struct wait *wait, struct cadre_result *ret_result)
 
 	wait->look++;
 	for (size_t i = 0; i < wait->count; i++) {
+		const uint64_t generation = cadre_ticket_generation(wait->tickets[i]);
 		uint32_t index;
 		int r;
 
@@ -328,9 +346,9 @@ static int look_once(struct wait *wait, struct cadre_result *ret_result)
 		if (r < 0)
 			return r;
 		out++;
-		if (!cadre_client_has_ended(wait->client, index, wait->look))
+		if (!cadre_client_has_ended(wait->client, index, generation, wait->look))
 			continue;
-		r = accept(wait->client, index, ret_result);
+		r = accept(wait->client, index, generation, ret_result);
 		return r < 0 ? r : (int)i;
 	}
 	return out ? -EAGAIN : -ENOENT;
@@ -383,25 +401,25 @@ static void prepare_sleep(struct wait *wait, int64_t now_ns, int64_t *wake_ns,
 
 	*ret_bits = 0;
 	for (size_t i = 0; i < wait->count; i++) {
+		const uint64_t generation = cadre_ticket_generation(wait->tickets[i]);
 		struct cadre_pending *pending;
+		int64_t deadline_ns;
 		uint64_t word;
 		uint32_t index;
 
 		if (wait->tickets[i].id == 0 || find(client, wait->tickets[i], &index) < 0)
 			continue;
 		pending = &client->pending[index];
-		if (pending->deadline_ns && now_ns >= pending->deadline_ns)
-			cadre_client_decide(client, index, pending->generation,
-					    CADRE_TIMED_OUT);
-		word = cadre_slot_await(&client->slots[index], pending->generation);
+		deadline_ns = atomic_load_explicit(&pending->deadline_ns,
+						   memory_order_relaxed);
+		if (deadline_ns && now_ns >= deadline_ns)
+			cadre_client_decide(client, index, generation, CADRE_TIMED_OUT);
+		word = cadre_slot_await(&client->slots[index], generation);
 		if (cadre_word_has_ended(word))
 			*wake_ns = now_ns;
-		if (cadre_word_phase(word) == CADRE_QUEUED && !pending->nudged) {
-			pending->nudged = true;
-			cadre_client_nudge(client);
-		}
-		if (pending->deadline_ns && pending->deadline_ns < *wake_ns)
-			*wake_ns = pending->deadline_ns;
+		cadre_client_nudge_once(client, index, word);
+		if (deadline_ns && deadline_ns < *wake_ns)
+			*wake_ns = deadline_ns;
 		*ret_bits |= cadre_view_bell_bit(client->slot_base + index);
 	}
 }
