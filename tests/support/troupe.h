@@ -120,7 +120,7 @@ const char *troupe_end(struct troupe *troupe);
 
 /* A request that carries one number: ASK(TROUPE_HOLD, 1, .deadline_ns = ...). */
 #define ASK(operation_, number, ...)                                  \
-	((struct cadre_request){ .operation = (operation_),           \
+	((struct cadre_request){ .operation = (int32_t)(operation_),  \
 				 .data = &(const uint32_t){ number }, \
 				 .length = sizeof(uint32_t),          \
 				 __VA_ARGS__ })
