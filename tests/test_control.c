@@ -10,6 +10,7 @@
 
 #include <criterion/criterion.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -45,7 +46,7 @@ static struct cadre_control message(enum cadre_control_kind kind, const char *te
 {
 	struct cadre_control made = cadre_control_message(kind);
 
-	strcpy(made.text, text);
+	snprintf(made.text, sizeof(made.text), "%s", text);
 	return made;
 }
 

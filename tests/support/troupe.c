@@ -27,12 +27,16 @@ struct actor {
 static int start_actor(const struct cadre_start *start, void **ret_state,
 		       struct cadre_diag *diag)
 {
-	struct actor *const actor = calloc(1, sizeof(*actor));
+	struct actor *actor;
 
-	if (!actor || start->length > sizeof(actor->data)) {
-		snprintf(diag->text, sizeof(diag->text), "no memory for an actor");
-		return -1;
+	if (start->length > sizeof(actor->data)) {
+		snprintf(diag->text, sizeof(diag->text),
+			 "an actor learns no more by heart");
+		return -EMSGSIZE;
 	}
+	actor = calloc(1, sizeof(*actor));
+	if (!actor)
+		return -ENOMEM;
 	actor->worker = start->worker;
 	actor->incarnation = start->incarnation;
 	actor->length = start->length;
