@@ -172,7 +172,7 @@ static void survey_deadline(const struct cadre_view *view, uint32_t number, uint
 {
 	struct cadre_slot *const slot = &view->slots[number];
 	const struct cadre_word parts = cadre_word_unpack(word);
-	const int64_t deadline_ns = slot->request.deadline_ns;
+	const int64_t deadline_ns = CADRE_READ_ONCE(slot->request.deadline_ns);
 	const int64_t grace_ns = view->limits.grace_ns;
 	uint64_t replaced;
 	int64_t next_ns = deadline_ns;

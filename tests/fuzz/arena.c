@@ -26,6 +26,7 @@ static struct {
 	/* Where the words lie that somebody decides by. */
 	uint32_t hot[HOT_MAX];
 	uint32_t hot_count;
+	uint32_t rogue_count; /* of these, without those that only an attach reads */
 } arena;
 
 /* Small, so that a short script reaches everything. */
@@ -241,6 +242,7 @@ static void find_hot_words(void)
 	add_hot(&header->active, 8);
 	add_hot(&header->counters, 64);
 	add_hot(&header->operations, 3 * sizeof(header->operations[0]));
+	arena.rogue_count = arena.hot_count;
 	add_hot(header, offsetof(struct cadre_header, state));
 }
 
@@ -319,11 +321,13 @@ struct cadre_view *fuzz_segment(struct fuzz_script *script)
 	if (!arena.front)
 		build();
 	fickle = 0;
+	fuzz_leash_rogue(true);
 	memcpy(arena.back, arena.whole, arena.size);
 	fuzz_machine_begin();
 	seed = fuzz_byte(script);
 	if (seed & 0x80)
 		fickle = fuzz_number(script, 4) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+	fuzz_leash_rogue(false);
 	return &arena.view;
 }
 
@@ -348,6 +352,13 @@ void fuzz_read(const void *data, size_t length)
 
 /* ---- the rogue ---- */
 
+static atomic_bool leashed;
+
+void fuzz_leash_rogue(bool leash)
+{
+	atomic_store(&leashed, leash);
+}
+
 static void *overwrite(void *argument)
 {
 	uint64_t random = UINT64_C(0x9e3779b97f4a7c15);
@@ -356,11 +367,18 @@ static void *overwrite(void *argument)
 	for (;;) {
 		volatile unsigned char *at;
 
+		if (atomic_load_explicit(&leashed, memory_order_relaxed)) {
+			cadre_pause();
+			continue;
+		}
 		random ^= random << 13;
 		random ^= random >> 7;
 		random ^= random << 17;
-		at = arena.back + arena.hot[random % arena.hot_count];
+		at = arena.back + arena.hot[random % arena.rogue_count];
 		at[random >> 32 & 7] = (unsigned char)(random >> 40);
+		/* A worker whose place is overwritten leaves: let it live for a while. */
+		for (uint64_t pauses = random >> 48 & 255; pauses > 0; pauses--)
+			cadre_pause();
 	}
 	return NULL;
 }

@@ -54,8 +54,11 @@ void fuzz_segment_protect(void);
 /* Reads every byte, so that one outside of the segment faults. */
 void fuzz_read(const void *data, size_t length);
 
-/* Starts a thread that overwrites the segment at full speed, for ever. */
+/* Starts a thread that overwrites words of the segment, for ever. */
 void fuzz_unleash_rogue(void);
+
+/* Keeps it from writing while something is prepared; fuzz_segment lets it go again. */
+void fuzz_leash_rogue(bool leash);
 
 /* Aborts with a sentence: a promise was broken without a fault. */
 #define FUZZ_CHECK(condition)                                        \

@@ -35,6 +35,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_machine.slept = slept;
 	fuzz_machine.context = &script;
 	findings = cadre_check_balance(FUZZ_POOL, &balance, hear, NULL, NULL);
-	FUZZ_CHECK(findings >= 0 || findings > -4096);
+	FUZZ_CHECK(findings <= 257);
 	return 0;
 }

@@ -283,6 +283,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t operation;
 
 	view = fuzz_segment(&memory.script);
+	/* Or few would ever get in. */
+	fuzz_leash_rogue(true);
 	/* Mostly its first window; or one that is not leased, or one that is not there. */
 	switch (fuzz_byte(&memory.script) & 7) {
 	case 1:
@@ -297,6 +299,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (cadre_client_attach(FUZZ_POOL, &options, &memory.client, &diag) < 0)
 		return 0;
+	fuzz_leash_rogue(false);
 	fuzz_machine.slept = slept;
 	fuzz_machine.context = &memory;
 	for (unsigned i = 0; i < 100 && fuzz_next(&memory.script, &operation); i++)
