@@ -212,13 +212,35 @@ static struct cadre_control lease_to(struct cadre_supervisor *supervisor, unsign
 	return welcome(supervisor, client);
 }
 
+/* A window that nobody has, or the number of clients. Those that drain may be done by now:
+ * between two ticks nobody looked. */
+static unsigned find_vacant(struct cadre_supervisor *supervisor)
+{
+	const unsigned clients = supervisor->view.limits.clients;
+
+	for (unsigned client = 0; client < clients; client++) {
+		const struct cadre_lease *const lease = &supervisor->leases[client];
+
+		if (lease->pidfd < 0 && !lease->draining)
+			return client;
+	}
+	for (unsigned client = 0; client < clients; client++) {
+		if (!supervisor->leases[client].draining)
+			continue;
+		drain_once(supervisor, client);
+		if (!supervisor->leases[client].draining)
+			return client;
+	}
+	return clients;
+}
+
 static struct cadre_control greet(struct cadre_supervisor *supervisor,
 				  const struct cadre_control *hello, pid_t sender)
 {
 	const unsigned clients = supervisor->view.limits.clients;
 	const struct cadre_identity who = { .pid = sender,
 					    .start_time = hello->start_time };
-	unsigned vacant = clients;
+	unsigned vacant;
 	int pidfd;
 
 	if (supervisor->phase > CADRE_SERVING)
@@ -235,9 +257,8 @@ static struct cadre_control greet(struct cadre_supervisor *supervisor,
 		if (lease->pidfd >= 0 && lease->pid == sender &&
 		    lease->nonce == hello->nonce)
 			return welcome(supervisor, client);
-		if (vacant == clients && lease->pidfd < 0 && !lease->draining)
-			vacant = client;
 	}
+	vacant = find_vacant(supervisor);
 	if (vacant == clients)
 		return no(-EUSERS,
 			  "all %u client places are taken (the pool's clients_max, or --clients, "
@@ -299,8 +320,11 @@ void cadre_lease_heard(struct cadre_supervisor *supervisor, unsigned connection)
 		answer = no(-EBADMSG, "message of unknown kind %u", question.kind);
 		break;
 	}
-	/* Who does not read its answer asks again. */
-	(void)cadre_control_send(fd, &answer);
+	/* Who does not read its answer asks again. One who has hung up meanwhile has given up:
+	 * its window would be leased to a living process that does not know of it. */
+	if (cadre_control_send(fd, &answer) < 0 && question.kind == CADRE_CONTROL_HELLO &&
+	    answer.error == 0)
+		begin_draining(supervisor, answer.place);
 }
 
 /* A free place among the connections; when all are taken, that of the oldest, which had its

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,17 +86,17 @@ static const struct cadre_service *service_of(const struct cadre_source *source,
 }
 
 /* Becomes the worker program. `worker` is a number, or "-" for a probe. */
-_Noreturn static void execute(char *const *program, const char *pool, const char *worker,
-			      uint32_t incarnation, int start_fd)
+_Noreturn static void execute(char *const *program, const struct cadre_seat *seat,
+			      const char *worker)
 {
-	char text[CADRE_NAME_MAX + 64];
+	char text[CADRE_NAME_MAX + 96];
 
-	snprintf(text, sizeof(text), "%s:%s:%u:%d", pool, worker, incarnation, start_fd);
+	snprintf(text, sizeof(text), "%s:%s:%u:%d:%" PRId64, seat->pool, worker,
+		 seat->incarnation, seat->start_fd, seat->created_ns);
 	setenv("CADRE_WORKER", text, 1);
-	fcntl(start_fd, F_SETFD, 0);
+	fcntl(seat->start_fd, F_SETFD, 0);
 	execvp(program[0], program);
-	/* Closed by a failed exec as well as by a good one? By a good one only. */
-	give_up(start_fd, program[0], strerror(errno));
+	give_up(seat->start_fd, program[0], strerror(errno));
 }
 
 _Noreturn static void be_worker(const struct cadre_source *source,
@@ -107,8 +108,7 @@ _Noreturn static void be_worker(const struct cadre_source *source,
 	snprintf(worker, sizeof(worker), "%u", seat.worker);
 	snprintf(name, sizeof(name), "cadre-w%.8s", worker);
 	if (source->program)
-		execute(source->program, seat.pool, worker, seat.incarnation,
-			seat.start_fd);
+		execute(source->program, &seat, worker);
 	prctl(PR_SET_NAME, name);
 	status = cadre_worker_serve(service_of(source, seat.start_fd), view, &seat);
 	/* Not exit: what the embedding program registered is not ours to run. */
@@ -119,8 +119,10 @@ _Noreturn static void be_worker(const struct cadre_source *source,
 _Noreturn static void be_probe(const struct cadre_source *source, const char *pool,
 			       int start_fd)
 {
+	const struct cadre_seat seat = { .pool = pool, .start_fd = start_fd };
+
 	if (source->program)
-		execute(source->program, pool, "-", 0, start_fd);
+		execute(source->program, &seat, "-");
 	cadre_worker_describe(service_of(source, start_fd), start_fd);
 	_exit(EXIT_SUCCESS);
 }

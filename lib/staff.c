@@ -119,6 +119,7 @@ static void start_worker(struct cadre_supervisor *supervisor, unsigned worker,
 	const struct cadre_seat seat = {
 		.pool = supervisor->pool,
 		.worker = worker,
+		.created_ns = supervisor->view.header->created_ns,
 		.incarnation = cadre_place_incarnation_of(cadre_place_look(place)) + 1,
 	};
 	int r;

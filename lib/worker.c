@@ -10,6 +10,7 @@
 #include "control.h"
 #include "diag.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -307,15 +308,15 @@ int cadre_worker_serve(const struct cadre_service *service, const struct cadre_v
 
 /* ---- a worker program ---- */
 
-/* CADRE_WORKER="POOL:WORKER:INCARNATION:FD"; a probe has WORKER "-". */
+/* CADRE_WORKER="POOL:WORKER:INCARNATION:FD:CREATED"; a probe has WORKER "-". */
 static bool read_environment(struct cadre_seat *seat, char pool[CADRE_NAME_MAX + 1],
 			     bool *ret_probe)
 {
 	const char *const text = getenv("CADRE_WORKER");
 	char worker[12];
 
-	if (!text || sscanf(text, "%63[^:]:%11[^:]:%u:%d", pool, worker,
-			    &seat->incarnation, &seat->start_fd) != 4)
+	if (!text || sscanf(text, "%63[^:]:%11[^:]:%u:%d:%" SCNd64, pool, worker,
+			    &seat->incarnation, &seat->start_fd, &seat->created_ns) != 5)
 		return false;
 	seat->pool = pool;
 	*ret_probe = strcmp(worker, "-") == 0;
@@ -344,6 +345,26 @@ void cadre_worker_describe(const struct cadre_service *service, int fd)
 	tell(fd, CADRE_CONTROL_STARTED, "");
 }
 
+/* The segment whose supervisor started us. One of the same name that a later supervisor made
+ * may have our place and incarnation too. */
+static int open_own_segment(const struct cadre_seat *seat, struct cadre_view *ret_view,
+			    struct cadre_diag *diag)
+{
+	int r = cadre_layout_open(seat->pool, true, ret_view, diag);
+
+	if (r < 0)
+		return r;
+	if (ret_view->header->created_ns != seat->created_ns)
+		r = cadre_refuse(diag, -ECONNREFUSED,
+				 "the pool that this worker was started for is gone");
+	else if (seat->worker >= ret_view->limits.workers)
+		r = cadre_refuse(diag, -EBADMSG, "worker %u: the pool has only %u places",
+				 seat->worker, ret_view->limits.workers);
+	if (r < 0)
+		cadre_layout_close(ret_view);
+	return r;
+}
+
 int cadre_worker_open(const struct cadre_service *service,
 		      struct cadre_worker **ret_worker, struct cadre_diag *diag)
 {
@@ -365,12 +386,7 @@ int cadre_worker_open(const struct cadre_service *service,
 		cadre_worker_describe(service, seat.start_fd);
 		exit(EXIT_SUCCESS);
 	}
-	r = cadre_layout_open(pool, true, &view, diag);
-	if (r == 0 && seat.worker >= view.limits.workers) {
-		r = cadre_refuse(diag, -EBADMSG, "worker %u: the pool has only %u places",
-				 seat.worker, view.limits.workers);
-		cadre_layout_close(&view);
-	}
+	r = open_own_segment(&seat, &view, diag);
 	if (r < 0)
 		tell(seat.start_fd, CADRE_CONTROL_FAILED, diag->text);
 	else

@@ -23,6 +23,7 @@ struct cadre_seat {
 	const char *pool;
 	unsigned worker;
 	uint32_t incarnation;
+	int64_t created_ns; /* of the segment: one of the same name may be another's */
 	int start_fd; /* where to say how the start went; closed by whoever takes the seat */
 };
 

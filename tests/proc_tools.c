@@ -399,7 +399,8 @@ static const char *write_file(const char *name, const char *bytes, size_t length
 
 Test(cadre, help_names_each_command, .init = prepare, .fini = clean_up)
 {
-	static const char *const commands[] = { "serve", "call", "map", "stat", "gc" };
+	static const char *const commands[] = { "serve", "call",  "map",
+						"stat",  "check", "gc" };
 	const struct run run = cadre("", "--help", NULL);
 
 	expect_status(&run, 0);

@@ -6,11 +6,13 @@
  *   client.h   submit jobs and take their results
  *   worker.h   be a worker: a program that the supervisor starts
  *   report.h   read the counters of a pool without disturbing it
+ *   check.h    say whether the books of a pool balance
  *   error.h    the error values, the outcomes, and the sentence that goes with them
  */
 #ifndef CADRE_CADRE_H
 #define CADRE_CADRE_H
 
+#include <cadre/check.h>
 #include <cadre/client.h>
 #include <cadre/error.h>
 #include <cadre/pool.h>

@@ -8,8 +8,9 @@
  *
  *   submit -> ticket -> await / try_take / callback -> result -> release
  *
- * Times are CLOCK_MONOTONIC nanoseconds; CADRE_FOREVER waits without bound, and such a
- * wait still ends with -EOWNERDEAD when the pool dies.
+ * Times are CLOCK_MONOTONIC nanoseconds; CADRE_FOREVER waits without bound. When the pool
+ * dies such a wait still ends: its job as terminated, and what is submitted from then on is
+ * refused with -EOWNERDEAD.
  */
 #ifndef CADRE_CLIENT_H
 #define CADRE_CLIENT_H

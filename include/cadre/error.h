@@ -21,10 +21,10 @@
  *   EACCES           the pool belongs to somebody who did not let us in
  *   ECONNREFUSED     the pool is dead, or its supervisor does not answer
  *   ESHUTDOWN        the pool is stopped and takes no new jobs
- *   EOWNERDEAD       the pool died while this call waited for it
+ *   EOWNERDEAD       the pool died: nothing is accepted any more
  *   ESTALE           the ticket names a job whose result was released already
- *   EBUSY            somebody else holds the thing: another thread takes this ticket, or
- *                    an idle wait was asked for while jobs are under way
+ *   EBUSY            somebody else has the ticket: another thread takes its result, or a
+ *                    callback does
  *   EALREADY         the job has its reply already
  *   ECHILD           the handle belongs to the process that forked this one
  *   ENOTSUP          a program that has threads cannot fork workers of itself
