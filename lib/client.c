@@ -205,6 +205,7 @@ int cadre_client_attach(const char *pool, const struct cadre_client_options *opt
 			struct cadre_client **ret_client, struct cadre_diag *diag)
 {
 	const struct cadre_client_options defaults = { .size = sizeof(defaults) };
+	const struct timespec nap = cadre_clock_timespec(ASK_AGAIN_NS);
 	struct cadre_client *client;
 	int64_t until_ns;
 	int r;
@@ -233,8 +234,8 @@ int cadre_client_attach(const char *pool, const struct cadre_client_options *opt
 				 strerror(errno));
 		goto free_client;
 	}
-	while ((r = open_and_lease(client, until_ns, diag)) == -ESTALE) {
-	}
+	while ((r = open_and_lease(client, until_ns, diag)) == -ESTALE)
+		nanosleep(&nap, NULL);
 	if (r < 0)
 		goto free_client;
 	find_window(client);
