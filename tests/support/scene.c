@@ -75,13 +75,14 @@ unsigned scene_descriptors(void)
 	return count - 1; /* the directory itself */
 }
 
-/* The parent of a process, 0 when it cannot be seen. */
-static int parent_of(const char *pid)
+/* The parent of a process, 0 when it cannot be seen. What it is, its name and state, goes to
+ * `what`: "(cadre-w0) Z". */
+static int parent_of(const char *pid, char what[40])
 {
 	char path[300], text[512] = "";
-	const char *behind_name;
+	const char *name, *behind_name;
 	ssize_t length;
-	int parent = 0, fd;
+	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -89,39 +90,55 @@ static int parent_of(const char *pid)
 		return 0;
 	length = read(fd, text, sizeof(text) - 1);
 	close(fd);
+	name = length > 0 ? strchr(text, '(') : NULL;
 	behind_name = length > 0 ? strrchr(text, ')') : NULL;
-	/* ") S PARENT ..." */
-	if (behind_name && strlen(behind_name) > 4)
-		parent = atoi(behind_name + 4);
-	return parent;
+	/* "PID (NAME) S PARENT ..." */
+	if (!name || !behind_name || strlen(behind_name) <= 4)
+		return 0;
+	snprintf(what, 40, "%.*s", (int)(behind_name + 3 - name), name);
+	return atoi(behind_name + 4);
 }
 
-unsigned scene_children(void)
+/* Counts, and says what the last of them is. */
+static unsigned look_at_children(char what[40])
 {
 	DIR *const processes = opendir("/proc");
+	char one[40] = "";
 	unsigned count = 0;
 
 	if (!processes)
 		return 0;
-	for (const struct dirent *entry; (entry = readdir(processes));)
-		count += entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
-			 parent_of(entry->d_name) == getpid();
+	for (const struct dirent *entry; (entry = readdir(processes));) {
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
+		    parent_of(entry->d_name, one) != getpid())
+			continue;
+		memcpy(what, one, sizeof(one));
+		count++;
+	}
 	closedir(processes);
 	return count;
+}
+
+unsigned scene_children(void)
+{
+	char what[40];
+
+	return look_at_children(what);
 }
 
 const char *scene_leftovers(struct scene *scene)
 {
 	const unsigned files = each_file(scene->pool, remove_file);
 	const unsigned descriptors = scene_descriptors();
-	const unsigned children = scene_children();
+	char what[40] = "";
+	const unsigned children = look_at_children(what);
 
 	if (files == 0 && descriptors == scene->descriptors && children == scene->children)
 		return NULL;
 	snprintf(scene->sentence, sizeof(scene->sentence),
-		 "left behind: %u files of pool \"%s\", %d descriptors, %d children",
+		 "left behind: %u files of pool \"%s\", %d descriptors, %d children %s",
 		 files, scene->pool, (int)(descriptors - scene->descriptors),
-		 (int)(children - scene->children));
+		 (int)(children - scene->children), what);
 	return scene->sentence;
 }
 
