@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,6 +76,10 @@ unsigned scene_descriptors(void)
 	return count - 1; /* the directory itself */
 }
 
+/* As long as `./dev test` itself waits for what it would call left behind. */
+#define PATIENCE_STEPS 200
+#define PATIENCE_STEP_NS (10 * 1000 * 1000)
+
 /* The parent of a process, 0 when it cannot be seen. What it is, its name and state, goes to
  * `what`: "(cadre-w0) Z". */
 static int parent_of(const char *pid, char what[40])
@@ -126,12 +131,27 @@ unsigned scene_children(void)
 	return look_at_children(what);
 }
 
+/* A child that is on its way out when the test ends may go; one that stays is left behind. */
+static unsigned await_children(unsigned expected, char what[40])
+{
+	unsigned children = look_at_children(what);
+
+	for (int patience = 0; children > expected && patience < PATIENCE_STEPS;
+	     patience++) {
+		nanosleep(&(struct timespec){ .tv_nsec = PATIENCE_STEP_NS }, NULL);
+		while (waitpid(-1, NULL, WNOHANG) > 0) {
+		}
+		children = look_at_children(what);
+	}
+	return children;
+}
+
 const char *scene_leftovers(struct scene *scene)
 {
 	const unsigned files = each_file(scene->pool, remove_file);
 	const unsigned descriptors = scene_descriptors();
 	char what[40] = "";
-	const unsigned children = look_at_children(what);
+	const unsigned children = await_children(scene->children, what);
 
 	if (files == 0 && descriptors == scene->descriptors && children == scene->children)
 		return NULL;
