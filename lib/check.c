@@ -166,10 +166,6 @@ static int64_t patience_ns(const struct check *check)
 
 /* ---- one slot, standing still ---- */
 
-/* Fields of a slot are plain, since whoever writes them owns the slot; here they are taken
- * whole and believed if the word stayed the same. */
-#define PEEK(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
-
 struct still {
 	uint32_t number;
 	struct cadre_word word;
@@ -189,8 +185,8 @@ static bool has_request(const struct check *check, uint32_t number, uint64_t bit
 	uint64_t size;
 
 	return length <= CADRE_INLINE_MAX ||
-	       (cadre_block_bytes(&check->blocks, PEEK(slot->request.block), number,
-				  cadre_word_generation(bits), &size) &&
+	       (cadre_block_bytes(&check->blocks, CADRE_READ_ONCE(slot->request.block),
+				  number, cadre_word_generation(bits), &size) &&
 		length <= size);
 }
 
@@ -215,9 +211,9 @@ static bool read_still(const struct check *check, uint32_t number, struct still 
 		for (unsigned outcome = 0; outcome < CADRE_OUTCOME_COUNT; outcome++)
 			ret_still->ended[outcome] = cadre_count_read(
 				&books->ended[outcome]);
-		ret_still->submitted_ns = PEEK(slot->request.submitted_ns);
-		ret_still->taken_ns = PEEK(slot->reply.taken_ns);
-		ret_still->length = PEEK(slot->request.length);
+		ret_still->submitted_ns = CADRE_READ_ONCE(slot->request.submitted_ns);
+		ret_still->taken_ns = CADRE_READ_ONCE(slot->reply.taken_ns);
+		ret_still->length = CADRE_READ_ONCE(slot->request.length);
 		ret_still->has_request = has_request(check, number, ret_still->bits,
 						     ret_still->length);
 		/* Acquire, so that all of it was read before the word is read again. */

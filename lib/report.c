@@ -135,10 +135,6 @@ static void read_counters(uint64_t *into, const _Atomic uint64_t *counters, size
 
 /* ---- numbers that may be anything ---- */
 
-/* Fields of a slot are plain, since whoever writes them owns the slot; a reader who owns
- * nothing takes them whole and believes them only if the word stayed the same. */
-#define PEEK(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
-
 static void add(uint64_t *sum, uint64_t amount)
 {
 	if (__builtin_add_overflow(*sum, amount, sum))
@@ -223,7 +219,7 @@ static struct cadre_percentiles read_histogram(const struct cadre_histogram *his
 static void note_pending(struct cadre_report *report, const struct cadre_slot *slot,
 			 uint64_t word)
 {
-	const int64_t age_ns = since(report, PEEK(slot->request.submitted_ns));
+	const int64_t age_ns = since(report, CADRE_READ_ONCE(slot->request.submitted_ns));
 
 	/* Acquire, so that the field was read before the word is read again. Then they
 	 * belong together: a new job would have brought a new generation. */
@@ -238,10 +234,10 @@ static void note_running(struct cadre_report *report, const struct cadre_slot *s
 			 uint64_t word)
 {
 	const unsigned owner = cadre_word_unpack(word).owner;
-	const int64_t submitted_ns = PEEK(slot->request.submitted_ns);
-	const int64_t taken_ns = PEEK(slot->reply.taken_ns);
-	const bool has_deadline = PEEK(slot->request.has_deadline);
-	const int64_t deadline_ns = PEEK(slot->request.deadline_ns);
+	const int64_t submitted_ns = CADRE_READ_ONCE(slot->request.submitted_ns);
+	const int64_t taken_ns = CADRE_READ_ONCE(slot->reply.taken_ns);
+	const bool has_deadline = CADRE_READ_ONCE(slot->request.has_deadline);
+	const int64_t deadline_ns = CADRE_READ_ONCE(slot->request.deadline_ns);
 	struct burden *burden;
 
 	/* As in note_pending. */
@@ -547,8 +543,8 @@ static void read_header(struct cadre_report *report)
 		.heartbeat_age_ns = since(report,
 					  atomic_load_explicit(&header->heartbeat_ns,
 							       memory_order_relaxed)),
-		.uptime_ns = since(report, PEEK(header->created_ns)),
-		.created_unix_s = PEEK(header->created_unix_s),
+		.uptime_ns = since(report, CADRE_READ_ONCE(header->created_ns)),
+		.created_unix_s = CADRE_READ_ONCE(header->created_unix_s),
 		.workers_min = limits->workers_min,
 		.workers_max = limits->workers,
 		.parallel = limits->parallel,
@@ -571,7 +567,7 @@ static void read_operations(struct cadre_report *report)
 			&report->view.header->operations[i];
 		struct operation *const operation = &report->operations[i];
 
-		operation->id = PEEK(line->id);
+		operation->id = CADRE_READ_ONCE(line->id);
 		copy_name(operation->name, line->name, sizeof(operation->name));
 	}
 }
