@@ -36,7 +36,9 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	job->data = lines->payload;
 	job->length = CADRE_READ_ONCE(lines->length);
 	job->operation = lines->operation;
-	job->deadline_ns = lines->has_deadline ? lines->deadline_ns : 0;
+	job->deadline_ns = CADRE_READ_ONCE(lines->with) & CADRE_WITH_DEADLINE ?
+				   lines->deadline_ns :
+				   0;
 	job->submitted_ns = credible(CADRE_READ_ONCE(lines->submitted_ns), taken_ns);
 	/* A job is not taken before it is submitted, even when the clock was read before it
 	 * was looked for. */

@@ -177,7 +177,8 @@ static void survey_deadline(const struct cadre_view *view, uint32_t number, uint
 	uint64_t replaced;
 	int64_t next_ns = deadline_ns;
 
-	if (!slot->request.has_deadline || deadline_ns <= 0)
+	if (!(CADRE_READ_ONCE(slot->request.with) & CADRE_WITH_DEADLINE) ||
+	    deadline_ns <= 0)
 		return;
 	if (now_ns >= deadline_ns) {
 		if (cadre_slot_decide(slot, parts.generation, CADRE_TIMED_OUT, &replaced))

@@ -236,7 +236,8 @@ static void note_running(struct cadre_report *report, const struct cadre_slot *s
 	const unsigned owner = cadre_word_unpack(word).owner;
 	const int64_t submitted_ns = CADRE_READ_ONCE(slot->request.submitted_ns);
 	const int64_t taken_ns = CADRE_READ_ONCE(slot->reply.taken_ns);
-	const bool has_deadline = CADRE_READ_ONCE(slot->request.has_deadline);
+	const bool has_deadline = CADRE_READ_ONCE(slot->request.with) &
+				  CADRE_WITH_DEADLINE;
 	const int64_t deadline_ns = CADRE_READ_ONCE(slot->request.deadline_ns);
 	struct burden *burden;
 

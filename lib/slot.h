@@ -92,6 +92,12 @@ static inline unsigned cadre_word_flags(uint64_t bits)
 	return (unsigned)(bits >> 3 & 15);
 }
 
+/* What a request has besides its payload. Without the bit nobody reads the place where it
+ * would stand. */
+enum cadre_with {
+	CADRE_WITH_DEADLINE = 1u << 0, /* deadline_ns, on the second line */
+};
+
 #define CADRE_INLINE_MAX 88 /* bytes of payload that fit the slot, either way */
 #define CADRE_NO_BLOCK UINT32_MAX
 
@@ -103,7 +109,7 @@ struct cadre_request_lines {
 	uint32_t length;       /* C: bytes of payload */
 	uint16_t operation;    /* C */
 	uint8_t retries;       /* C: tries after the first, if idempotent */
-	uint8_t has_deadline;  /* C: else the second line need not be read for it */
+	uint8_t with;          /* C: CADRE_WITH_..., what else must be looked at */
 	uint8_t payload[CADRE_INLINE_MAX]; /* C: when length <= CADRE_INLINE_MAX */
 	int64_t deadline_ns;               /* C: CLOCK_MONOTONIC */
 	uint32_t block;                    /* C: where a longer payload lies */

@@ -186,7 +186,7 @@ static void describe(struct cadre_client *client, uint32_t index,
 	lines->length = (uint32_t)request->length;
 	lines->operation = (uint16_t)request->operation;
 	lines->retries = (uint8_t)(request->retries ? request->retries : RETRIES_DEFAULT);
-	lines->has_deadline = request->deadline_ns != 0;
+	lines->with = request->deadline_ns ? CADRE_WITH_DEADLINE : 0;
 	if (request->flags & CADRE_IDEMPOTENT)
 		lines->faults = 0;
 	if (request->deadline_ns)

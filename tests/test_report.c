@@ -373,14 +373,14 @@ Test(report, a_worker_whose_job_is_past_its_deadline_is_shown_as_hung)
 	seat_client(1);
 	seat_worker(3, CADRE_PLACE_UP, CADRE_ACTIVITY_BUSY);
 	slot = put_running(1, 2, 3, cadre_clock_ns());
-	slot->request.has_deadline = 1;
+	slot->request.with = CADRE_WITH_DEADLINE;
 	slot->request.deadline_ns = cadre_clock_in_ns(CADRE_NS_PER_S * 60);
 	cr_assert_eq(worker_after_read(3)->letter, 'W');
 
 	slot->request.deadline_ns = cadre_clock_ns() - CADRE_NS_PER_MS;
 	cr_assert_eq(worker_after_read(3)->letter, 'H');
 
-	slot->request.has_deadline = 0;
+	slot->request.with = 0;
 	cr_assert_eq(worker_after_read(3)->letter, 'W', "what stands there means nothing");
 }
 
