@@ -8,6 +8,9 @@
 #define ROOM_WAIT_NS CADRE_NS_PER_S
 #define ROOM_NAP_NS (200 * CADRE_NS_PER_US)
 
+_Thread_local const struct cadre_job *cadre_job_current
+	__attribute__((tls_model("initial-exec")));
+
 /* The time of submission is the client's word for it: no clock was below 0, and none is ahead
  * of ours by more than what a worker takes from one look at its clock to the next. */
 static int64_t credible(int64_t submitted_ns, int64_t taken_ns)

@@ -52,6 +52,10 @@ struct cadre_job {
 	_Atomic bool deferred;
 };
 
+/* The job whose handler runs on this thread: for its crash record and its log lines. */
+extern _Thread_local const struct cadre_job *cadre_job_current
+	__attribute__((tls_model("initial-exec")));
+
 /* Copies and checks the descriptor of a claimed job. 0, or the errno that it has to fail
  * with: -EBADMSG for lengths or blocks that cannot be. */
 int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t slot,

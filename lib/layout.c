@@ -67,6 +67,7 @@ static uint64_t fingerprint(void)
 		offsetof(struct cadre_header, operations),
 		sizeof(struct cadre_place),
 		sizeof(struct cadre_place_stats),
+		sizeof(struct cadre_crash),
 		sizeof(struct cadre_client_lines),
 		sizeof(struct cadre_slot),
 		sizeof(struct cadre_books),
@@ -116,6 +117,8 @@ static void lay_out(struct cadre_view *view)
 				 64);
 	view->worker_stats = cut(&cutter, limits->workers, sizeof(*view->worker_stats),
 				 64);
+	view->worker_crashes = cut(&cutter, limits->workers, sizeof(*view->worker_crashes),
+				   64);
 	view->client_places = cut(&cutter, limits->clients, sizeof(*view->client_places),
 				  64);
 	view->client_bells = cut(&cutter, limits->clients, sizeof(*view->client_bells),

@@ -1,8 +1,8 @@
 /*
  * layout.h - where things lie in a segment, and the header that says so.
  *
- *   header | places, bells, statistics of workers | places, bells, hints, counters of
- *   clients | slots | books | owner words of blocks | start arguments | blocks
+ *   header | places, bells, statistics, crash records of workers | places, bells, hints,
+ *   counters of clients | slots | books | owner words of blocks | start arguments | blocks
  *
  * No offset is ever read from the segment. The header holds a handful of limits; they are
  * checked once, and every process computes the same layout from them in private memory. A
@@ -14,6 +14,7 @@
 
 #include "bell.h"
 #include "block.h"
+#include "crash.h"
 #include "crew.h"
 #include "mask.h"
 #include "place.h"
@@ -110,6 +111,7 @@ struct cadre_view {
 	struct cadre_place *worker_places;
 	struct cadre_bell *worker_bells;
 	struct cadre_place_stats *worker_stats;
+	struct cadre_crash *worker_crashes;
 	struct cadre_place *client_places;
 	struct cadre_bell *client_bells;
 	struct cadre_client_lines *client_lines;

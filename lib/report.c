@@ -629,6 +629,14 @@ const struct cadre_client_snapshot *cadre_report_client(const struct cadre_repor
 	return index < report->pool.client_count ? &report->clients[index] : NULL;
 }
 
+int cadre_report_backtrace(const struct cadre_report *report, uint32_t worker,
+			   int32_t pid, struct cadre_backtrace *ret_backtrace)
+{
+	if (worker >= report->view.limits.workers)
+		return -ENOENT;
+	return cadre_crash_read(&report->view.worker_crashes[worker], pid, ret_backtrace);
+}
+
 const char *cadre_report_operation(const struct cadre_report *report, int32_t id)
 {
 	for (unsigned i = 0; id > 0 && i < CADRE_OPERATIONS_MAX; i++) {

@@ -1,6 +1,7 @@
 /*
  * run.c - what a worker does with a job: claim, check, run, account, give the room back.
  */
+#include "capture.h"
 #include "clock.h"
 #include "worker.h"
 
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A handler that is expected to run longer than this makes its worker engaged: nobody
  * counts on it to look for jobs meanwhile. Until an operation was seen, it is. */
@@ -218,30 +220,42 @@ static struct cadre_task *take_task(struct cadre_worker *worker)
 static void handle(struct cadre_worker *worker, struct cadre_task *task)
 {
 	CADRE_KILL_POINT("W4");
+	cadre_job_current = &task->job;
 	task->duty->operation->handler(&task->job, worker->state);
+	cadre_job_current = NULL;
 	cadre_job_handler_returned(&task->job);
 }
 
 static void *handle_queued(void *argument)
 {
 	struct cadre_worker *const worker = argument;
+	const pid_t self = gettid();
 
+	/* Without one a stack overflow in a handler dies silently. */
+	(void)cadre_capture_thread_begin();
 	for (;;) {
 		struct cds_wfcq_node *node;
+		struct cadre_task *task;
 
 		while (sem_wait(&worker->queued) < 0) {
 		}
 		node = cds_wfcq_dequeue_blocking(&worker->queue_head, &worker->queue_tail);
-		if (node)
-			handle(worker,
-			       (void *)((char *)node - offsetof(struct cadre_task, node)));
-		else if (atomic_load(&worker->threads_end))
-			return NULL;
+		if (node) {
+			task = (void *)((char *)node - offsetof(struct cadre_task, node));
+			/* Relaxed: for the handler of a signal. */
+			atomic_store_explicit(&task->thread, self, memory_order_relaxed);
+			handle(worker, task);
+		} else if (atomic_load(&worker->threads_end)) {
+			break;
+		}
 	}
+	cadre_capture_thread_end();
+	return NULL;
 }
 
 static void hand_to_thread(struct cadre_worker *worker, struct cadre_task *task)
 {
+	atomic_store_explicit(&task->thread, 0, memory_order_relaxed);
 	cds_wfcq_node_init(&task->node);
 	cds_wfcq_enqueue(&worker->queue_head, &worker->queue_tail, &task->node);
 	sem_post(&worker->queued);

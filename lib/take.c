@@ -163,6 +163,7 @@ void cadre_client_result(struct cadre_client *client, uint32_t index,
 	result->ticket = cadre_ticket_make(index, generation);
 	result->outcome = word.outcome;
 	result->code = 0;
+	result->operation = CADRE_READ_ONCE(slot->request.operation);
 	result->attempt = word.attempt;
 	result->worker = word.owner == CADRE_OWNER_NONE ? -1 : (int32_t)word.owner - 1;
 	result->worker_pid = 0;
@@ -290,6 +291,22 @@ int cadre_release(struct cadre_client *client, const struct cadre_result *result
 		return -ESTALE;
 	cadre_client_let_go(client, index);
 	return 0;
+}
+
+int cadre_result_backtrace(const struct cadre_client *client,
+			   const struct cadre_result *result,
+			   struct cadre_backtrace *ret_backtrace)
+{
+	const int r = cadre_client_enter(client);
+
+	if (r < 0)
+		return r;
+	if ((result->outcome != CADRE_LOST && result->outcome != CADRE_REFUSED) ||
+	    result->worker < 0 || (uint32_t)result->worker >= client->view.limits.workers ||
+	    result->worker_pid <= 0)
+		return -ENOENT;
+	return cadre_crash_read(&client->view.worker_crashes[result->worker],
+				result->worker_pid, ret_backtrace);
 }
 
 int cadre_cancel(struct cadre_client *client, struct cadre_ticket ticket)

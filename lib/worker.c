@@ -6,6 +6,7 @@
  * those words.
  */
 #include "worker.h"
+#include "capture.h"
 #include "clock.h"
 #include "control.h"
 #include "diag.h"
@@ -95,6 +96,64 @@ static int start_service(struct cadre_worker *worker, struct cadre_diag *diag)
 			    reason.text[0] ? reason.text : strerror(r < 0 ? -r : r));
 }
 
+/* ---- should it crash ---- */
+
+/* In a signal handler. A forked worker that nobody recorded may find another one's place. */
+static bool crash_is_ours(const void *context)
+{
+	const struct cadre_worker *const worker = context;
+
+	return cadre_place_incarnation_of(cadre_place_look(worker->place)) ==
+	       worker->incarnation;
+}
+
+/* In a signal handler: the thread whose job is past its deadline for longest. */
+static pid_t find_hung_thread(const void *context)
+{
+	const struct cadre_worker *const worker = context;
+	int64_t earliest_ns = INT64_MAX;
+	pid_t found = 0;
+
+	for (uint32_t i = 0; i < worker->parallel && worker->thread_count > 0; i++) {
+		const struct cadre_task *const task = &worker->tasks[i];
+		/* Relaxed: the thread has hung for long, or it does not matter. */
+		const pid_t thread = atomic_load_explicit(&task->thread,
+							  memory_order_relaxed);
+
+		if (thread == 0 ||
+		    !atomic_load_explicit(&task->taken, memory_order_relaxed) ||
+		    task->job.deadline_ns == 0 || task->job.deadline_ns >= earliest_ns)
+			continue;
+		earliest_ns = task->job.deadline_ns;
+		found = thread;
+	}
+	return found;
+}
+
+static struct cadre_occupation occupation_of_thread(void)
+{
+	const struct cadre_job *const job = cadre_job_current;
+
+	return (struct cadre_occupation){
+		.job = job ? cadre_job_id(job) : 0,
+		.operation = job ? job->operation : 0,
+	};
+}
+
+static int prepare_for_the_worst(struct cadre_worker *worker)
+{
+	const struct cadre_capture capture = {
+		.crash = &worker->view.worker_crashes[worker->host.worker],
+		.incarnation = worker->incarnation,
+		.is_ours = crash_is_ours,
+		.find_hung = find_hung_thread,
+		.occupation = occupation_of_thread,
+		.context = worker,
+	};
+
+	return cadre_capture_begin(&capture);
+}
+
 /* STARTING -> UP. False when the supervisor that started us is gone and its successor did
  * not know of us: then somebody else sits here, or will. */
 static bool take_seat(struct cadre_worker *worker)
@@ -141,6 +200,7 @@ static void find_place(struct cadre_worker *worker, const struct cadre_seat *sea
 static void release(struct cadre_worker *worker)
 {
 	cadre_run_fini(worker);
+	cadre_capture_end(worker);
 	cadre_looker_fini(&worker->looker);
 	if (worker->owns_view)
 		cadre_layout_close(&worker->view);
@@ -163,6 +223,9 @@ static int sit_down(const struct cadre_service *service, const struct cadre_view
 	worker->service = service;
 	find_place(worker, seat);
 	r = cadre_looker_init(&worker->looker, &worker->view, seat->worker);
+	/* Before init: what the service installs itself is not overridden. */
+	if (r == 0)
+		r = prepare_for_the_worst(worker);
 	if (r == 0)
 		r = cadre_run_init(worker);
 	if (r < 0)

@@ -38,6 +38,7 @@ struct cadre_task {
 	struct cadre_job job; /* first: a job's host finds its task */
 	struct cds_wfcq_node node;
 	struct cadre_duty *duty;
+	_Atomic pid_t thread; /* whose handler runs, where there are threads; 0: none */
 	_Atomic bool taken; /* by the dispatcher; back when the job is over */
 };
 

@@ -5,6 +5,7 @@
  *   pool.h     start a pool: in this program, or as a server of its own
  *   client.h   submit jobs and take their results
  *   worker.h   be a worker: a program that the supervisor starts
+ *   backtrace.h where a worker was when it crashed
  *   report.h   read the counters of a pool without disturbing it
  *   check.h    say whether the books of a pool balance
  *   error.h    the error values, the outcomes, and the sentence that goes with them
@@ -12,6 +13,7 @@
 #ifndef CADRE_CADRE_H
 #define CADRE_CADRE_H
 
+#include <cadre/backtrace.h>
 #include <cadre/check.h>
 #include <cadre/client.h>
 #include <cadre/error.h>

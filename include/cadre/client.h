@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include <cadre/api.h>
+#include <cadre/backtrace.h>
 #include <cadre/error.h>
 
 CADRE_BEGIN_DECLS
@@ -46,6 +47,7 @@ struct cadre_result {
 	enum cadre_outcome outcome;
 	int32_t code;       /* FAILED: the handler's code. LOST: the signal, or minus the
 	                        * exit status, or CADRE_STATUS_UNKNOWN */
+	int32_t operation;  /* of the request */
 	uint32_t attempt;   /* 0: first try. Above 0: it may have run before */
 	int32_t worker;     /* place of the worker that had it last, -1 for none */
 	int32_t worker_pid; /* its process, 0 when unknown */
@@ -175,6 +177,14 @@ CADRE_API int cadre_await_any(struct cadre_client *client,
 /* Gives slot and reply back; result->data is dead afterwards. 0, -ESTALE, -ECHILD. */
 CADRE_API int cadre_release(struct cadre_client *client,
 			    const struct cadre_result *result);
+
+/* Where the worker was that died of the job: for results that are LOST or REFUSED, before
+ * they are released. -ENOENT: it left none (it was killed from outside, or exited), or one of
+ * its successors has crashed as well and overwritten it; -ECHILD. cadre_backtrace_format
+ * makes text of it. Never blocks. */
+CADRE_API int cadre_result_backtrace(const struct cadre_client *client,
+				     const struct cadre_result *result,
+				     struct cadre_backtrace *ret_backtrace);
 
 /* Ends the job for its caller at once: unrun when it is pending, flagged for its handler
  * when it runs. The outcome is then taken as any other. 0 also when it has ended already

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include <cadre/api.h>
+#include <cadre/backtrace.h>
 #include <cadre/error.h>
 #include <cadre/pool.h>
 
@@ -138,6 +139,11 @@ CADRE_API const struct cadre_worker_snapshot *cadre_report_worker(
 	const struct cadre_report *report, uint32_t index);
 CADRE_API const struct cadre_client_snapshot *cadre_report_client(
 	const struct cadre_report *report, uint32_t index);
+
+/* Where the worker was that died in that place last and left a backtrace; `pid` names one, 0
+ * means whoever it was. -ENOENT when there is none. Read at the moment of the call. */
+CADRE_API int cadre_report_backtrace(const struct cadre_report *report, uint32_t worker,
+				     int32_t pid, struct cadre_backtrace *ret_backtrace);
 
 /* Name of an operation of the pool, or NULL. */
 CADRE_API const char *cadre_report_operation(const struct cadre_report *report,

@@ -52,6 +52,9 @@ const struct killing_point killing_points[] = {
 	{ "D6", KILLING_SUPERVISOR },
 	{ "D7", KILLING_SUPERVISOR },
 	{ "D8", KILLING_SUPERVISOR },
+	/* last words */
+	{ "Z1", KILLING_WRECK },
+	{ "Z2", KILLING_WRECK },
 	/* the end */
 	{ "T1", KILLING_SUPERVISOR },
 };

@@ -14,6 +14,7 @@ enum {
 	KILLING_WORKER = 1u << 0,
 	KILLING_CLIENT = 1u << 1,
 	KILLING_SUPERVISOR = 1u << 2,
+	KILLING_WRECK = 1u << 3, /* a worker that is dying of a fault */
 };
 
 struct killing_point {

@@ -1,0 +1,90 @@
+/*
+ * kill_crash.c - claims about a worker that is killed while it writes down how it crashes: half
+ * a record is none, a whole one stands, and the next one who crashes there is heard.
+ */
+#include "claims.h"
+#include "killing.h"
+#include "killpoint.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+TestSuite(kill_crash, TROUPE);
+
+static const char *const told[] = { "Z1", "Z2" };
+
+/* Crashes; on the way it is killed at a label, or not. */
+static void crash(struct cadre_job *job, void *state)
+{
+	size_t length;
+	uint32_t which;
+
+	(void)state;
+	memcpy(&which, cadre_job_data(job, &length), sizeof(which));
+	if (which < sizeof(told) / sizeof(told[0]))
+		cadre_kill_at(told[which], 1, SIGKILL);
+	abort();
+}
+
+static const struct cadre_operation operations[] = { { 1, "crash", crash } };
+
+static const struct cadre_service service = {
+	.size = sizeof(service),
+	.name = "crash",
+	.operations = operations,
+	.operation_count = 1,
+};
+
+/* What the client of a job learns whose worker was killed at that label. */
+static int die_at(uint32_t which, int signal_number, struct cadre_backtrace *trace)
+{
+	const struct cadre_result result = await(submit(ASK(1, which)));
+	int r;
+
+	cr_assert_eq(result.outcome, CADRE_LOST, "%s", result.sentence);
+	cr_assert_eq(result.code, signal_number);
+	r = cadre_result_backtrace(troupe.client, &result, trace);
+	release(&result);
+	return r;
+}
+
+static void open_pool(void)
+{
+	const int r = troupe_start(&troupe, &service,
+				   (struct cadre_pool_options){ ONE_WORKER });
+
+	cr_assert_eq(r, 0, "%d: %s", r, troupe.diag.text);
+}
+
+Test(kill_crash, half_a_record_at_Z1_is_none_and_the_next_crash_is_heard)
+{
+	struct cadre_backtrace trace;
+
+	open_pool();
+	cr_assert_eq(die_at(0, SIGKILL, &trace), -ENOENT);
+	cr_assert_eq(die_at(99, SIGABRT, &trace), 0);
+	cr_assert_eq(trace.signal_number, SIGABRT);
+	cr_assert_eq(trace.incarnation, 2);
+	cr_assert_gt(trace.frame_count, 1);
+}
+
+Test(kill_crash, a_whole_record_at_Z2_stands_whatever_comes_then)
+{
+	struct cadre_backtrace trace;
+
+	open_pool();
+	cr_assert_eq(die_at(1, SIGKILL, &trace), 0);
+	cr_assert_eq(trace.signal_number, SIGABRT);
+	cr_assert_gt(trace.frame_count, 1);
+}
+
+Test(kill_crash, every_point_that_a_crash_passes_has_its_story)
+{
+	size_t wrecks = 0;
+
+	for (size_t i = 0; i < killing_point_count; i++)
+		wrecks += killing_is_passed(killing_points[i].label, KILLING_WRECK);
+	cr_assert_eq(wrecks, sizeof(told) / sizeof(told[0]));
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+		cr_assert(killing_is_passed(told[i], KILLING_WRECK));
+}
