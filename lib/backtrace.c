@@ -68,6 +68,8 @@ static const char *say_code(int number, int code)
 		return "division by zero";
 	if (code == SI_USER)
 		return "sent by another process";
+	if (code == SI_TKILL)
+		return "raised by itself";
 	return NULL;
 }
 
@@ -78,7 +80,8 @@ static void put_signal(struct text *text, const struct cadre_backtrace *backtrac
 
 	print(text, "pid %d, thread %d, SIG%s", backtrace->pid, backtrace->thread,
 	      name ? name : "?");
-	if (backtrace->signal_number == SIGSEGV || backtrace->signal_number == SIGBUS)
+	if (backtrace->code > 0 &&
+	    (backtrace->signal_number == SIGSEGV || backtrace->signal_number == SIGBUS))
 		print(text, " at address 0x%llx", (unsigned long long)backtrace->address);
 	if (reason)
 		print(text, " (%s)", reason);

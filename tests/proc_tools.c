@@ -536,11 +536,34 @@ Test(call, a_failed_job_is_told_with_its_code_and_sentence, .init = prepare_demo
 Test(call, a_worker_that_crashes_makes_its_job_lost_and_is_named, .init = prepare_demo,
      .fini = clean_up)
 {
-	const struct run run = cadre("", "call", pool, "crash", "--data", "ABRT", NULL);
+	const struct run run = cadre("", "call", pool, "crash", "--data", "ABRT",
+				     "--no-backtrace", NULL);
 
 	expect_status(&run, 1);
 	expect_sentence(&run, "cadre call: job lost: worker ", "ABRT");
 	expect_mention(&run, "pid ");
+}
+
+Test(call, where_a_worker_crashed_is_shown, .init = prepare_demo, .fini = clean_up)
+{
+	const struct run run = cadre("", "call", pool, "crash", "--data", "SEGV", NULL);
+
+	expect_status(&run, 1);
+	expect_mention(&run, "SIGSEGV (raised by itself), job ");
+	expect_mention(&run, " of operation 5\n");
+	expect_mention(&run, " crash at ");
+	expect_mention(&run, "demo.c:");
+	expect_mention(&run, "(demo.so+0x");
+}
+
+Test(call, where_a_worker_crashed_is_not_shown_to_who_does_not_want_it,
+     .init = prepare_demo, .fini = clean_up)
+{
+	const struct run run = cadre("", "call", pool, "crash", "--data", "SEGV",
+				     "--no-backtrace", NULL);
+
+	expect_status(&run, 1);
+	expect_sentence(&run, "cadre call: job lost: worker ", "SEGV");
 }
 
 Test(call, a_worker_that_exits_makes_its_job_lost_with_its_status, .init = prepare_demo,

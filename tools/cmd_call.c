@@ -28,9 +28,17 @@ struct options {
 	uint32_t retries;
 	bool idempotent;
 	bool detached;
+	bool no_backtrace;
 };
 
-enum { OPT_DATA = 256, OPT_DETACHED, OPT_IDEMPOTENT, OPT_RETRIES, OPT_TIMEOUT };
+enum {
+	OPT_DATA = 256,
+	OPT_DETACHED,
+	OPT_IDEMPOTENT,
+	OPT_NO_BACKTRACE,
+	OPT_RETRIES,
+	OPT_TIMEOUT
+};
 
 static const struct argp_option argp_options[] = {
 	{ "data", OPT_DATA, "TEXT", 0, "The payload, instead of standard input", 0 },
@@ -42,6 +50,8 @@ static const struct argp_option argp_options[] = {
 	  "With --idempotent: tries after the first, 1 to 15 (default 3)", 0 },
 	{ "detached", OPT_DETACHED, NULL, 0,
 	  "Submit and leave: the job goes on, its reply is dropped", 0 },
+	{ "no-backtrace", OPT_NO_BACKTRACE, NULL, 0,
+	  "When the worker crashed: do not show where", 0 },
 	{ 0 },
 };
 
@@ -49,7 +59,8 @@ static const char documentation[] =
 	"Submits one job to POOL and prints its reply. OPERATION is a name or a number. The "
 	"payload is read from standard input.\v"
 	"A job that does not end ok is reported in one line on standard error, with its "
-	"outcome, code or signal, worker and pid.\n\n"
+	"outcome, code or signal, worker and pid; where its worker crashed follows, a line "
+	"for each call.\n\n"
 	"Exit status: 0 the job ended ok; 1 it ended otherwise; 2 the pool cannot be used; "
 	"64 wrong arguments.\n\n"
 	"Examples:\n"
@@ -76,6 +87,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_DETACHED:
 		options->detached = true;
+		return 0;
+	case OPT_NO_BACKTRACE:
+		options->no_backtrace = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num == 0)
@@ -194,10 +208,25 @@ static int report_error(const struct options *options, const struct cadre_client
 	}
 }
 
-static int print_result(const struct cadre_result *result)
+static void print_backtrace(const struct cadre_client *client,
+			    const struct cadre_result *result)
+{
+	static char text[1u << 16];
+	struct cadre_backtrace backtrace;
+
+	if (cadre_result_backtrace(client, result, &backtrace) < 0)
+		return;
+	cadre_backtrace_format(&backtrace, 0, text, sizeof(text));
+	fputs(text, stderr);
+}
+
+static int print_result(const struct options *options, const struct cadre_client *client,
+			const struct cadre_result *result)
 {
 	if (result->outcome != CADRE_OK) {
 		cadre_print_outcome("cadre call", "job", result);
+		if (!options->no_backtrace)
+			print_backtrace(client, result);
 		return CADRE_EXIT_FAILED;
 	}
 	if (fwrite(result->data, 1, result->length, stdout) != result->length ||
@@ -236,7 +265,7 @@ static int call(const struct options *options, struct cadre_client *client)
 	r = cadre_await(client, ticket, CADRE_FOREVER, &result);
 	if (r < 0)
 		return report_error(options, client, r);
-	status = print_result(&result);
+	status = print_result(options, client, &result);
 	cadre_release(client, &result);
 	return status;
 }

@@ -257,12 +257,31 @@ static void fail(struct cadre_job *job, void *state)
 		       sentence);
 }
 
+/* The worker's handlers of these write down where it was, and then it dies of them. */
+static bool is_fault(int signal_number)
+{
+	switch (signal_number) {
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGILL:
+	case SIGFPE:
+	case SIGABRT:
+	case SIGSYS:
+	case SIGTRAP:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Whatever the worker does about this signal, now it kills. Returns for those that by
  * default kill nobody. */
 static void die_of(int signal_number)
 {
 	sigset_t only;
 
+	if (is_fault(signal_number))
+		raise(signal_number);
 	signal(signal_number, SIG_DFL);
 	sigemptyset(&only);
 	sigaddset(&only, signal_number);
