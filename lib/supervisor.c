@@ -288,6 +288,7 @@ static void tick(struct cadre_supervisor *supervisor, int64_t now_ns)
 	atomic_store_explicit(&header->heartbeat_ns, now_ns, memory_order_relaxed);
 	cadre_survey(&supervisor->view, now_ns, &supervisor->survey);
 	cadre_count_peak(&header->counters.queue_length_max, supervisor->survey.queued);
+	cadre_pulse_beat(&supervisor->pulse, now_ns);
 	if (supervisor->survey.impossible > 0)
 		end_damaged(supervisor);
 	cadre_staff_tick(supervisor, now_ns);
@@ -311,12 +312,15 @@ static int64_t tick_interval_ns(const struct cadre_supervisor *supervisor)
 static int64_t next_tick_ns(const struct cadre_supervisor *supervisor, int64_t now_ns)
 {
 	const int64_t staff_ns = cadre_staff_next_ns(supervisor);
+	const int64_t pulse_ns = cadre_pulse_next_ns(&supervisor->pulse);
 	int64_t next_ns = now_ns + tick_interval_ns(supervisor);
 
 	if (supervisor->survey.next_deadline_ns < next_ns)
 		next_ns = supervisor->survey.next_deadline_ns;
 	if (staff_ns < next_ns)
 		next_ns = staff_ns;
+	if (pulse_ns < next_ns)
+		next_ns = pulse_ns;
 	/* What is overdue already may take its time to happen. */
 	return next_ns > now_ns + TICK_ENDING_NS ? next_ns : now_ns + TICK_ENDING_NS;
 }
@@ -441,6 +445,8 @@ static int begin(struct cadre_supervisor *supervisor,
 	r = cadre_staff_init(supervisor);
 	if (r == 0)
 		r = cadre_lease_init(supervisor);
+	if (r == 0)
+		r = cadre_pulse_init(&supervisor->pulse, &supervisor->view);
 	if (r < 0)
 		return cadre_refuse(supervisor->diag, r, "%s", strerror(-r));
 	sign_header(supervisor);
@@ -480,6 +486,7 @@ static void end(struct cadre_supervisor *supervisor)
 	}
 	cadre_staff_fini(supervisor);
 	cadre_lease_fini(supervisor);
+	cadre_pulse_fini(&supervisor->pulse);
 	close_descriptors(supervisor);
 	cadre_layout_close(&supervisor->view);
 	cadre_lock_release(&supervisor->lock);

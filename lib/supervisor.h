@@ -12,6 +12,7 @@
 
 #include "control.h"
 #include "layout.h"
+#include "pulse.h"
 #include "reaper.h"
 #include "spawn.h"
 
@@ -84,7 +85,8 @@ struct cadre_supervisor {
 	int64_t connected_ns[CADRE_CONNECTIONS_MAX];
 
 	struct cadre_survey survey; /* of the last tick */
-	bool knocked;               /* a client said that nobody looks */
+	struct cadre_pulse pulse;
+	bool knocked; /* a client said that nobody looks */
 	int64_t deaths_ns[CADRE_DEATHS_REMEMBERED];
 	unsigned death_turn;
 	uint64_t random;

@@ -40,7 +40,7 @@ struct cadre_counter_description {
 CADRE_API const struct cadre_counter_description *cadre_counter_describe(
 	enum cadre_counter_scope scope, size_t *ret_count);
 
-#define CADRE_SNAPSHOT_COUNTERS_MAX 16
+#define CADRE_SNAPSHOT_COUNTERS_MAX 40
 
 /* Durations in ns that so many of the jobs did not exceed, at most 12.5 % too large. Those
  * beyond 36 minutes count as that. */
