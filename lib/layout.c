@@ -68,6 +68,10 @@ static uint64_t fingerprint(void)
 		sizeof(struct cadre_place),
 		sizeof(struct cadre_place_stats),
 		sizeof(struct cadre_crash),
+		sizeof(struct cadre_latency_line),
+		CADRE_LATENCY_BYTES,
+		CADRE_LATENCY_LINES_MIN,
+		CADRE_LATENCY_LINES_MAX,
 		sizeof(struct cadre_client_lines),
 		sizeof(struct cadre_slot),
 		sizeof(struct cadre_books),
@@ -101,6 +105,17 @@ static void *cut(struct cutter *cutter, size_t count, size_t size, size_t alignm
 	return cutter->base ? cutter->base + start : NULL;
 }
 
+/* Every line is allocated, used or not: a large crew gets fewer for each. */
+static uint32_t latency_lines(uint32_t workers)
+{
+	const uint32_t fit = CADRE_LATENCY_BYTES /
+			     (uint32_t)sizeof(struct cadre_latency_line) / workers;
+
+	if (fit < CADRE_LATENCY_LINES_MIN)
+		return CADRE_LATENCY_LINES_MIN;
+	return fit < CADRE_LATENCY_LINES_MAX ? fit : CADRE_LATENCY_LINES_MAX;
+}
+
 /* Limits are checked: nothing below overflows. */
 static void lay_out(struct cadre_view *view)
 {
@@ -109,6 +124,7 @@ static void lay_out(struct cadre_view *view)
 
 	view->plan = cadre_block_plan(limits->payload_max, limits->block_bytes);
 	view->slot_count = limits->clients * limits->slots;
+	view->latency_lines = latency_lines(limits->workers);
 
 	view->header = cut(&cutter, 1, sizeof(*view->header), 4096);
 	view->worker_places = cut(&cutter, limits->workers, sizeof(*view->worker_places),
@@ -117,8 +133,10 @@ static void lay_out(struct cadre_view *view)
 				 64);
 	view->worker_stats = cut(&cutter, limits->workers, sizeof(*view->worker_stats),
 				 64);
-	view->worker_crashes = cut(&cutter, limits->workers, sizeof(*view->worker_crashes),
-				   64);
+	view->worker_crashes = cut(&cutter, limits->workers,
+				   sizeof(*view->worker_crashes), 64);
+	view->latencies = cut(&cutter, (size_t)limits->workers * view->latency_lines,
+			      sizeof(*view->latencies), 64);
 	view->client_places = cut(&cutter, limits->clients, sizeof(*view->client_places),
 				  64);
 	view->client_bells = cut(&cutter, limits->clients, sizeof(*view->client_bells),

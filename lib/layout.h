@@ -1,8 +1,9 @@
 /*
  * layout.h - where things lie in a segment, and the header that says so.
  *
- *   header | places, bells, statistics, crash records of workers | places, bells, hints,
- *   counters of clients | slots | books | owner words of blocks | start arguments | blocks
+ *   header | places, bells, statistics, crash records, latencies of workers | places,
+ *   bells, hints, counters of clients | slots | books | owner words of blocks | start
+ *   arguments | blocks
  *
  * No offset is ever read from the segment. The header holds a handful of limits; they are
  * checked once, and every process computes the same layout from them in private memory. A
@@ -28,6 +29,11 @@
 #define CADRE_LAYOUT_NUMBER 1u
 #define CADRE_MAGIC UINT64_C(0x31455244414341ff) /* ff "ACADRE1" */
 #define CADRE_START_DATA_MAX 4096u
+
+/* Lines of latency histograms per worker: as many as fit this room, within these bounds. */
+#define CADRE_LATENCY_BYTES (4u << 20)
+#define CADRE_LATENCY_LINES_MIN 4u
+#define CADRE_LATENCY_LINES_MAX 32u
 
 /* Everything that sizes depend on, and what workers and clients go by. Written by the
  * supervisor before `ready`, then never again. */
@@ -104,14 +110,16 @@ struct cadre_view {
 	struct cadre_segment segment;
 	struct cadre_limits limits;
 	struct cadre_block_plan plan;
-	uint32_t slot_count; /* of all windows */
-	size_t size;         /* of the whole segment */
+	uint32_t slot_count;    /* of all windows */
+	uint32_t latency_lines; /* per worker */
+	size_t size;            /* of the whole segment */
 
 	struct cadre_header *header;
 	struct cadre_place *worker_places;
 	struct cadre_bell *worker_bells;
 	struct cadre_place_stats *worker_stats;
 	struct cadre_crash *worker_crashes;
+	struct cadre_latency_line *latencies; /* worker after worker */
 	struct cadre_place *client_places;
 	struct cadre_bell *client_bells;
 	struct cadre_client_lines *client_lines;
@@ -162,6 +170,13 @@ static inline uint32_t cadre_view_window_of(const struct cadre_view *view, uint3
 static inline uint32_t cadre_view_bell_bit(uint32_t slot)
 {
 	return UINT32_C(1) << slot % 32;
+}
+
+/* The latency lines of a worker, `latency_lines` of them. */
+static inline struct cadre_latency_line *cadre_view_latencies(const struct cadre_view *view,
+							      uint32_t worker)
+{
+	return &view->latencies[(size_t)worker * view->latency_lines];
 }
 
 /* Rings for whoever waits for this slot, if its word says that somebody does. */

@@ -28,21 +28,57 @@ static ssize_t read_file(const char *path, char *text, size_t size)
 	return length;
 }
 
-uint64_t cadre_process_start_time(pid_t pid)
+/* The fields of /proc/PID/stat from 3 on; `text` keeps them. False: there is no such
+ * process. */
+#define FIRST_FIELD 3
+#define FIELDS 22
+
+static bool read_stat(pid_t pid, char *text, size_t size, const char *ret_fields[FIELDS])
 {
-	char path[40], text[1024];
-	const char *field;
+	char path[40];
+	char *field;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (read_file(path, text, sizeof(text)) <= 0)
-		return 0;
-
+	if (read_file(path, text, size) <= 0)
+		return false;
 	/* The name of the program, field 2, may hold blanks and brackets: start behind the
-	 * last one. Field 3 follows; the start time is field 22. */
+	 * last one. */
 	field = strrchr(text, ')');
-	for (int number = 2; field && number < 22; number++)
-		field = strchr(field + 1, ' ');
-	return field ? strtoull(field + 1, NULL, 10) : 0;
+	for (int i = 0; i < FIELDS; i++) {
+		field = field ? strchr(field + 1, ' ') : NULL;
+		ret_fields[i] = field ? field + 1 : "";
+	}
+	return true;
+}
+
+static uint64_t field_of(const char *const fields[FIELDS], int number)
+{
+	return strtoull(fields[number - FIRST_FIELD], NULL, 10);
+}
+
+uint64_t cadre_process_start_time(pid_t pid)
+{
+	const char *fields[FIELDS];
+	char text[1024];
+
+	return read_stat(pid, text, sizeof(text), fields) ? field_of(fields, 22) : 0;
+}
+
+int cadre_process_usage(struct cadre_identity who, struct cadre_usage *ret_usage)
+{
+	const long ticks_per_s = sysconf(_SC_CLK_TCK), page = sysconf(_SC_PAGESIZE);
+	const char *fields[FIELDS];
+	char text[1024];
+
+	if (who.pid <= 0 || !read_stat(who.pid, text, sizeof(text), fields) ||
+	    (who.start_time && field_of(fields, 22) != who.start_time))
+		return -ESRCH;
+	*ret_usage = (struct cadre_usage){
+		.resident_bytes = field_of(fields, 24) * (uint64_t)page,
+		.cpu_ns = (int64_t)(field_of(fields, 14) + field_of(fields, 15)) *
+			  (INT64_C(1000000000) / ticks_per_s),
+	};
+	return 0;
 }
 
 struct cadre_identity cadre_process_self(void)

@@ -31,6 +31,15 @@ int cadre_process_open_child(pid_t pid);
 /* True once the process behind the pidfd has died. Never blocks. */
 bool cadre_process_is_dead(int pidfd);
 
+/* What a process uses. */
+struct cadre_usage {
+	uint64_t resident_bytes;
+	int64_t cpu_ns; /* user and system */
+};
+
+/* -ESRCH: it is gone, is another one, or cannot be seen from here. */
+int cadre_process_usage(struct cadre_identity who, struct cadre_usage *ret_usage);
+
 /* Sends a signal through the pidfd. 0 or negative errno. */
 int cadre_process_kill(int pidfd, int signal_number);
 

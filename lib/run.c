@@ -57,8 +57,26 @@ static struct cadre_duty *find_duty(struct cadre_worker *worker, int32_t operati
 
 /* ---- accounting ---- */
 
-static void account_taken(struct cadre_worker *worker, const struct cadre_job *job)
+/* With stats_lock, where there is one. Operations that the service does not know share the
+ * last line. */
+static struct cadre_latency_line *line_of(const struct cadre_worker *worker,
+					  struct cadre_duty *duty)
 {
+	struct cadre_latency_line *const lines = cadre_view_latencies(&worker->view,
+								      worker->host.worker);
+	const uint32_t count = worker->view.latency_lines;
+
+	if (!duty)
+		return &lines[count - 1];
+	if (!duty->line)
+		duty->line = cadre_stats_line(lines, count, duty->operation->id);
+	return duty->line;
+}
+
+static void account_taken(struct cadre_worker *worker, struct cadre_task *task)
+{
+	const struct cadre_job *const job = &task->job;
+	const int64_t waited_ns = job->taken_ns - job->submitted_ns;
 	struct cadre_worker_counters *const counters = &worker->stats->worker;
 	const uint32_t workload = 1 + atomic_fetch_add_explicit(&worker->workload, 1,
 								memory_order_relaxed);
@@ -73,7 +91,9 @@ static void account_taken(struct cadre_worker *worker, const struct cadre_job *j
 	cadre_count_peak(&counters->workload_max, workload);
 	atomic_store_explicit(&worker->stats->operation, job->operation,
 			      memory_order_relaxed);
-	cadre_histogram_add(&worker->stats->waiting, job->taken_ns - job->submitted_ns);
+	task->line = line_of(worker, task->duty);
+	cadre_histogram_add(&task->line->waiting, waited_ns);
+	cadre_count_add_ns(&task->line->waiting_ns, waited_ns);
 	unlock_stats(worker);
 }
 
@@ -82,6 +102,7 @@ static void account_ended(struct cadre_job_host *host, struct cadre_job *job,
 {
 	struct cadre_worker *const worker = worker_of(host);
 	struct cadre_worker_counters *const counters = &worker->stats->worker;
+	struct cadre_latency_line *const line = task_of(job)->line;
 	struct cadre_duty *const duty = task_of(job)->duty;
 	const int64_t ran_ns = job->ended_ns - job->taken_ns;
 
@@ -102,8 +123,11 @@ static void account_ended(struct cadre_job_host *host, struct cadre_job *job,
 		cadre_count_add(&counters->jobs_timed_out, 1);
 	else
 		cadre_count_add(&counters->jobs_failed, 1);
-	cadre_histogram_add(&worker->stats->service, ran_ns);
-	cadre_histogram_add(&worker->stats->total, job->ended_ns - job->submitted_ns);
+	if (late || outcome != CADRE_OK)
+		cadre_count_add(&line->failed, 1);
+	cadre_histogram_add(&line->service, ran_ns);
+	cadre_histogram_add(&line->total, job->ended_ns - job->submitted_ns);
+	cadre_count_add_ns(&line->service_ns, ran_ns);
 	unlock_stats(worker);
 }
 
@@ -285,7 +309,7 @@ static void run(struct cadre_worker *worker, const struct cadre_found *found,
 
 	/* There was room, so there is a task. */
 	task->duty = find_duty(worker, job->operation);
-	account_taken(worker, job);
+	account_taken(worker, task);
 	if (r < 0) {
 		cadre_job_refuse(job, CADRE_FAILED, -r,
 				 "its request lies outside of the segment");

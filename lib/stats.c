@@ -87,3 +87,23 @@ void cadre_stats_bury(struct cadre_place_stats *stats, int64_t now_ns)
 	cadre_stats_turn_to(stats, CADRE_ACTIVITY_ABSENT, now_ns);
 	cadre_count_set(&stats->worker.workload, 0);
 }
+
+struct cadre_latency_line *cadre_stats_line(struct cadre_latency_line *lines,
+					    uint32_t count, int32_t operation)
+{
+	for (uint32_t i = 0; i + 1 < count; i++) {
+		/* Relaxed, both: one writer, and each number in a line says something by
+		 * itself. */
+		const int32_t taken_by = atomic_load_explicit(&lines[i].operation,
+							      memory_order_relaxed);
+
+		if (taken_by == operation)
+			return &lines[i];
+		if (taken_by != 0)
+			continue;
+		atomic_store_explicit(&lines[i].operation, operation,
+				      memory_order_relaxed);
+		return &lines[i];
+	}
+	return &lines[count - 1];
+}

@@ -73,9 +73,6 @@ struct cadre_place_stats {
 	_Atomic int32_t operation; /* of the job taken last */
 	/* The worker, always: goes on over restarts. */
 	alignas(CADRE_CACHE_LINE) struct cadre_worker_counters worker;
-	alignas(CADRE_CACHE_LINE) struct cadre_histogram waiting; /* submitted to taken */
-	alignas(CADRE_CACHE_LINE) struct cadre_histogram service; /* taken to ended */
-	alignas(CADRE_CACHE_LINE) struct cadre_histogram total;   /* submitted to ended */
 	/* The supervisor. */
 	alignas(CADRE_CACHE_LINE) struct cadre_place_counters place;
 	_Atomic int32_t last_signal;      /* of the last death; 0: it exited */
@@ -85,6 +82,24 @@ struct cadre_place_stats {
 static_assert(offsetof(struct cadre_place_stats, worker) == CADRE_CACHE_LINE,
 	      "segment layout");
 
+/* How long the jobs of one operation took in one place. Each place has a handful of these
+ * lines (layout.h); a worker takes the next unused one for an operation that is new to it,
+ * and all that find none share the last. The worker writes them, always, so they go on over
+ * restarts. A line that was taken and counts nothing yet does no harm. */
+struct cadre_latency_line {
+	alignas(CADRE_CACHE_LINE) _Atomic int32_t operation; /* 0: unused, or the last */
+	_Atomic uint64_t failed;     /* jobs that did not end as ok */
+	_Atomic uint64_t waiting_ns; /* in all */
+	_Atomic uint64_t service_ns; /* in all */
+	alignas(CADRE_CACHE_LINE) struct cadre_histogram waiting; /* submitted to taken */
+	alignas(CADRE_CACHE_LINE) struct cadre_histogram service; /* taken to ended */
+	alignas(CADRE_CACHE_LINE) struct cadre_histogram total;   /* submitted to ended */
+};
+
+/* The line of an operation in a place that has `count` of them, at least one. */
+struct cadre_latency_line *cadre_stats_line(struct cadre_latency_line *lines,
+					    uint32_t count, int32_t operation);
+
 /* ---- the one writer's verbs; none of these is a read-modify-write ---- */
 
 static inline void cadre_count_add(_Atomic uint64_t *counter, uint64_t amount)
@@ -93,6 +108,12 @@ static inline void cadre_count_add(_Atomic uint64_t *counter, uint64_t amount)
 	atomic_store_explicit(counter,
 			      atomic_load_explicit(counter, memory_order_relaxed) + amount,
 			      memory_order_relaxed);
+}
+
+/* The same for a duration, of which one below zero counts as none. */
+static inline void cadre_count_add_ns(_Atomic uint64_t *counter, int64_t ns)
+{
+	cadre_count_add(counter, ns > 0 ? (uint64_t)ns : 0);
 }
 
 static inline void cadre_count_set(_Atomic uint64_t *level, uint64_t value)

@@ -31,6 +31,7 @@ struct cadre_seat {
 struct cadre_duty {
 	const struct cadre_operation *operation;
 	_Atomic int64_t expected_ns;
+	struct cadre_latency_line *line; /* of our place; NULL until it is first needed */
 };
 
 /* A job and its way through the queue to a thread. */
@@ -39,6 +40,7 @@ struct cadre_task {
 	struct cds_wfcq_node node;
 	struct cadre_duty *duty;
 	_Atomic pid_t thread; /* whose handler runs, where there are threads; 0: none */
+	struct cadre_latency_line *line;
 	_Atomic bool taken; /* by the dispatcher; back when the job is over */
 };
 

@@ -15,6 +15,7 @@
 
 #include <criterion/criterion.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ static struct scene scene;
 static struct cadre_view view;
 static pid_t supervisor; /* a child that holds the lock, or 0 */
 static struct cadre_report *report;
+static struct cadre_sampler *sampler;
 
 static void make_pool(const struct cadre_limits *limits)
 {
@@ -50,6 +52,7 @@ static void make_pool(const struct cadre_limits *limits)
 	atomic_store(&view.header->state, CADRE_POOL_OPEN);
 	atomic_store(&view.header->ready, 1);
 	cr_assert_eq(cadre_report_open(scene.pool, &report, &diag), 0, "%s", diag.text);
+	cr_assert_eq(cadre_sampler_open(&sampler), 0);
 }
 
 static void begin(void)
@@ -95,6 +98,7 @@ static void end(void)
 	char lock[CADRE_PATH_SIZE];
 
 	kill_supervisor();
+	cadre_sampler_close(sampler);
 	cadre_report_close(report);
 	cadre_segment_remove(scene.pool);
 	cadre_path(scene.pool, CADRE_FILE_LOCK, lock);
@@ -157,6 +161,13 @@ static struct cadre_slot *put_running(uint32_t window, uint32_t index, uint32_t 
 static struct cadre_books *books_of(uint32_t window, uint32_t index)
 {
 	return &view.books[window * SLOTS + index];
+}
+
+/* As the worker would find it. */
+static struct cadre_latency_line *line_of(uint32_t worker, int32_t operation)
+{
+	return cadre_stats_line(cadre_view_latencies(&view, worker), view.latency_lines,
+				operation);
 }
 
 static const struct cadre_worker_snapshot *worker_after_read(uint32_t index)
@@ -451,11 +462,13 @@ Test(report, the_outcomes_of_a_place_come_from_the_worker_and_from_the_superviso
 
 Test(report, percentiles_are_never_too_small_and_at_most_an_eighth_too_large)
 {
-	struct cadre_histogram *const service = &view.worker_stats[0].service;
+	struct cadre_histogram *const service = &line_of(0, 1)->service;
 	struct cadre_percentiles read;
 
-	for (int64_t us = 1; us <= 1000; us++)
+	for (int64_t us = 1; us <= 1000; us++) {
+		cadre_histogram_add(&line_of(0, 1)->waiting, 0);
 		cadre_histogram_add(service, us * CADRE_NS_PER_US);
+	}
 	read = worker_after_read(0)->service;
 
 	cr_assert_eq(read.jobs, 1000);
@@ -465,17 +478,119 @@ Test(report, percentiles_are_never_too_small_and_at_most_an_eighth_too_large)
 	cr_assert_leq(read.p99_ns, 990000 * 9 / 8);
 	cr_assert_geq(read.max_ns, 1000000);
 	cr_assert_leq(read.max_ns, 1000000 * 9 / 8);
-	cr_assert_eq(worker_after_read(0)->waiting.jobs, 0);
-	cr_assert_eq(worker_after_read(0)->waiting.max_ns, 0);
+	cr_assert_eq(worker_after_read(1)->waiting.jobs, 0);
+	cr_assert_eq(worker_after_read(1)->waiting.max_ns, 0);
 }
 
 Test(report, the_only_job_is_every_percentile)
 {
-	cadre_histogram_add(&view.worker_stats[0].total, 9);
+	struct cadre_latency_line *const line = line_of(0, 1);
+
+	cadre_histogram_add(&line->waiting, 0);
+	cadre_histogram_add(&line->total, 9);
 
 	cr_assert_eq(worker_after_read(0)->total.p50_ns, 9);
 	cr_assert_eq(worker_after_read(0)->total.p999_ns, 9);
 	cr_assert_eq(worker_after_read(0)->total.max_ns, 9);
+}
+
+static const struct cadre_operation_snapshot *operation_after_read(int32_t id)
+{
+	const struct cadre_operation_snapshot *operation;
+
+	cadre_report_read(report);
+	for (uint32_t i = 0; (operation = cadre_report_operation_at(report, i)); i++) {
+		if (operation->id == id)
+			return operation;
+	}
+	cr_assert_not_null(operation, "the report does not list operation %d", (int)id);
+	return NULL;
+}
+
+static void end_job(struct cadre_latency_line *line, int64_t waited_ns, int64_t ran_ns)
+{
+	cadre_histogram_add(&line->waiting, waited_ns);
+	cadre_histogram_add(&line->service, ran_ns);
+	cadre_histogram_add(&line->total, waited_ns + ran_ns);
+	cadre_count_add_ns(&line->waiting_ns, waited_ns);
+	cadre_count_add_ns(&line->service_ns, ran_ns);
+}
+
+Test(report, an_operation_is_the_sum_over_all_places_and_the_pool_that_of_all_operations)
+{
+	view.header->operations[0] = (struct cadre_operation_line){ .id = 7,
+								    .name = "burn" };
+	end_job(line_of(0, 7), 100, 1000);
+	end_job(line_of(3, 7), 200, 3000);
+	end_job(line_of(3, 9), 400, 5000);
+	cadre_count_add(&line_of(3, 9)->failed, 1);
+
+	cr_assert_str_eq(operation_after_read(7)->name, "burn");
+	cr_assert_eq(operation_after_read(7)->jobs, 2);
+	cr_assert_eq(operation_after_read(7)->failed, 0);
+	cr_assert_eq(operation_after_read(7)->latency[CADRE_LATENCY_WAITING].sum_ns, 300);
+	cr_assert_eq(operation_after_read(7)->latency[CADRE_LATENCY_SERVICE].sum_ns, 4000);
+	cr_assert_eq(operation_after_read(7)->latency[CADRE_LATENCY_TOTAL].sum_ns, 4300);
+	cr_assert_geq(operation_after_read(7)->service.max_ns, 3000);
+	cr_assert_leq(operation_after_read(7)->service.max_ns, 3000 * 9 / 8);
+
+	cr_assert_str_eq(operation_after_read(9)->name, "?", "nobody names it any more");
+	cr_assert_eq(operation_after_read(9)->failed, 1);
+	cr_assert_eq(cadre_report_worker(report, 3)->service.jobs, 2);
+	cr_assert_eq(cadre_report_read(report)->service.jobs, 3);
+	cr_assert_eq(cadre_report_read(report)->latency[CADRE_LATENCY_TOTAL].sum_ns, 9700);
+}
+
+Test(report, operations_that_find_no_line_of_their_own_are_counted_together)
+{
+	for (int32_t id = 1; id <= (int32_t)view.latency_lines + 1; id++)
+		end_job(line_of(0, id), 1, 1);
+
+	cr_assert_eq(operation_after_read((int32_t)view.latency_lines - 1)->jobs, 1);
+	cr_assert_eq(operation_after_read(0)->jobs, 2);
+	cr_assert_str_eq(operation_after_read(0)->name, "others");
+	cr_assert_eq(cadre_report_read(report)->total.jobs, view.latency_lines + 1);
+}
+
+Test(report, the_jobs_that_run_are_counted_by_operation)
+{
+	const int64_t now_ns = cadre_clock_ns();
+
+	seat_client(0);
+	seat_worker(1, CADRE_PLACE_UP, CADRE_ACTIVITY_BUSY);
+	put_running(0, 0, 1, now_ns - 3 * CADRE_NS_PER_S)->request.operation = 7;
+	put_running(0, 1, 1, now_ns - 2 * CADRE_NS_PER_S)->request.operation = 7;
+
+	cr_assert_eq(operation_after_read(7)->running, 2);
+	cr_assert_geq(cadre_report_read(report)->oldest_running_ns, 3 * CADRE_NS_PER_S);
+	cr_assert_eq(cadre_report_read(report)->workers_busy, 1);
+}
+
+Test(report, memory_and_cpu_time_are_those_of_the_process_that_sits_there)
+{
+	seat_worker(0, CADRE_PLACE_UP, CADRE_ACTIVITY_IDLE);
+	cr_assert_gt(worker_after_read(0)->resident_bytes, 100000);
+	while (worker_after_read(0)->cpu_ns == 0) { /* It is we who use it. */
+	}
+
+	cadre_place_set_start_time(&view.worker_places[0], 1);
+	cr_assert_eq(worker_after_read(0)->resident_bytes, 0,
+		     "another process has this pid now");
+	cr_assert_eq(worker_after_read(0)->cpu_ns, 0);
+}
+
+Test(report, the_reason_of_the_last_death_is_said_in_a_word)
+{
+	struct cadre_place_stats *const stats = &view.worker_stats[0];
+
+	cr_assert_str_eq(worker_after_read(0)->last_reason, "");
+	atomic_store(&stats->last_signal, SIGSEGV);
+	cr_assert_str_eq(worker_after_read(0)->last_reason, "SIGSEGV");
+	atomic_store(&stats->last_signal, 0);
+	atomic_store(&stats->last_exit_status, 3);
+	cr_assert_str_eq(worker_after_read(0)->last_reason, "exit 3");
+	atomic_store(&stats->last_signal, 12345);
+	cr_assert_str_eq(worker_after_read(0)->last_reason, "SIG?");
 }
 
 Test(report, a_worker_that_waits_for_its_restart_says_how_long)
@@ -577,6 +692,16 @@ static void assert_possible_worker(const struct cadre_worker_snapshot *worker)
 	cr_assert_leq(worker->total.p50_ns, worker->total.max_ns);
 	name = cadre_report_operation(report, worker->operation);
 	cr_assert(!name || is_printable(name, 64));
+	cr_assert(is_printable(worker->last_reason, sizeof(worker->last_reason)));
+	cr_assert(is_printable(worker->operation_name, sizeof(worker->operation_name)));
+}
+
+static void assert_possible_operation(const struct cadre_operation_snapshot *operation)
+{
+	cr_assert(is_printable(operation->name, sizeof(operation->name)));
+	cr_assert_leq(operation->running, CLIENTS * SLOTS);
+	cr_assert_geq(operation->service.p50_ns, 0);
+	cr_assert_leq(operation->service.p50_ns, operation->service.max_ns);
 }
 
 /* Reads, and looks at everything that a tool would show. */
@@ -605,6 +730,12 @@ static void assert_possible(void)
 	}
 	for (int32_t id = -1; id < 3; id++)
 		cadre_report_operation(report, id);
+	for (uint32_t index = 0; index < pool->operation_count; index++)
+		assert_possible_operation(cadre_report_operation_at(report, index));
+	cr_assert_null(cadre_report_operation_at(report, pool->operation_count));
+	cr_assert_eq(cadre_sampler_take(sampler, report), 0);
+	cr_assert_geq(cadre_sampler_pool(sampler)->jobs_per_s, 0);
+	cr_assert_leq(cadre_sampler_pool(sampler)->load, 1);
 }
 
 static const struct part {
@@ -612,12 +743,13 @@ static const struct part {
 	size_t from, to;
 } * parts(size_t *ret_count)
 {
-	static struct part all[8];
+	static struct part all[9];
 	unsigned char *const base = view.segment.base;
 	const size_t at[] = {
 		0,
 		(size_t)((unsigned char *)view.worker_places - base),
 		(size_t)((unsigned char *)view.worker_stats - base),
+		(size_t)((unsigned char *)view.latencies - base),
 		(size_t)((unsigned char *)view.client_places - base),
 		(size_t)((unsigned char *)view.slots - base),
 		(size_t)((unsigned char *)view.books - base),
@@ -625,9 +757,9 @@ static const struct part {
 		(size_t)(view.arena - base),
 		view.size,
 	};
-	static const char *const names[] = { "header",  "worker places", "worker stats",
-					     "clients", "slots",         "books",
-					     "blocks",  "arena" };
+	static const char *const names[] = { "header",    "worker places", "worker stats",
+					     "latencies", "clients",       "slots",
+					     "books",     "blocks",        "arena" };
 
 	for (size_t i = 0; i < CADRE_COUNT_OF(all); i++)
 		all[i] = (struct part){ names[i], at[i], at[i + 1] };

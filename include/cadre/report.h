@@ -27,7 +27,13 @@ enum cadre_counter_scope {
 	CADRE_SCOPE_COUNT,
 };
 
-enum cadre_counter_kind { CADRE_COUNTER_TOTAL, CADRE_COUNTER_LEVEL, CADRE_COUNTER_PEAK };
+enum cadre_counter_kind {
+	CADRE_COUNTER_TOTAL, /* only grows */
+	CADRE_COUNTER_LEVEL, /* goes up and down */
+	CADRE_COUNTER_PEAK,  /* the highest level so far */
+	CADRE_COUNTER_LIMIT, /* does not change while the pool lives; fields only */
+	CADRE_COUNTER_LABEL, /* says what something is; fields only */
+};
 
 struct cadre_counter_description {
 	const char *name;
@@ -42,12 +48,43 @@ CADRE_API const struct cadre_counter_description *cadre_counter_describe(
 
 #define CADRE_SNAPSHOT_COUNTERS_MAX 40
 
-/* Durations in ns that so many of the jobs did not exceed, at most 12.5 % too large. Those
- * beyond 36 minutes count as that. */
+/* ---- how long jobs took ---- */
+
+enum cadre_latency_kind {
+	CADRE_LATENCY_WAITING, /* submitted to taken */
+	CADRE_LATENCY_SERVICE, /* taken to ended */
+	CADRE_LATENCY_TOTAL,   /* submitted to ended */
+	CADRE_LATENCY_KINDS,
+};
+
+/* "waiting", "service", "total". */
+CADRE_API const char *cadre_latency_name(enum cadre_latency_kind kind);
+
+#define CADRE_LATENCY_BUCKETS 312
+
+/* A histogram whose buckets are log-linear: eight per power of two, so the two ends of one
+ * are at most 12.5 % apart. The first holds what took less than 1 ns, the last what took 36
+ * minutes and more. */
+struct cadre_latency {
+	uint64_t jobs;
+	uint64_t sum_ns;
+	uint64_t count[CADRE_LATENCY_BUCKETS];
+};
+
+/* The longest duration in ns that counts in a bucket. */
+CADRE_API int64_t cadre_latency_ceiling_ns(unsigned bucket);
+
+/* Durations in ns that so many of the jobs did not exceed: never too small, at most 12.5 %
+ * too large. Those beyond 36 minutes count as that. All zero when there were no jobs. */
 struct cadre_percentiles {
 	uint64_t jobs;
 	int64_t p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
 };
+
+CADRE_API struct cadre_percentiles cadre_latency_percentiles(
+	const struct cadre_latency *latency);
+
+/* ---- one look at a pool ---- */
 
 /* One place of a worker. */
 struct cadre_worker_snapshot {
@@ -67,8 +104,13 @@ struct cadre_worker_snapshot {
 	int64_t retry_in_ns;      /* letter 'X': until the restart */
 	int64_t running_ns;       /* the present job, 0 for none */
 	int32_t operation;        /* of the job taken last, 0 for none */
+	char operation_name[56];  /* "" when it is not known */
 	int32_t last_signal;      /* of the last death */
-	int32_t last_exit_status;
+	int32_t last_exit_status; /* likewise */
+	char last_reason[24];     /* likewise: "SIGSEGV", "exit 3"; "" when none died */
+	/* From /proc, as long as there is a process that we may see. */
+	uint64_t resident_bytes;
+	int64_t cpu_ns; /* of this process */
 	/* By outcome: the jobs that this place saw end. Those whose outcome was decided by
 	 * others while it had them (cancelled, timed out, terminated) all count as cancelled
 	 * here; withdrawn, terminated and refused ones never came to a worker. */
@@ -76,6 +118,18 @@ struct cadre_worker_snapshot {
 	uint64_t worker[CADRE_SNAPSHOT_COUNTERS_MAX]; /* CADRE_SCOPE_WORKER */
 	uint64_t about[CADRE_SNAPSHOT_COUNTERS_MAX];  /* CADRE_SCOPE_PLACE */
 	struct cadre_percentiles waiting, service, total;
+	struct cadre_latency latency[CADRE_LATENCY_KINDS];
+};
+
+/* One operation, over all places. */
+struct cadre_operation_snapshot {
+	int32_t id;    /* 0: all that found no line of their own, and unknown ones */
+	char name[56]; /* "others" for 0; "?" for one that the pool does not name any more */
+	uint64_t jobs;   /* that workers ended */
+	uint64_t failed; /* of these, those that did not end as ok */
+	uint32_t running;
+	struct cadre_percentiles waiting, service, total;
+	struct cadre_latency latency[CADRE_LATENCY_KINDS];
 };
 
 /* One window. Only those that ever had a client are listed. */
@@ -105,13 +159,17 @@ struct cadre_pool_snapshot {
 	int64_t created_unix_s;
 	uint32_t workers_min, workers_max, parallel;
 	uint32_t workers_ready; /* up */
+	uint32_t workers_busy;  /* of these, those that have a job */
 	uint32_t clients, clients_max, window_slots;
+	uint32_t windows_full; /* of these clients, those each slot of whose window is in use */
 	uint64_t payload_max;
 	uint64_t segment_bytes;
+	uint64_t block_bytes, block_bytes_used;
 	uint64_t submitted;                 /* jobs accepted */
 	uint64_t queue_length;              /* pending jobs */
 	uint64_t in_flight;                 /* pending and running */
 	int64_t oldest_pending_ns;          /* age, 0 for none */
+	int64_t oldest_running_ns;          /* likewise */
 	uint64_t jobs[CADRE_OUTCOME_COUNT]; /* of all windows; each accepted job once */
 	uint32_t block_classes;
 	uint64_t block_size[8];
@@ -119,6 +177,9 @@ struct cadre_pool_snapshot {
 	uint64_t counters[CADRE_SNAPSHOT_COUNTERS_MAX];
 	uint32_t worker_count; /* = workers_max: every place */
 	uint32_t client_count;
+	uint32_t operation_count;
+	struct cadre_percentiles waiting, service, total;
+	struct cadre_latency latency[CADRE_LATENCY_KINDS];
 };
 
 struct cadre_report;
@@ -139,6 +200,9 @@ CADRE_API const struct cadre_worker_snapshot *cadre_report_worker(
 	const struct cadre_report *report, uint32_t index);
 CADRE_API const struct cadre_client_snapshot *cadre_report_client(
 	const struct cadre_report *report, uint32_t index);
+/* The operations that the pool names, in its order, and those that workers counted. */
+CADRE_API const struct cadre_operation_snapshot *cadre_report_operation_at(
+	const struct cadre_report *report, uint32_t index);
 
 /* Where the worker was that died in that place last and left a backtrace; `pid` names one, 0
  * means whoever it was. -ENOENT when there is none. Read at the moment of the call. */
@@ -148,6 +212,98 @@ CADRE_API int cadre_report_backtrace(const struct cadre_report *report, uint32_t
 /* Name of an operation of the pool, or NULL. */
 CADRE_API const char *cadre_report_operation(const struct cadre_report *report,
 					     int32_t id);
+
+/* The moment of the last read, CLOCK_MONOTONIC. */
+CADRE_API int64_t cadre_report_time_ns(const struct cadre_report *report);
+
+/* ---- what happened between two looks ---- */
+
+/* Of a pool, a worker, or an operation. After one read only (interval_s is 0) there is
+ * something to show already: rate and load are the supervisor's means over some 10 s, the
+ * percentiles are those of all jobs. */
+struct cadre_rates {
+	double interval_s;
+	double jobs_per_s;   /* ended */
+	double failed_per_s; /* of these, those that did not end as ok; 0 after one read */
+	double submitted_per_s; /* pool only; 0 after one read */
+	double load; /* busy time among busy, idle and blocked time: 0 to 1; 0 for operations */
+	double blocked; /* blocked time among the same; 0 after one read */
+	double cpus;    /* CPU time per time; 0 after one read */
+	struct cadre_percentiles waiting, service, total;
+};
+
+struct cadre_sampler;
+
+/* Remembers one read of a report to compare the next with. -ENOMEM. */
+CADRE_API int cadre_sampler_open(struct cadre_sampler **ret_sampler);
+CADRE_API void cadre_sampler_close(struct cadre_sampler *sampler);
+
+/* After each cadre_report_read: compares with the read before, and remembers this one. One
+ * sampler goes with one report; of a report that was opened anew it begins anew when the
+ * pool is another one. Not for two threads at once. -ENOMEM: nothing has changed. */
+CADRE_API int cadre_sampler_take(struct cadre_sampler *sampler,
+				 const struct cadre_report *report);
+
+/* Of the last take; NULL when the index is out of range. The indexes are those of the
+ * report. */
+CADRE_API const struct cadre_rates *cadre_sampler_pool(const struct cadre_sampler *sampler);
+CADRE_API const struct cadre_rates *cadre_sampler_worker(
+	const struct cadre_sampler *sampler, uint32_t index);
+CADRE_API const struct cadre_rates *cadre_sampler_operation(
+	const struct cadre_sampler *sampler, uint32_t index);
+
+/* ---- everything that can be shown, described once ---- */
+
+enum cadre_field_scope {
+	CADRE_FIELDS_POOL,      /* struct cadre_pool_snapshot */
+	CADRE_FIELDS_WORKER,    /* struct cadre_worker_snapshot */
+	CADRE_FIELDS_CLIENT,    /* struct cadre_client_snapshot */
+	CADRE_FIELDS_OPERATION, /* struct cadre_operation_snapshot */
+	CADRE_FIELDS_RATES,     /* struct cadre_rates */
+	CADRE_FIELDS_COUNT,
+};
+
+enum cadre_field_type {
+	CADRE_TYPE_U64,
+	CADRE_TYPE_I64,
+	CADRE_TYPE_U32,
+	CADRE_TYPE_I32,
+	CADRE_TYPE_BOOL,
+	CADRE_TYPE_REAL,
+	CADRE_TYPE_TEXT,
+	CADRE_TYPE_LETTER,
+};
+
+/* A member of a snapshot, or a counter in it. Counters are called "counters.NAME". */
+struct cadre_field {
+	const char *name; /* a dot nests: "jobs.ok" */
+	enum cadre_field_type type;
+	enum cadre_counter_kind kind;
+	const char *unit; /* "" for labels */
+	const char *sentence;
+	size_t offset; /* in the struct of its scope */
+};
+
+/* The fields of a scope, in the order in which they are best shown. */
+CADRE_API const struct cadre_field *cadre_fields(enum cadre_field_scope scope,
+						 size_t *ret_count);
+
+/* "pool", "worker", "client", "operation", "rates". */
+CADRE_API const char *cadre_field_scope_name(enum cadre_field_scope scope);
+
+/* "counter", "level", "peak", "limit", "label". */
+CADRE_API const char *cadre_counter_kind_name(enum cadre_counter_kind kind);
+
+/* The value of a field in a snapshot of its scope. Numbers of all types; 0 for text. */
+CADRE_API double cadre_field_number(const struct cadre_field *field, const void *snapshot);
+/* As above without a loss; reals are cut, and a bool is 0 or 1. */
+CADRE_API int64_t cadre_field_integer(const struct cadre_field *field,
+				      const void *snapshot);
+/* The text of a field of type TEXT; NULL for all others. */
+CADRE_API const char *cadre_field_text(const struct cadre_field *field,
+				       const void *snapshot);
+
+/* ---- which pools there are ---- */
 
 /* Calls `visit` with the name of each pool of this machine that has a segment. */
 CADRE_API void cadre_report_each_pool(void (*visit)(const char *pool, void *context),

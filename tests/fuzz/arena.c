@@ -228,7 +228,7 @@ static void find_hot_words(void)
 	for (uint32_t i = 0; i < view->limits.workers; i++) {
 		add_hot(&view->worker_places[i], sizeof(view->worker_places[i]));
 		add_hot(&view->worker_stats[i], 2 * CADRE_CACHE_LINE);
-		add_hot(&view->worker_stats[i].waiting, 64);
+		add_hot(cadre_view_latencies(view, i), 2 * CADRE_CACHE_LINE);
 		add_hot(&view->worker_stats[i].place, 64);
 		add_hot(&view->worker_bells[i], 8);
 	}

@@ -18,6 +18,14 @@ static void look_at_worker(const struct cadre_worker_snapshot *worker)
 	FUZZ_CHECK(worker->waiting.p50_ns <= worker->waiting.max_ns);
 }
 
+static void compare(struct cadre_sampler *sampler, const struct cadre_report *report)
+{
+	FUZZ_CHECK(cadre_sampler_take(sampler, report) == 0);
+	FUZZ_CHECK(cadre_sampler_pool(sampler)->jobs_per_s >= 0);
+	FUZZ_CHECK(cadre_sampler_pool(sampler)->load >= 0);
+	FUZZ_CHECK(cadre_sampler_pool(sampler)->interval_s >= 0);
+}
+
 static void look_at(struct cadre_report *report)
 {
 	const struct cadre_pool_snapshot *const pool = cadre_report_read(report);
@@ -42,6 +50,13 @@ static void look_at(struct cadre_report *report)
 		FUZZ_CHECK(memchr(client->state, 0, sizeof(client->state)));
 		FUZZ_CHECK(client->slots_used <= pool->window_slots);
 	}
+	for (uint32_t i = 0; i < pool->operation_count; i++) {
+		const struct cadre_operation_snapshot *const operation =
+			cadre_report_operation_at(report, i);
+
+		FUZZ_CHECK(memchr(operation->name, 0, sizeof(operation->name)));
+		FUZZ_CHECK(operation->total.p50_ns <= operation->total.max_ns);
+	}
 	for (int32_t id = 1; id < 4; id++) {
 		const char *const name = cadre_report_operation(report, id);
 
@@ -52,6 +67,7 @@ static void look_at(struct cadre_report *report)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_script script = { .next = data, .end = data + size };
+	struct cadre_sampler *sampler;
 	struct cadre_report *report;
 	unsigned looks = 0;
 	uint8_t operation;
@@ -60,12 +76,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_segment_protect();
 	if (cadre_report_open(FUZZ_POOL, &report, NULL) < 0)
 		return 0;
+	FUZZ_CHECK(cadre_sampler_open(&sampler) == 0);
 	do {
 		const bool more = fuzz_next(&script, &operation);
 
 		fuzz_machine.alone = more && operation & 1;
 		look_at(report);
+		compare(sampler, report);
 	} while (script.next < script.end && ++looks < 4);
+	cadre_sampler_close(sampler);
 	cadre_report_close(report);
 	return 0;
 }
