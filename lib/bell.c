@@ -23,3 +23,32 @@ int cadre_bell_ring(struct cadre_bell *bell, uint32_t bits, int most)
 	CADRE_KILL_POINT("L2");
 	return cadre_futex_wake(&bell->rings, most, bits);
 }
+
+void cadre_bell_notify(struct cadre_bell *bell)
+{
+	atomic_thread_fence(memory_order_seq_cst); /* N1, pairs with N2 */
+	if (!cadre_bell_is_heard(bell))
+		return;
+	/* Release, pairs with the acquire below: who saw the notice sees its reason. */
+	atomic_fetch_add_explicit(&bell->notices, 1, memory_order_release);
+	CADRE_KILL_POINT("N1");
+	cadre_futex_wake(&bell->notices, INT32_MAX, CADRE_BELL_EVERYONE);
+}
+
+uint32_t cadre_bell_remember_notices(const struct cadre_bell *bell)
+{
+	return atomic_load_explicit(&bell->notices, memory_order_acquire);
+}
+
+void cadre_bell_sleep_for_notices(struct cadre_bell *bell, uint32_t remembered,
+				  int64_t timeout_ns)
+{
+	cadre_futex_wait(&bell->notices, remembered, CADRE_BELL_EVERYONE, timeout_ns);
+}
+
+void cadre_bell_listen(struct cadre_bell *bell, bool listens)
+{
+	/* Relaxed: the fence behind it orders it. */
+	atomic_store_explicit(&bell->listens, listens, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst); /* N2, pairs with N1 */
+}

@@ -7,6 +7,9 @@
  * before it wakes, so a ringer killed between the two leaves a sleeper that has missed a
  * wake: whoever reaps the ringer rings again.
  *
+ * Beside it stands a second word, on which a worker's watcher sleeps (watch.h): that a job
+ * was cancelled is told there, however busy whoever sleeps on the first one may be.
+ *
  * Bits let the threads of one process sleep for different things on one bell: a ring wakes
  * those whose bits meet its own.
  */
@@ -17,6 +20,8 @@
 
 struct cadre_bell {
 	alignas(CADRE_CACHE_LINE) _Atomic uint32_t rings; /* everyone, by addition */
+	_Atomic uint32_t notices; /* everyone, by addition: something was cancelled */
+	_Atomic uint32_t listens; /* its owner: it wants to hear of that */
 };
 
 static_assert(sizeof(struct cadre_bell) == CADRE_CACHE_LINE, "segment layout");
@@ -32,5 +37,34 @@ bool cadre_bell_sleep(struct cadre_bell *bell, uint32_t remembered, uint32_t bit
 
 /* Rings; wakes at most `most` sleepers and returns how many woke. */
 int cadre_bell_ring(struct cadre_bell *bell, uint32_t bits, int most);
+
+/*
+ * Tells the owner that something of its own was cancelled, if it listens at all:
+ *
+ *     who decides (X2)                      watcher
+ *     word |= DECIDED                       listens = 1
+ *     N1 full fence                         N2 full fence
+ *     if (listens) notices++, wake          look at the words; sleep on notices
+ *
+ * N1 pairs with N2: either the ringer sees that somebody listens, or the look sees the
+ * flag. Who is killed between flag and wake delays the news: a watcher looks again after
+ * a while.
+ */
+void cadre_bell_notify(struct cadre_bell *bell);
+
+/* For the watcher: as cadre_bell_remember and cadre_bell_sleep, of notices. */
+uint32_t cadre_bell_remember_notices(const struct cadre_bell *bell);
+void cadre_bell_sleep_for_notices(struct cadre_bell *bell, uint32_t remembered,
+				  int64_t timeout_ns);
+
+/* Says that the owner listens from now on, or not any more. With the fence (N2). */
+void cadre_bell_listen(struct cadre_bell *bell, bool listens);
+
+/* Behind N1: does it? */
+static inline bool cadre_bell_is_heard(const struct cadre_bell *bell)
+{
+	/* Relaxed: the fence did the ordering. */
+	return atomic_load_explicit(&bell->listens, memory_order_relaxed) != 0;
+}
 
 #endif

@@ -165,7 +165,9 @@ static int make_private(struct cadre_client *client)
 	if (!client->pending)
 		return -ENOMEM;
 	memset(client->pending, 0, client->slot_count * sizeof(*client->pending));
-	r = cadre_forkguard_init(&client->guard);
+	r = -pthread_mutex_init(&client->warrant_lock, NULL);
+	if (r == 0)
+		r = cadre_forkguard_init(&client->guard);
 	return r < 0 ? r : cadre_completion_init(client);
 }
 

@@ -91,6 +91,7 @@ struct cadre_client {
 	_Atomic uint32_t in_use;       /* slots that are not VACANT */
 	_Atomic uint32_t callbacks;    /* jobs with a callback that was not called yet */
 	_Atomic uint32_t crew_turn;    /* whom to wake next */
+	pthread_mutex_t warrant_lock;  /* cancel.c: one warrant at a time */
 
 	_Atomic bool dead; /* the pool died: nothing is accepted any more */
 	_Atomic int64_t
@@ -164,8 +165,9 @@ static inline bool cadre_word_is_spoiled(uint64_t word, uint64_t generation)
 bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 			    uint64_t generation, unsigned look);
 
-/* Decides the outcome of a job of this client, and rings for it. */
-void cadre_client_decide(struct cadre_client *client, uint32_t index, uint64_t generation,
+/* Decides the outcome of a job of this client, and tells who must know. False when it was
+ * decided before, or is not there any more. */
+bool cadre_client_decide(struct cadre_client *client, uint32_t index, uint64_t generation,
 			 enum cadre_outcome outcome);
 
 /* Fills in a result. The pending is TAKEN by this thread. */

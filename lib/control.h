@@ -23,7 +23,8 @@ enum cadre_control_kind {
 	CADRE_CONTROL_KNOCK,   /* jobs wait and nobody looks; there is no answer */
 	CADRE_CONTROL_STOP,    /* run what was accepted, then end */
 	CADRE_CONTROL_TERMINATE,
-	CADRE_CONTROL_ANSWER, /* error, text, place, incarnation */
+	CADRE_CONTROL_CANCEL, /* end every job as cancelled -> count */
+	CADRE_CONTROL_ANSWER, /* error, text, place, incarnation, count */
 	/* from a worker that starts */
 	CADRE_CONTROL_OPERATION, /* one of its table: place = id, text = name */
 	CADRE_CONTROL_STARTED,
@@ -38,7 +39,7 @@ struct cadre_control {
 	int32_t error; /* 0 or negative errno */
 	uint32_t place;
 	uint32_t incarnation;
-	uint32_t spare;
+	uint32_t count;
 	char text[480]; /* ends with a zero byte */
 };
 

@@ -57,6 +57,7 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	atomic_store_explicit(&job->parties, 2, memory_order_relaxed);
 	atomic_store_explicit(&job->ended, false, memory_order_relaxed);
 	atomic_store_explicit(&job->deferred, false, memory_order_relaxed);
+	atomic_store_explicit(&job->watched.state, CADRE_UNWATCHED, memory_order_relaxed);
 
 	if (job->length <= CADRE_INLINE_MAX)
 		return 0;
@@ -77,6 +78,22 @@ static void leave(struct cadre_job *job)
 	/* J1: acquire and release: the last one sees what the other did with the job. */
 	if (atomic_fetch_sub_explicit(&job->parties, 1, memory_order_acq_rel) == 1)
 		host->over(host, job);
+}
+
+void cadre_job_hold(struct cadre_job *job)
+{
+	/* Relaxed: the caller knows of a party that is not done. */
+	atomic_fetch_add_explicit(&job->parties, 1, memory_order_relaxed);
+}
+
+void cadre_job_let_go(struct cadre_job *job)
+{
+	leave(job);
+}
+
+bool cadre_job_has_reply(const struct cadre_job *job)
+{
+	return atomic_load_explicit(&job->ended, memory_order_relaxed);
 }
 
 /* W5 is done; W6: the word changes hands, and whoever waits is rung for. */
@@ -108,7 +125,10 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 /* True for the one call that may end the job. */
 static bool begin_end(struct cadre_job *job)
 {
-	return !atomic_exchange_explicit(&job->ended, true, memory_order_acq_rel);
+	if (atomic_exchange_explicit(&job->ended, true, memory_order_acq_rel))
+		return false;
+	cadre_watch_drop(job);
+	return true;
 }
 
 /* Takes a block for the reply; waits a moment when all are in use. */

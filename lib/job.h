@@ -2,7 +2,7 @@
  * job.h - a job in the hands of its worker: what handlers see as struct cadre_job.
  *
  * Two parties hold it: the handler that runs, and whoever owes the reply (the same, unless
- * it was deferred). The job's room in the worker is given away when both are done.
+ * it was deferred); a third is the watcher while it calls back. The job's room in the worker is given away when all are done.
  *
  * It needs to know only how to end: what to do with the rest of the worker is told by the
  * functions in cadre_job_host.
@@ -13,6 +13,7 @@
 #include <cadre/service.h>
 
 #include "layout.h"
+#include "watch.h"
 
 struct cadre_job;
 
@@ -22,6 +23,7 @@ struct cadre_job_host {
 	struct cadre_block_pool blocks;
 	int32_t pid;
 	unsigned worker;
+	struct cadre_watch watch;
 	/* The word says DONE; account for it. Any thread. */
 	void (*ended)(struct cadre_job_host *host, struct cadre_job *job,
 		      enum cadre_outcome outcome, bool late);
@@ -50,6 +52,7 @@ struct cadre_job {
 	_Atomic uint32_t parties; /* 2: handler and reply; 0: over */
 	_Atomic bool ended;
 	_Atomic bool deferred;
+	struct cadre_watched watched;
 };
 
 /* The job whose handler runs on this thread: for its crash record and its log lines. */
@@ -60,6 +63,21 @@ extern _Thread_local const struct cadre_job *cadre_job_current
  * with: -EBADMSG for lengths or blocks that cannot be. */
 int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t slot,
 		   uint64_t claimed, int64_t taken_ns);
+
+/* One more party, and one less: the struct and the room stay until the last is gone. */
+void cadre_job_hold(struct cadre_job *job);
+void cadre_job_let_go(struct cadre_job *job);
+
+/* True when a watcher's thread may be the last of its parties. */
+static inline bool cadre_job_is_watched(const struct cadre_job *job)
+{
+	/* Relaxed: written by the handler's thread, or on account of it. */
+	return atomic_load_explicit(&job->watched.state, memory_order_relaxed) !=
+	       CADRE_UNWATCHED;
+}
+
+/* True once somebody has begun to end it. */
+bool cadre_job_has_reply(const struct cadre_job *job);
 
 /* The handler has returned: a job that it neither ended nor deferred fails. */
 void cadre_job_handler_returned(struct cadre_job *job);

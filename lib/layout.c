@@ -75,6 +75,7 @@ static uint64_t fingerprint(void)
 		sizeof(struct cadre_client_lines),
 		sizeof(struct cadre_slot),
 		sizeof(struct cadre_books),
+		sizeof(struct cadre_warrant),
 		CADRE_INLINE_MAX,
 		CADRE_BLOCK_SMALLEST,
 		CADRE_BLOCK_CLASSES,
@@ -145,6 +146,7 @@ static void lay_out(struct cadre_view *view)
 				 64);
 	view->slots = cut(&cutter, view->slot_count, sizeof(*view->slots), 4096);
 	view->books = cut(&cutter, view->slot_count, sizeof(*view->books), 64);
+	view->warrants = cut(&cutter, view->slot_count, sizeof(*view->warrants), 64);
 	view->block_owners = cut(&cutter, view->plan.total, sizeof(*view->block_owners),
 				 64);
 	view->start_data = cut(&cutter, 1, limits->start_length, 64);

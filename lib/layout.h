@@ -123,8 +123,9 @@ struct cadre_view {
 	struct cadre_place *client_places;
 	struct cadre_bell *client_bells;
 	struct cadre_client_lines *client_lines;
-	struct cadre_slot *slots;  /* window after window */
-	struct cadre_books *books; /* likewise */
+	struct cadre_slot *slots;       /* window after window */
+	struct cadre_books *books;      /* likewise */
+	struct cadre_warrant *warrants; /* likewise */
 	struct cadre_block_owner *block_owners;
 	unsigned char *start_data;
 	unsigned char *arena;
@@ -186,6 +187,19 @@ static inline void cadre_view_ring_if_awaited(const struct cadre_view *view,
 	if (cadre_word_flags(word) & CADRE_FLAG_WAITING)
 		cadre_bell_ring(&view->client_bells[cadre_view_window_of(view, slot)],
 				cadre_view_bell_bit(slot), INT32_MAX);
+}
+
+/* After a decision (X1, X2) that replaced this word: rings for whoever waits for the slot,
+ * and tells the worker that has the job. */
+static inline void cadre_view_tell_decided(const struct cadre_view *view, uint32_t slot,
+					   uint64_t replaced)
+{
+	const unsigned owner = cadre_word_unpack(replaced).owner;
+
+	cadre_view_ring_if_awaited(view, slot, replaced);
+	if (cadre_word_phase(replaced) == CADRE_RUNNING && owner != CADRE_OWNER_NONE &&
+	    owner <= view->limits.workers)
+		cadre_bell_notify(&view->worker_bells[owner - 1]);
 }
 
 #endif

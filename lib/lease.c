@@ -316,6 +316,9 @@ void cadre_lease_heard(struct cadre_supervisor *supervisor, unsigned connection)
 	case CADRE_CONTROL_TERMINATE:
 		cadre_supervisor_terminate(supervisor);
 		break;
+	case CADRE_CONTROL_CANCEL:
+		answer.count = cadre_cancel_jobs(&supervisor->view);
+		break;
 	default:
 		answer = no(-EBADMSG, "message of unknown kind %u", question.kind);
 		break;

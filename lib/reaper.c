@@ -142,9 +142,9 @@ static void reap_client_slot(const struct cadre_view *view, uint32_t number)
 		break;
 	case CADRE_QUEUED:
 	case CADRE_RUNNING:
-		if (!(parts.flags & CADRE_FLAG_DETACHED))
-			cadre_slot_decide(slot, parts.generation, CADRE_CANCELLED,
-					  &replaced);
+		if (!(parts.flags & CADRE_FLAG_DETACHED) &&
+		    cadre_slot_decide(slot, parts.generation, CADRE_CANCELLED, &replaced))
+			cadre_view_tell_decided(view, number, replaced);
 		break;
 	case CADRE_FREE:
 		break;
@@ -182,7 +182,7 @@ static void survey_deadline(const struct cadre_view *view, uint32_t number, uint
 		return;
 	if (now_ns >= deadline_ns) {
 		if (cadre_slot_decide(slot, parts.generation, CADRE_TIMED_OUT, &replaced))
-			cadre_view_ring_if_awaited(view, number, replaced);
+			cadre_view_tell_decided(view, number, replaced);
 		if (parts.phase != CADRE_RUNNING)
 			return;
 		next_ns = deadline_ns > INT64_MAX - grace_ns ? INT64_MAX :
@@ -193,6 +193,22 @@ static void survey_deadline(const struct cadre_view *view, uint32_t number, uint
 	}
 	if (next_ns > now_ns && next_ns < survey->next_deadline_ns)
 		survey->next_deadline_ns = next_ns;
+}
+
+/* A job that was cancelled by force, and its worker is not back. */
+static void survey_warrant(const struct cadre_view *view, uint32_t number,
+			   struct cadre_word word, int64_t now_ns,
+			   struct cadre_survey *survey)
+{
+	int64_t kill_ns;
+
+	if (word.phase != CADRE_RUNNING || !(word.flags & CADRE_FLAG_DECIDED))
+		return;
+	kill_ns = cadre_warrant_due_ns(&view->warrants[number], word.generation);
+	if (now_ns >= kill_ns)
+		cadre_mask_set(&survey->condemned, word.owner - 1);
+	else if (kill_ns < survey->next_deadline_ns)
+		survey->next_deadline_ns = kill_ns;
 }
 
 static void survey_slot(const struct cadre_view *view, uint32_t number, int64_t now_ns,
@@ -220,6 +236,7 @@ static void survey_slot(const struct cadre_view *view, uint32_t number, int64_t 
 		return;
 	}
 	survey_deadline(view, number, word, now_ns, survey);
+	survey_warrant(view, number, parts, now_ns, survey);
 }
 
 void cadre_survey(const struct cadre_view *view, int64_t now_ns,
@@ -239,20 +256,36 @@ void cadre_survey(const struct cadre_view *view, int64_t now_ns,
 	}
 }
 
+/* Returns whether it was this call that ended it. */
+static bool end_job(const struct cadre_view *view, uint32_t number,
+		    enum cadre_outcome outcome)
+{
+	struct cadre_slot *const slot = &view->slots[number];
+	uint64_t replaced;
+
+	if (!cadre_slot_decide(slot, cadre_word_generation(cadre_slot_look(slot)),
+			       outcome, &replaced))
+		return false;
+	cadre_view_tell_decided(view, number, replaced);
+	return true;
+}
+
 void cadre_terminate_jobs(const struct cadre_view *view)
 {
 	/* F4: the pool's state says so before any slot is looked at: a client that publishes
 	 * later sees the state behind F2. */
 	atomic_thread_fence(memory_order_seq_cst);
-	for (uint32_t number = 0; number < view->slot_count; number++) {
-		struct cadre_slot *const slot = &view->slots[number];
-		const uint64_t word = cadre_slot_look(slot);
-		uint64_t replaced;
+	for (uint32_t number = 0; number < view->slot_count; number++)
+		end_job(view, number, CADRE_TERMINATED);
+}
 
-		if (cadre_slot_decide(slot, cadre_word_generation(word), CADRE_TERMINATED,
-				      &replaced))
-			cadre_view_ring_if_awaited(view, number, replaced);
-	}
+uint32_t cadre_cancel_jobs(const struct cadre_view *view)
+{
+	uint32_t cancelled = 0;
+
+	for (uint32_t number = 0; number < view->slot_count; number++)
+		cancelled += end_job(view, number, CADRE_CANCELLED);
+	return cancelled;
 }
 
 void cadre_ring_everyone(const struct cadre_view *view)

@@ -30,10 +30,11 @@ uint32_t cadre_reap_client(const struct cadre_view *view, unsigned client);
 struct cadre_survey {
 	uint64_t queued;
 	uint64_t running;
-	uint64_t impossible;       /* words that cannot be */
-	int64_t oldest_queued_ns;  /* submission of the oldest, INT64_MAX for none */
-	int64_t next_deadline_ns;  /* the next deadline (or end of grace) to look at */
-	struct cadre_mask overdue; /* workers past deadline and grace of a job */
+	uint64_t impossible;         /* words that cannot be */
+	int64_t oldest_queued_ns;    /* submission of the oldest, INT64_MAX for none */
+	int64_t next_deadline_ns;    /* the next deadline (or end of grace) to look at */
+	struct cadre_mask overdue;   /* workers past deadline and grace of a job */
+	struct cadre_mask condemned; /* workers past the grace of a forced cancellation */
 };
 
 /* Ends jobs past their deadline, and counts. */
@@ -42,6 +43,9 @@ void cadre_survey(const struct cadre_view *view, int64_t now_ns,
 
 /* Every job that has not ended, ends as terminated; whoever waits is rung for. */
 void cadre_terminate_jobs(const struct cadre_view *view);
+
+/* Every job that has not ended, ends as cancelled; the pool goes on. Returns how many. */
+uint32_t cadre_cancel_jobs(const struct cadre_view *view);
 
 /* Rings for everyone who may have missed a ring: after a succession. */
 void cadre_ring_everyone(const struct cadre_view *view);

@@ -136,7 +136,8 @@ static void give_room_back(struct cadre_job_host *host, struct cadre_job *job)
 {
 	struct cadre_worker *const worker = worker_of(host);
 	const bool alone = !worker->shares_stats &&
-			   !atomic_load_explicit(&job->deferred, memory_order_relaxed);
+			   !atomic_load_explicit(&job->deferred, memory_order_relaxed) &&
+			   !cadre_job_is_watched(job);
 	const int64_t ended_ns = job->ended_ns;
 	uint32_t workload;
 
@@ -394,6 +395,7 @@ void cadre_run_fini(struct cadre_worker *worker)
 	 * be about to ring. */
 	while (atomic_load_explicit(&worker->givers, memory_order_acquire) > 0)
 		sched_yield();
+	cadre_watch_fini(&worker->host.watch);
 	free(worker->threads);
 	free(worker->duties);
 	free(worker->tasks);

@@ -137,6 +137,24 @@ bool cadre_slot_withdraw(struct cadre_slot *slot, uint64_t seen)
 		       memory_order_acq_rel, memory_order_relaxed);
 }
 
+void cadre_warrant_issue(struct cadre_warrant *warrant, uint64_t generation,
+			 int64_t kill_ns)
+{
+	/* Relaxed: seen by whoever sees the generation. */
+	atomic_store_explicit(&warrant->kill_ns, kill_ns, memory_order_relaxed);
+	CADRE_KILL_POINT("X3");
+	/* E1: release, pairs with E2: the time is there. */
+	atomic_store_explicit(&warrant->generation, generation, memory_order_release);
+}
+
+int64_t cadre_warrant_due_ns(const struct cadre_warrant *warrant, uint64_t generation)
+{
+	/* E2: acquire, pairs with E1. */
+	if (atomic_load_explicit(&warrant->generation, memory_order_acquire) != generation)
+		return INT64_MAX;
+	return atomic_load_explicit(&warrant->kill_ns, memory_order_relaxed);
+}
+
 void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
 		     enum cadre_outcome outcome)
 {

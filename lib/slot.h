@@ -152,6 +152,17 @@ struct cadre_books {
 
 static_assert(sizeof(struct cadre_books) == CADRE_CACHE_LINE, "segment layout");
 
+/* What forced cancellation leaves behind, beside the slot: when its worker is to be killed,
+ * unless it is back by then. It means nothing before the job is decided, and is stale as
+ * soon as the slot holds another, so nobody clears it. C: the client, one thread at a time,
+ * the time first. */
+struct cadre_warrant {
+	_Atomic uint64_t generation; /* C: of the job that was cancelled; 0: none */
+	_Atomic int64_t kill_ns;     /* C: CLOCK_MONOTONIC */
+};
+
+static_assert(sizeof(struct cadre_warrant) == 16, "segment layout");
+
 /* Relaxed: a look that decides nothing; who acts on it does so by CAS on the same bits. */
 static inline uint64_t cadre_slot_peek(const struct cadre_slot *slot)
 {
@@ -184,6 +195,14 @@ bool cadre_slot_decide(struct cadre_slot *slot, uint64_t generation,
 /* X1 on one's own job that nobody is to run: QUEUED -> DONE(withdrawn), exactly from the
  * word seen. */
 bool cadre_slot_withdraw(struct cadre_slot *slot, uint64_t seen);
+
+/* X3: from kill_ns on the worker that still has this job, whose outcome is decided, may be
+ * killed. */
+void cadre_warrant_issue(struct cadre_warrant *warrant, uint64_t generation,
+			 int64_t kill_ns);
+
+/* When its worker is to be killed for a job of that generation; INT64_MAX: never. */
+int64_t cadre_warrant_due_ns(const struct cadre_warrant *warrant, uint64_t generation);
 
 /* C1: books the outcome, then -> FREE(g). Blocks were given back before. */
 void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,

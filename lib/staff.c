@@ -480,12 +480,20 @@ static void kill_in_stages(struct cadre_supervisor *supervisor, unsigned worker,
 	struct cadre_member *const member = &supervisor->members[worker];
 
 	if (member->abort_ns == 0) {
-		cadre_supervisor_say(
-			supervisor,
-			"worker %u (pid %d) is more than %lld ms past the deadline of "
-			"its job: aborting it",
-			worker, (int)member->child.pid,
-			(long long)(supervisor->view.limits.grace_ns / CADRE_NS_PER_MS));
+		if (cadre_mask_has(&supervisor->survey.condemned, worker))
+			cadre_supervisor_say(
+				supervisor,
+				"worker %u (pid %d) still runs a job that was cancelled by "
+				"force, past its grace: aborting it",
+				worker, (int)member->child.pid);
+		else
+			cadre_supervisor_say(
+				supervisor,
+				"worker %u (pid %d) is more than %lld ms past the deadline "
+				"of its job: aborting it",
+				worker, (int)member->child.pid,
+				(long long)(supervisor->view.limits.grace_ns /
+					    CADRE_NS_PER_MS));
 		cadre_count_add(&counters_of(supervisor)->workers_killed, 1);
 		member->abort_ns = now_ns;
 		cadre_process_kill(member->child.pidfd, SIGABRT);
@@ -496,12 +504,13 @@ static void kill_in_stages(struct cadre_supervisor *supervisor, unsigned worker,
 
 static void kill_overdue(struct cadre_supervisor *supervisor, int64_t now_ns)
 {
-	const struct cadre_mask *const overdue = &supervisor->survey.overdue;
+	const struct cadre_survey *const survey = &supervisor->survey;
 
 	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++) {
 		struct cadre_member *const member = &supervisor->members[worker];
 
-		if (!cadre_mask_has(overdue, worker))
+		if (!cadre_mask_has(&survey->overdue, worker) &&
+		    !cadre_mask_has(&survey->condemned, worker))
 			member->abort_ns = 0;
 		else if (member->child.pidfd >= 0 &&
 			 !cadre_process_is_dead(member->child.pidfd))

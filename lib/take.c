@@ -40,16 +40,17 @@ bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 	return cadre_word_has_ended(word);
 }
 
-void cadre_client_decide(struct cadre_client *client, uint32_t index, uint64_t generation,
+bool cadre_client_decide(struct cadre_client *client, uint32_t index, uint64_t generation,
 			 enum cadre_outcome outcome)
 {
 	uint64_t replaced;
 
 	if (!cadre_slot_decide(&client->slots[index], generation, outcome, &replaced))
-		return;
+		return false;
 	/* Relaxed: it makes the next look one at the word. */
 	atomic_store_explicit(&client->pending[index].decided, true, memory_order_relaxed);
-	cadre_view_ring_if_awaited(&client->view, client->slot_base + index, replaced);
+	cadre_view_tell_decided(&client->view, client->slot_base + index, replaced);
+	return true;
 }
 
 /* Where a reply lies: in the slot or in a block. False when the numbers cannot be. */
@@ -307,32 +308,6 @@ int cadre_result_backtrace(const struct cadre_client *client,
 		return -ENOENT;
 	return cadre_crash_read(&client->view.worker_crashes[result->worker],
 				result->worker_pid, ret_backtrace);
-}
-
-int cadre_cancel(struct cadre_client *client, struct cadre_ticket ticket)
-{
-	const uint32_t index = cadre_ticket_index(ticket);
-	enum cadre_pending_state state;
-	uint64_t word;
-	int r = cadre_client_enter(client);
-
-	if (r < 0)
-		return r;
-	if (ticket.id == 0 || index >= client->slot_count)
-		return -ESTALE;
-	word = atomic_load_explicit(&client->pending[index].word, memory_order_acquire);
-	state = cadre_pending_state(word);
-	if (state == CADRE_PENDING_VACANT || state == CADRE_PENDING_HELD ||
-	    cadre_pending_generation(word) != cadre_ticket_generation(ticket))
-		return -ESTALE;
-	/* Released before its worker was through; a detached one is never released. */
-	if (state == CADRE_PENDING_LEFT &&
-	    !(cadre_word_flags(cadre_slot_peek(&client->slots[index])) &
-	      CADRE_FLAG_DETACHED))
-		return -ESTALE;
-	cadre_client_decide(client, index, cadre_ticket_generation(ticket),
-			    CADRE_CANCELLED);
-	return 0;
 }
 
 /* ---- waiting: spin, then sleep, for one or several ---- */

@@ -193,6 +193,7 @@ static void find_place(struct cadre_worker *worker, const struct cadre_seat *sea
 	worker->place = &view->worker_places[seat->worker];
 	worker->stats = &view->worker_stats[seat->worker];
 	worker->event_fd = -1;
+	cadre_watch_init(&worker->host.watch, worker->bell);
 	view->limits.spin_ns = choose_spin(view->limits.spin_ns);
 	snprintf(worker->pool, sizeof(worker->pool), "%s", seat->pool);
 }

@@ -397,7 +397,7 @@ static void play_embedded_end(const void *context)
 	X(P3)     \
 	X(P4)     \
 	X(P5)     \
-	X(P6) X(D1) X(D3) X(D4) X(D5) X(D6) X(D7) X(D8) X(X1) X(C1) X(C2) X(C3) X(L2)
+	X(P6) X(D1) X(D3) X(D4) X(D5) X(D6) X(D7) X(D8) X(X1) X(C1) X(C2) X(C3) X(L2) X(N1)
 
 #define NAME(label) #label,
 

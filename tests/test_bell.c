@@ -166,3 +166,44 @@ Test(bell, a_signal_ends_a_sleep_as_if_it_had_been_woken_for_no_reason)
 
 	cr_assert_eq(child_end(sleeper), WOKEN);
 }
+
+/* ---- notices ---- */
+
+static int sleep_for_notices(void *context)
+{
+	const uint32_t remembered = cadre_bell_remember_notices(bell);
+	const int64_t before_ns = cadre_clock_ns();
+
+	(void)context;
+	cadre_bell_sleep_for_notices(bell, remembered, LONG_NS);
+	return cadre_clock_ns() - before_ns < LONG_NS ? WOKEN : TIMED_OUT;
+}
+
+Test(bell, a_notice_wakes_who_listens_and_not_who_sleeps_for_rings)
+{
+	pid_t watcher, sleeper;
+
+	cadre_bell_listen(bell, true);
+	sleeper = start_sleeper(CADRE_BELL_EVERYONE);
+	watcher = child_start(sleep_for_notices, NULL);
+	child_await_asleep(watcher);
+
+	cadre_bell_notify(bell);
+	cr_assert_eq(child_end(watcher), WOKEN);
+	/* Still there: this ring finds one to wake. */
+	cr_assert_eq(cadre_bell_ring(bell, CADRE_BELL_EVERYONE, 1), 1);
+	cr_assert_eq(child_end(sleeper), WOKEN);
+}
+
+Test(bell, a_notice_to_who_does_not_listen_changes_nothing)
+{
+	const uint32_t remembered = cadre_bell_remember_notices(bell);
+
+	cadre_bell_notify(bell);
+	cr_assert_eq(cadre_bell_remember_notices(bell), remembered);
+	cadre_bell_listen(bell, true);
+	cadre_bell_notify(bell);
+	cr_assert_neq(cadre_bell_remember_notices(bell), remembered);
+	cadre_bell_listen(bell, false);
+	cr_assert_not(cadre_bell_is_heard(bell));
+}

@@ -676,3 +676,20 @@ Test(slot, a_small_job_passes_zero_too)
 	cr_assert_eq(get().owner, WORKER);
 	cr_assert_eq(get().flags, CADRE_FLAG_IDEMPOTENT);
 }
+
+/* ---- warrants ---- */
+
+Test(slot, a_warrant_is_for_one_generation_only)
+{
+	struct cadre_warrant warrant = { 0 };
+
+	cr_assert_eq(cadre_warrant_due_ns(&warrant, 1), INT64_MAX);
+	cadre_warrant_issue(&warrant, 7, 1234);
+	cr_assert_eq(cadre_warrant_due_ns(&warrant, 7), 1234);
+	cr_assert_eq(cadre_warrant_due_ns(&warrant, 6), INT64_MAX);
+	cr_assert_eq(cadre_warrant_due_ns(&warrant, 8), INT64_MAX);
+
+	/* The last one counts. */
+	cadre_warrant_issue(&warrant, 7, 99);
+	cr_assert_eq(cadre_warrant_due_ns(&warrant, 7), 99);
+}

@@ -191,6 +191,25 @@ CADRE_API int cadre_result_backtrace(const struct cadre_client *client,
  * or was cancelled before; -ESTALE, -ECHILD. */
 CADRE_API int cadre_cancel(struct cadre_client *client, struct cadre_ticket ticket);
 
+/* Cancels every job of this client that has not ended, detached ones included. Returns how
+ * many it ended. -ECHILD. */
+CADRE_API int cadre_cancel_all(struct cadre_client *client);
+
+/* Cancels, and when the job still runs in its worker `grace_ns` later, has the supervisor kill
+ * and replace that worker: ABRT first, KILL a second later. Answers its caller at once, with
+ * *cancelled*, as cadre_cancel does. The grace is kept even when this client, or the
+ * supervisor, dies meanwhile. Other jobs of that worker end as lost or run again, as after
+ * any death. Asked for twice, the last grace counts. 0 also when the job has ended already;
+ * -EINVAL (negative grace), -ESTALE, -ECHILD. */
+CADRE_API int cadre_cancel_forced(struct cadre_client *client, struct cadre_ticket ticket,
+				  int64_t grace_ns);
+
+/* Cancels every job of every client of the pool of that name, running and queued; the pool
+ * goes on. Needs no client: the supervisor does it. Returns how many it ended. May wait for
+ * its answer, 5 s at most. -EINVAL (not a name), -ECONNREFUSED (no supervisor),
+ * -ETIMEDOUT. */
+CADRE_API int cadre_cancel_pool(const char *pool, struct cadre_diag *diag);
+
 /* ---- results by callback, for event loops ---- */
 
 /* A descriptor that polls readable when cadre_client_dispatch has something to do. Belongs

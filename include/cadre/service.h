@@ -95,6 +95,21 @@ CADRE_API int64_t cadre_job_deadline_ns(const struct cadre_job *job);
  * died. One load; a long handler looks now and then and gives up. */
 CADRE_API bool cadre_job_cancelled(const struct cadre_job *job);
 
+/* Told that nobody waits for the outcome of a job any more. */
+typedef void cadre_cancel_fn(struct cadre_job *job, void *context);
+
+/* Has `cancelled` called once when cadre_job_cancelled becomes true, or right now, by this
+ * very thread, when it is true already. It comes while the handler is busy or blocked: from
+ * a thread of the worker's own, started at the first use, that gets no signals. It must not
+ * block for long, since it serves all jobs of the worker; it may end the job.
+ *
+ * It is not called for a job that has been ended, and ending a job waits for a call that is
+ * under way in another thread; so `context` may go when the job does. Call this before the
+ * job is handed to a thread that may end it. Once per job: -EALREADY, also for a job that
+ * was ended. -EINVAL, -EAGAIN (no thread), -ENOTSUP (its host has no such thread). */
+CADRE_API int cadre_job_on_cancel(struct cadre_job *job, cadre_cancel_fn *cancelled,
+				  void *context);
+
 /* ---- ending a job: once, by any one thread; the job handle is gone afterwards ---- */
 
 /* Replies with a copy of `length` bytes. 0, or, with the job still to be ended:

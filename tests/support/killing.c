@@ -39,6 +39,9 @@ const struct killing_point killing_points[] = {
 	{ "C3", KILLING_CLIENT | KILLING_SUPERVISOR },
 	/* a ring */
 	{ "L2", KILLING_WORKER | KILLING_CLIENT | KILLING_SUPERVISOR },
+	/* cancellation: a notice to a worker, a warrant */
+	{ "N1", KILLING_WORKER | KILLING_CLIENT | KILLING_SUPERVISOR },
+	{ "X3", KILLING_CLIENT },
 	/* hiring and leasing */
 	{ "P3", KILLING_SUPERVISOR },
 	{ "P4", KILLING_SUPERVISOR },

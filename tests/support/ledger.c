@@ -114,6 +114,12 @@ bool ledger_has_departed(int32_t pid)
 	return false;
 }
 
+static void hear_of_cancel(struct cadre_job *job, void *context)
+{
+	if (context != line_of(0) || !cadre_job_cancelled(job))
+		ledger_complain("a handler was told of a cancellation that was none");
+}
+
 static void handle(struct cadre_job *job, void *state)
 {
 	unsigned char reply[4096];
@@ -140,6 +146,8 @@ static void handle(struct cadre_job *job, void *state)
 	atomic_fetch_add(&line->begun, 1);
 	if (head.deadly && cadre_job_attempt(job) == 0)
 		depart();
+	if (head.work_us && cadre_job_on_cancel(job, hear_of_cancel, line_of(0)) < 0)
+		ledger_complain("job %u could not ask to be told", head.number);
 	work.tv_nsec = (long)head.work_us * 1000;
 	nanosleep(&work, NULL);
 	memcpy(reply, &head, sizeof(head));
@@ -257,6 +265,8 @@ int ledger_party_submit(struct ledger_party *party, const struct ledger_wish *wi
 	party->numbers[place] = number;
 	if (wish->cancel && cadre_cancel(party->client, ticket) < 0)
 		ledger_complain("job %u could not be cancelled", number);
+	if (wish->force && cadre_cancel_forced(party->client, ticket, 10 * PATIENCE_NS) < 0)
+		ledger_complain("job %u could not be cancelled by force", number);
 	return 0;
 }
 
@@ -314,6 +324,7 @@ static const struct ledger_wish wishes[] = {
 	{ .length = 16, .reply_length = 2000, .work_us = 150 },
 	{ .length = 2000, .reply_length = 700, .cancel = true },
 	{ .length = 16, .reply_length = 16, .work_us = 400, .timeout_ns = 200000 },
+	{ .length = 16, .reply_length = 16, .work_us = 500, .force = true },
 };
 
 #define WISHES (sizeof(wishes) / sizeof(wishes[0]))

@@ -54,6 +54,7 @@ struct ledger_wish {
 	unsigned flags;     /* CADRE_IDEMPOTENT, CADRE_DETACHED */
 	bool deadly;        /* its first handler kills its worker */
 	bool cancel;        /* right after it was submitted */
+	bool force;         /* the same, with a grace that is never over */
 	int64_t timeout_ns; /* its deadline, relative; 0 for none */
 };
 
