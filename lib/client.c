@@ -270,6 +270,7 @@ void cadre_client_detach(struct cadre_client *client)
 	} else if (client->event_fd >= 0) {
 		close(client->event_fd);
 	}
+	cadre_courier_fini(client);
 	cadre_forkguard_fini(&client->guard);
 	free(client->pending);
 	cadre_layout_close(&client->view);

@@ -106,6 +106,9 @@ struct cadre_client {
 	_Atomic bool notifier_runs;
 	_Atomic bool notifier_ends;
 	int event_fd;
+
+	/* courier.c: NULL until the first job with descriptors. */
+	_Atomic(struct cadre_courier *) courier;
 };
 
 /* How long a waiter sleeps at most before it looks again at everything. */
@@ -199,6 +202,21 @@ static inline struct cadre_ticket cadre_ticket_make(uint32_t index, uint64_t gen
 {
 	return (struct cadre_ticket){ .id = generation << 16 | index };
 }
+
+/* courier.c */
+
+/* Lays descriptors by for the job that the held slot is going to be. -EBADF, -ENOMEM, or why
+ * there can be no courier; then they stay the caller's. */
+int cadre_courier_pack(struct cadre_client *client, uint32_t index, const int *fds,
+		       size_t count);
+
+/* They are the caller's again: the job was not accepted. */
+void cadre_courier_unpack(struct cadre_client *client, uint32_t index);
+
+/* Closes what was not asked for. Cheap for clients that never sent any. */
+void cadre_courier_close(struct cadre_client *client, uint32_t index);
+
+void cadre_courier_fini(struct cadre_client *client);
 
 /* completion.c */
 int cadre_completion_init(struct cadre_client *client);

@@ -59,30 +59,68 @@ int cadre_control_accept(int listener)
 	return fd < 0 ? -errno : fd;
 }
 
-int cadre_control_send(int fd, const struct cadre_control *message)
-{
-	const ssize_t sent = send(fd, message, sizeof(*message),
-				  MSG_NOSIGNAL | MSG_DONTWAIT);
+/* Room for what may come beside a message: who sent it, and descriptors. */
+union control_room {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(struct ucred)) +
+		   CMSG_SPACE(CADRE_DESCRIPTORS_MAX * sizeof(int))];
+};
 
+int cadre_control_send_with(int fd, const struct cadre_control *message, const int *fds,
+			    size_t count)
+{
+	union control_room room = { .bytes = { 0 } };
+	struct iovec part = { .iov_base = (void *)message, .iov_len = sizeof(*message) };
+	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
+	ssize_t sent;
+
+	assert(count <= CADRE_DESCRIPTORS_MAX);
+	if (count) {
+		header.msg_control = room.bytes;
+		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		room.align.cmsg_level = SOL_SOCKET;
+		room.align.cmsg_type = SCM_RIGHTS;
+		room.align.cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(&room.align), fds, count * sizeof(int));
+	}
+	sent = sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (sent < 0)
 		return -errno;
 	return sent == (ssize_t)sizeof(*message) ? 0 : -EMSGSIZE;
 }
 
-/* Nobody here asked for descriptors; the kernel has opened them all the same. */
-static void close_luggage(struct msghdr *header)
+int cadre_control_send(int fd, const struct cadre_control *message)
 {
+	return cadre_control_send_with(fd, message, NULL, 0);
+}
+
+/* The kernel has opened them, whether anybody asked for them or not: keeps up to `most`, and
+ * closes the rest. Returns how many there were. */
+static size_t unpack(struct msghdr *header, int *ret_fds, size_t most)
+{
+	size_t count = 0;
+
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0);
-		     at += sizeof(int)) {
+		     at += sizeof(int), count++) {
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-			close(fd);
+			if (count < most)
+				ret_fds[count] = fd;
+			else
+				close(fd);
 		}
 	}
+	return count;
+}
+
+static void close_all(const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
 }
 
 static pid_t sender_of(struct msghdr *header)
@@ -98,35 +136,57 @@ static pid_t sender_of(struct msghdr *header)
 	return 0;
 }
 
-int cadre_control_receive(int fd, struct cadre_control *ret_message, pid_t *ret_sender)
+/* 1, 0 at the end, or negative errno; up to `most` descriptors are the caller's then, and
+ * only after a 1. */
+static int receive(int fd, struct cadre_control *ret_message, pid_t *ret_sender,
+		   int *ret_fds, size_t most, size_t *ret_count)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(struct ucred))];
-	} control = { .bytes = { 0 } };
+	union control_room room = { .bytes = { 0 } };
 	struct cadre_control message;
 	struct iovec part = { .iov_base = &message, .iov_len = sizeof(message) };
 	struct msghdr header = {
 		.msg_iov = &part,
 		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
+		.msg_control = room.bytes,
+		.msg_controllen = sizeof(room.bytes),
 	};
 	const ssize_t length = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	size_t count;
+	int r = 1;
 
 	if (length < 0)
 		return errno == ECONNRESET ? 0 : -errno;
-	close_luggage(&header);
+	count = unpack(&header, ret_fds, most);
 	if (length == 0)
-		return 0;
-	if (length != (ssize_t)sizeof(message) || header.msg_flags & MSG_TRUNC ||
-	    message.version != CADRE_CONTROL_VERSION)
-		return -EBADMSG;
+		r = 0;
+	else if (length != (ssize_t)sizeof(message) || header.msg_flags & MSG_TRUNC ||
+		 message.version != CADRE_CONTROL_VERSION)
+		r = -EBADMSG;
+	else if (most && (count > most || header.msg_flags & MSG_CTRUNC))
+		r = -EMFILE;
+	if (r != 1) {
+		close_all(ret_fds, count < most ? count : most);
+		return r;
+	}
 	message.text[sizeof(message.text) - 1] = '\0';
 	*ret_message = message;
+	*ret_count = count;
 	if (ret_sender)
 		*ret_sender = sender_of(&header);
 	return 1;
+}
+
+int cadre_control_receive(int fd, struct cadre_control *ret_message, pid_t *ret_sender)
+{
+	size_t count;
+
+	return receive(fd, ret_message, ret_sender, NULL, 0, &count);
+}
+
+int cadre_control_receive_with(int fd, struct cadre_control *ret_message, int *ret_fds,
+			       size_t most, size_t *ret_count)
+{
+	return receive(fd, ret_message, NULL, ret_fds, most, ret_count);
 }
 
 /* Waits for an event on the descriptor. 0, -ETIMEDOUT. */
@@ -165,8 +225,12 @@ static int connect_until(int fd, const char *pool, int64_t until_ns)
 	}
 }
 
-int cadre_control_ask(const char *pool, const struct cadre_control *question,
-		      int64_t until_ns, struct cadre_control *ret_answer)
+int cadre_control_await(int fd, int64_t until_ns)
+{
+	return await(fd, POLLIN, until_ns);
+}
+
+int cadre_control_connect(const char *pool, int64_t until_ns)
 {
 	const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r;
@@ -175,7 +239,20 @@ int cadre_control_ask(const char *pool, const struct cadre_control *question,
 		return -errno;
 	r = connect_until(fd, pool, until_ns);
 	if (r == 0)
-		r = cadre_control_send(fd, question);
+		return fd;
+	close(fd);
+	return r;
+}
+
+int cadre_control_ask(const char *pool, const struct cadre_control *question,
+		      int64_t until_ns, struct cadre_control *ret_answer)
+{
+	const int fd = cadre_control_connect(pool, until_ns);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = cadre_control_send(fd, question);
 	while (r == 0 && ret_answer) {
 		r = await(fd, POLLIN, until_ns);
 		if (r < 0)

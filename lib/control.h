@@ -4,6 +4,8 @@
  *
  * A conversation is one connection: connect, ask, read the answer, close. Nothing is kept
  * open, so a supervisor that died is found again by the next question at its successor.
+ * The exception carries descriptors: a client's courier stays connected, and a worker that
+ * wants the descriptors of a job is brought together with it (courier.c, fetch.c).
  * The kernel names the sender (SCM_CREDENTIALS); what the message says of itself must
  * agree. Between a supervisor and a worker that starts, the same messages go over a socket
  * pair.
@@ -14,6 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <cadre/descriptors.h>
 #include <cadre/error.h>
 
 enum cadre_control_kind {
@@ -29,6 +32,13 @@ enum cadre_control_kind {
 	CADRE_CONTROL_OPERATION, /* one of its table: place = id, text = name */
 	CADRE_CONTROL_STARTED,
 	CADRE_CONTROL_FAILED, /* text */
+	/* descriptors */
+	CADRE_CONTROL_COURIER, /* this connection stays: place, nonce; descriptors of that
+				* window's jobs are to be had here */
+	CADRE_CONTROL_MEET, /* from a worker: place = window; handed on to the courier with
+				* the connection that it came by */
+	CADRE_CONTROL_FETCH, /* from a worker to a courier: place = slot, nonce = its word;
+				* the answer says in `place` how many come with it */
 };
 
 struct cadre_control {
@@ -58,6 +68,19 @@ int cadre_control_send(int fd, const struct cadre_control *message);
 /* Receives without waiting: 1 with a message that is well formed, 0 at the end of the
  * conversation, -EAGAIN, -EBADMSG, or another negative errno. ret_sender may be NULL. */
 int cadre_control_receive(int fd, struct cadre_control *ret_message, pid_t *ret_sender);
+
+/* The same with descriptors. Of those received the caller is the owner; -EMFILE when there
+ * was no room for them in this process or in the array, and then they are closed. */
+int cadre_control_send_with(int fd, const struct cadre_control *message, const int *fds,
+			    size_t count);
+int cadre_control_receive_with(int fd, struct cadre_control *ret_message, int *ret_fds,
+			       size_t most, size_t *ret_count);
+
+/* A connection to the pool's supervisor: descriptor, -ECONNREFUSED, -ETIMEDOUT. */
+int cadre_control_connect(const char *pool, int64_t until_ns);
+
+/* Waits until there is something to receive. 0, -ETIMEDOUT. */
+int cadre_control_await(int fd, int64_t until_ns);
 
 /* Asks and waits for the answer until `until_ns`. 0 and the answer (whose error may say
  * no), -ECONNREFUSED (nobody listens), -ETIMEDOUT. ret_answer NULL: waits for none. */

@@ -53,6 +53,8 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	job->room_size = 0;
 	job->room_asked = 0;
 	job->room_block = CADRE_NO_BLOCK;
+	job->fd_count = 0;
+	job->fetched = false;
 	/* Relaxed: no other thread knows of the job yet. */
 	atomic_store_explicit(&job->parties, 2, memory_order_relaxed);
 	atomic_store_explicit(&job->ended, false, memory_order_relaxed);
@@ -105,6 +107,8 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 	uint64_t replaced;
 	bool late;
 
+	if (job->fd_count)
+		cadre_job_close_descriptors(job);
 	job->ended_ns = cadre_clock_ns();
 	reply->length = length;
 	reply->code = code;

@@ -10,12 +10,30 @@
 #ifndef CADRE_JOB_H
 #define CADRE_JOB_H
 
+#include <pthread.h>
+
+#include <cadre/descriptors.h>
 #include <cadre/service.h>
 
 #include "layout.h"
 #include "watch.h"
 
 struct cadre_job;
+
+/* Connections to couriers that no job uses just now. */
+#define CADRE_LINES_MAX 16
+
+struct cadre_line {
+	int fd;
+	uint32_t window;
+	uint64_t client; /* the word of the window's place: whose courier it is */
+};
+
+struct cadre_fetcher {
+	pthread_mutex_t lock;
+	uint32_t count;
+	struct cadre_line lines[CADRE_LINES_MAX];
+};
 
 /* What a job needs of the process that runs it. */
 struct cadre_job_host {
@@ -24,6 +42,8 @@ struct cadre_job_host {
 	int32_t pid;
 	unsigned worker;
 	struct cadre_watch watch;
+	const char *pool;
+	struct cadre_fetcher fetcher;
 	/* The word says DONE; account for it. Any thread. */
 	void (*ended)(struct cadre_job_host *host, struct cadre_job *job,
 		      enum cadre_outcome outcome, bool late);
@@ -53,6 +73,10 @@ struct cadre_job {
 	_Atomic bool ended;
 	_Atomic bool deferred;
 	struct cadre_watched watched;
+	/* fetch.c: of descriptors that came with it and that the handler has not got yet. */
+	uint8_t fd_count;
+	bool fetched;
+	int fds[CADRE_DESCRIPTORS_MAX];
 };
 
 /* The job whose handler runs on this thread: for its crash record and its log lines. */
@@ -85,5 +109,12 @@ void cadre_job_handler_returned(struct cadre_job *job);
 /* Ends the job without a handler having seen it. */
 void cadre_job_refuse(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 		      const char *sentence);
+
+/* fetch.c */
+void cadre_fetcher_init(struct cadre_fetcher *fetcher);
+void cadre_fetcher_fini(struct cadre_fetcher *fetcher);
+
+/* Closes what the handler has not taken. */
+void cadre_job_close_descriptors(struct cadre_job *job);
 
 #endif

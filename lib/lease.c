@@ -25,7 +25,8 @@ int cadre_lease_init(struct cadre_supervisor *supervisor)
 	if (!supervisor->leases)
 		return -ENOMEM;
 	for (unsigned client = 0; client < clients; client++)
-		supervisor->leases[client].pidfd = -1;
+		supervisor->leases[client] = (struct cadre_lease){ .pidfd = -1,
+								   .courier = -1 };
 	return 0;
 }
 
@@ -42,11 +43,20 @@ void cadre_lease_fini(struct cadre_supervisor *supervisor)
 	     supervisor->leases && client < supervisor->view.limits.clients; client++) {
 		if (supervisor->leases[client].pidfd >= 0)
 			close(supervisor->leases[client].pidfd);
+		if (supervisor->leases[client].courier >= 0)
+			close(supervisor->leases[client].courier);
 	}
 	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++)
 		hang_up(supervisor, i);
 	free(supervisor->leases);
 	supervisor->leases = NULL;
+}
+
+static void dismiss_courier(struct cadre_lease *lease)
+{
+	if (lease->courier >= 0)
+		close(lease->courier);
+	lease->courier = -1;
 }
 
 static struct cadre_place *place_of(const struct cadre_supervisor *supervisor,
@@ -96,6 +106,7 @@ static void begin_draining(struct cadre_supervisor *supervisor, unsigned client)
 		close(lease->pidfd);
 	lease->pidfd = -1;
 	lease->draining = true;
+	dismiss_courier(lease);
 	move_place(place, CADRE_PLACE_DRAINING, incarnation_of(place), lease->pid);
 	drain_once(supervisor, client);
 	/* It may have died between accepting a detached job and waking somebody for it. */
@@ -196,7 +207,12 @@ static struct cadre_control lease_to(struct cadre_supervisor *supervisor, unsign
 	struct cadre_place *const place = place_of(supervisor, client);
 	struct cadre_hints *const hints = &supervisor->view.client_lines[client].hints;
 
-	*lease = (struct cadre_lease){ .pidfd = pidfd, .pid = who.pid, .nonce = nonce };
+	*lease = (struct cadre_lease){
+		.pidfd = pidfd,
+		.pid = who.pid,
+		.nonce = nonce,
+		.courier = -1,
+	};
 	cadre_place_set_start_time(place, who.start_time);
 	atomic_store_explicit(&place->nonce, nonce, memory_order_relaxed);
 	atomic_store_explicit(&place->since_ns, cadre_clock_ns(), memory_order_relaxed);
@@ -271,18 +287,91 @@ static struct cadre_control greet(struct cadre_supervisor *supervisor,
 	return lease_to(supervisor, vacant, who, hello->nonce, pidfd);
 }
 
+static bool has_window(const struct cadre_supervisor *supervisor,
+		       const struct cadre_control *question, pid_t sender)
+{
+	const unsigned client = question->place;
+
+	return client < supervisor->view.limits.clients &&
+	       supervisor->leases[client].pidfd >= 0 &&
+	       supervisor->leases[client].pid == sender &&
+	       supervisor->leases[client].nonce == question->nonce;
+}
+
 static struct cadre_control part(struct cadre_supervisor *supervisor,
 				 const struct cadre_control *goodbye, pid_t sender)
 {
-	const unsigned client = goodbye->place;
+	if (!has_window(supervisor, goodbye, sender))
+		return no(-ESTALE, "window %u is not leased to process %d",
+			  goodbye->place, (int)sender);
+	begin_draining(supervisor, goodbye->place);
+	return cadre_control_message(CADRE_CONTROL_ANSWER);
+}
 
-	if (client >= supervisor->view.limits.clients ||
-	    supervisor->leases[client].pidfd < 0 ||
-	    supervisor->leases[client].pid != sender ||
-	    supervisor->leases[client].nonce != goodbye->nonce)
-		return no(-ESTALE, "window %u is not leased to process %d", client,
-			  (int)sender);
-	begin_draining(supervisor, client);
+/* ---- descriptors: bringing workers and couriers together ---- */
+
+/* The connection stays, as that of the window's courier. */
+static struct cadre_control keep_courier(struct cadre_supervisor *supervisor,
+					 const struct cadre_control *question,
+					 pid_t sender, unsigned connection)
+{
+	struct cadre_lease *lease;
+	const int fd = supervisor->connections[connection];
+
+	if (!has_window(supervisor, question, sender))
+		return no(-ESTALE, "window %u is not leased to process %d",
+			  question->place, (int)sender);
+	lease = &supervisor->leases[question->place];
+	dismiss_courier(lease);
+	supervisor->connections[connection] = -1;
+	lease->courier = fd;
+	epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	cadre_supervisor_watch(supervisor, fd, CADRE_EVENT_COURIER, question->place);
+	return cadre_control_message(CADRE_CONTROL_ANSWER);
+}
+
+/* Couriers are spoken to; they have nothing to say but that they are gone. */
+void cadre_lease_courier_spoke(struct cadre_supervisor *supervisor, unsigned client)
+{
+	struct cadre_lease *const lease = &supervisor->leases[client];
+	struct cadre_control message;
+
+	if (lease->courier >= 0 &&
+	    cadre_control_receive(lease->courier, &message, NULL) != -EAGAIN)
+		dismiss_courier(lease);
+}
+
+/* Descriptors are for workers of this pool only. */
+static bool is_worker(const struct cadre_supervisor *supervisor, pid_t sender)
+{
+	const struct cadre_view *const view = &supervisor->view;
+
+	for (unsigned worker = 0; worker < view->limits.workers; worker++) {
+		if (cadre_place_who(&view->worker_places[worker]).pid == sender)
+			return sender > 0;
+	}
+	return false;
+}
+
+/* Hands the worker's connection to the courier, who answers from then on. */
+static struct cadre_control meet(struct cadre_supervisor *supervisor,
+				 const struct cadre_control *question, pid_t sender,
+				 unsigned connection)
+{
+	const struct cadre_control message = cadre_control_message(CADRE_CONTROL_MEET);
+	int r;
+
+	if (!is_worker(supervisor, sender))
+		return no(-EACCES, "process %d is no worker of this pool", (int)sender);
+	if (question->place >= supervisor->view.limits.clients ||
+	    supervisor->leases[question->place].courier < 0)
+		return no(-EAGAIN, "window %u has no courier", question->place);
+	r = cadre_control_send_with(supervisor->leases[question->place].courier, &message,
+				    &supervisor->connections[connection], 1);
+	if (r < 0)
+		return no(-EAGAIN, "the courier of window %u does not listen: %s",
+			  question->place, strerror(-r));
+	hang_up(supervisor, connection);
 	return cadre_control_message(CADRE_CONTROL_ANSWER);
 }
 
@@ -310,6 +399,14 @@ void cadre_lease_heard(struct cadre_supervisor *supervisor, unsigned connection)
 	case CADRE_CONTROL_KNOCK:
 		supervisor->knocked = true;
 		return;
+	case CADRE_CONTROL_COURIER:
+		answer = keep_courier(supervisor, &question, sender, connection);
+		break;
+	case CADRE_CONTROL_MEET:
+		answer = meet(supervisor, &question, sender, connection);
+		if (answer.error == 0)
+			return;
+		break;
 	case CADRE_CONTROL_STOP:
 		cadre_supervisor_stop(supervisor);
 		break;

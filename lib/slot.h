@@ -96,6 +96,8 @@ static inline unsigned cadre_word_flags(uint64_t bits)
  * would stand. */
 enum cadre_with {
 	CADRE_WITH_DEADLINE = 1u << 0, /* deadline_ns, on the second line */
+	/* its client has descriptors for whoever runs it; they do not stand in the segment */
+	CADRE_WITH_DESCRIPTORS = 1u << 1,
 };
 
 #define CADRE_INLINE_MAX 88 /* bytes of payload that fit the slot, either way */

@@ -104,7 +104,10 @@ static int check_request(const struct cadre_client *client,
 	    request->retries > CADRE_ATTEMPT_MAX || (request->length && !request->data) ||
 	    request->deadline_ns < 0 ||
 	    request->flags & ~(unsigned)(CADRE_IDEMPOTENT | CADRE_DETACHED) ||
-	    (request->flags & CADRE_DETACHED && request->ended))
+	    (request->flags & CADRE_DETACHED &&
+	     (request->ended || request->descriptor_count)) ||
+	    request->descriptor_count > CADRE_DESCRIPTORS_MAX ||
+	    (request->descriptor_count && !request->descriptors))
 		return -EINVAL;
 	if (request->length > client->view.limits.payload_max)
 		return -EMSGSIZE;
@@ -186,7 +189,8 @@ static void describe(struct cadre_client *client, uint32_t index,
 	lines->length = (uint32_t)request->length;
 	lines->operation = (uint16_t)request->operation;
 	lines->retries = (uint8_t)(request->retries ? request->retries : RETRIES_DEFAULT);
-	lines->with = request->deadline_ns ? CADRE_WITH_DEADLINE : 0;
+	lines->with = (uint8_t)((request->deadline_ns ? CADRE_WITH_DEADLINE : 0) |
+				(request->descriptor_count ? CADRE_WITH_DESCRIPTORS : 0));
 	if (request->flags & CADRE_IDEMPOTENT)
 		lines->faults = 0;
 	if (request->deadline_ns)
@@ -354,6 +358,7 @@ static bool withdraw_if_stopped(struct cadre_client *client, uint32_t index,
 	}
 	if (atomic_load_explicit(&pending->ended, memory_order_relaxed))
 		atomic_fetch_sub(&client->callbacks, 1);
+	cadre_courier_unpack(client, index);
 	cadre_client_let_go(client, index);
 	return true;
 }
@@ -365,6 +370,30 @@ static void end_if_terminated(struct cadre_client *client)
 	if (atomic_load_explicit(&client->view.header->state, memory_order_relaxed) ==
 	    CADRE_POOL_TERMINATED)
 		cadre_client_end_everything(client);
+}
+
+/* Gives back a slot that was prepared. */
+static void abandon(struct cadre_client *client, uint32_t index)
+{
+	struct cadre_slot *const slot = &client->slots[index];
+	const uint64_t word = cadre_slot_peek(slot);
+
+	/* A short request never left FREE. */
+	if (cadre_word_phase(word) == CADRE_FILLING) {
+		cadre_block_give(&client->blocks, client->pending[index].request_block,
+				 client->slot_base + index, cadre_word_generation(word));
+		cadre_slot_free(slot, &client->books[index], CADRE_WITHDRAWN);
+	}
+	vacate(client, index);
+}
+
+static int pack(struct cadre_client *client, uint32_t index,
+		const struct cadre_request *request)
+{
+	return request->descriptor_count ?
+		       cadre_courier_pack(client, index, request->descriptors,
+					  request->descriptor_count) :
+		       0;
 }
 
 /* Takes a slot and fills it; does not announce it. */
@@ -386,6 +415,11 @@ static int submit_quietly(struct cadre_client *client, const struct cadre_reques
 	if (request->length)
 		memcpy(data, request->data, request->length);
 	describe(client, index, request, now_ns);
+	r = pack(client, index, request);
+	if (r < 0) {
+		abandon(client, index);
+		return r;
+	}
 	*ret_position = position;
 	return 0;
 }
@@ -535,6 +569,11 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 
 	settle(client, index, draft, filled.length);
 	describe(client, index, &filled, cadre_clock_ns());
+	r = pack(client, index, &filled);
+	if (r < 0) {
+		cadre_draft_discard(client, draft);
+		return r;
+	}
 	if (ret_ticket)
 		*ret_ticket = ticket_of(client, index);
 	draft->id = 0;
@@ -546,17 +585,9 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 void cadre_draft_discard(struct cadre_client *client, struct cadre_draft *draft)
 {
 	const uint32_t index = (uint32_t)(draft->id - 1) & (client->slot_count - 1);
-	struct cadre_slot *const slot = &client->slots[index];
-	const uint64_t word = cadre_slot_peek(slot);
 
 	if (draft->id == 0 || cadre_client_enter(client) < 0)
 		return;
 	draft->id = 0;
-	/* A short draft never left FREE. */
-	if (cadre_word_phase(word) == CADRE_FILLING) {
-		cadre_block_give(&client->blocks, client->pending[index].request_block,
-				 client->slot_base + index, cadre_word_generation(word));
-		cadre_slot_free(slot, &client->books[index], CADRE_WITHDRAWN);
-	}
-	vacate(client, index);
+	abandon(client, index);
 }

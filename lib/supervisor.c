@@ -370,6 +370,9 @@ static void handle(struct cadre_supervisor *supervisor, uint64_t what)
 	case CADRE_EVENT_CLIENT:
 		cadre_lease_client_died(supervisor, index);
 		break;
+	case CADRE_EVENT_COURIER:
+		cadre_lease_courier_spoke(supervisor, index);
+		break;
 	}
 }
 

@@ -53,6 +53,7 @@ struct cadre_lease {
 	pid_t pid;
 	uint64_t nonce;
 	bool draining; /* its window still holds jobs */
+	int courier; /* the connection of the thread that has its jobs' descriptors; -1 */
 };
 
 #define CADRE_CONNECTIONS_MAX 64
@@ -101,6 +102,7 @@ enum cadre_event {
 	CADRE_EVENT_WORKER,
 	CADRE_EVENT_WORKER_START,
 	CADRE_EVENT_CLIENT,
+	CADRE_EVENT_COURIER,
 };
 
 /* ---- supervisor.c ---- */
@@ -184,6 +186,7 @@ void cadre_lease_tick(struct cadre_supervisor *supervisor, int64_t now_ns);
 bool cadre_lease_is_draining(const struct cadre_supervisor *supervisor);
 void cadre_lease_accept(struct cadre_supervisor *supervisor);
 void cadre_lease_heard(struct cadre_supervisor *supervisor, unsigned connection);
+void cadre_lease_courier_spoke(struct cadre_supervisor *supervisor, unsigned client);
 void cadre_lease_client_died(struct cadre_supervisor *supervisor, unsigned client);
 
 #endif

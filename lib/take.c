@@ -200,6 +200,7 @@ void cadre_client_let_go(struct cadre_client *client, uint32_t index)
 	const uint64_t generation = cadre_client_generation(client, index);
 	const uint64_t word = cadre_slot_look(&client->slots[index]);
 
+	cadre_courier_close(client, index);
 	if (cadre_word_phase(word) != CADRE_DONE) {
 		/* V1 as well, for who reclaims it. */
 		atomic_store_explicit(&pending->word,

@@ -188,6 +188,8 @@ static void find_place(struct cadre_worker *worker, const struct cadre_seat *sea
 	worker->host.blocks = cadre_layout_blocks(view);
 	worker->host.pid = getpid();
 	worker->host.worker = seat->worker;
+	worker->host.pool = worker->pool;
+	cadre_fetcher_init(&worker->host.fetcher);
 	worker->incarnation = seat->incarnation;
 	worker->bell = &view->worker_bells[seat->worker];
 	worker->place = &view->worker_places[seat->worker];
@@ -202,6 +204,7 @@ static void release(struct cadre_worker *worker)
 {
 	cadre_run_fini(worker);
 	cadre_capture_end(worker);
+	cadre_fetcher_fini(&worker->host.fetcher);
 	cadre_looker_fini(&worker->looker);
 	if (worker->owns_view)
 		cadre_layout_close(&worker->view);

@@ -53,6 +53,12 @@ static const struct witness {
 	{ "ECHILD", "proc_loss.c",
 	  "a_forked_child_can_use_its_copy_of_a_client_for_nothing_but_to_free_it" },
 	{ "ENOTSUP", "proc_refusal.c", "a_program_that_has_threads_starts_no_pool" },
+	{ "EBADF", "proc_descriptors.c",
+	  "a_submission_that_is_refused_leaves_them_with_the_caller" },
+	{ "EMFILE", "proc_descriptors.c",
+	  "a_worker_that_may_open_no_more_says_so_and_nothing_leaks" },
+	{ "ECANCELED", "proc_descriptors.c",
+	  "a_job_that_was_cancelled_while_it_ran_does_not_get_them_any_more" },
 	{ "ENOEXEC", "proc_worker.c",
 	  "an_init_that_fails_is_heard_by_who_starts_the_pool_in_its_own_words" },
 };

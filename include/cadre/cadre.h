@@ -4,6 +4,7 @@
  *   service.h  what a worker does: operations, handlers, replies
  *   pool.h     start a pool: in this program, or as a server of its own
  *   client.h   submit jobs and take their results
+ *   descriptors.h  descriptors that travel with a job
  *   worker.h   be a worker: a program that the supervisor starts
  *   backtrace.h where a worker was when it crashed
  *   report.h   read the counters of a pool without disturbing it
@@ -16,6 +17,7 @@
 #include <cadre/backtrace.h>
 #include <cadre/check.h>
 #include <cadre/client.h>
+#include <cadre/descriptors.h>
 #include <cadre/error.h>
 #include <cadre/pool.h>
 #include <cadre/report.h>

@@ -81,6 +81,10 @@ struct cadre_request {
 	int64_t deadline_ns;   /* the job's own; 0 for none */
 	cadre_ended_fn *ended; /* deliver by callback instead of by ticket; NULL: ticket */
 	void *context;         /* handed to `ended` */
+	/* Descriptors to travel with the job, at most CADRE_DESCRIPTORS_MAX; not with detached
+	 * ones. Accepted, they are the library's: descriptors.h. */
+	const int *descriptors;
+	size_t descriptor_count;
 };
 
 struct cadre_client_options {
@@ -114,7 +118,7 @@ CADRE_API int32_t cadre_client_operation(const struct cadre_client *client,
 /* ---- submitting: never runs a handler, never blocks unless its name says so ---- */
 
 /* Accepts the job and returns 0 with a ticket, or accepts nothing: -EAGAIN (window full),
- * -ENOBUFS, -EMSGSIZE, -EINVAL, -ESHUTDOWN, -EOWNERDEAD, -ECHILD. ret_ticket may be NULL
+ * -ENOBUFS, -EMSGSIZE, -EINVAL, -EBADF, -ESHUTDOWN, -EOWNERDEAD, -ECHILD. ret_ticket may be NULL
  * for detached jobs and those with a callback. */
 CADRE_API int cadre_try_submit(struct cadre_client *client,
 			       const struct cadre_request *request,
@@ -144,7 +148,7 @@ CADRE_API int cadre_try_draft(struct cadre_client *client, size_t capacity,
 			      struct cadre_draft *ret_draft);
 
 /* Submits the draft's first request->length bytes; request->data is ignored. The draft is
- * gone, unless -EINVAL is returned. */
+ * gone, unless -EINVAL is returned. Descriptors stay the caller's unless 0 is returned. */
 CADRE_API int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 				 const struct cadre_request *request,
 				 struct cadre_ticket *ret_ticket);

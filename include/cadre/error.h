@@ -28,6 +28,9 @@
  *   EALREADY         the job has its reply already
  *   ECHILD           the handle belongs to the process that forked this one
  *   ENOTSUP          a program that has threads cannot fork workers of itself
+ *   EBADF            one of the descriptors to be sent is not open
+ *   EMFILE           this process may open no more descriptors
+ *   ECANCELED        nobody waits for this job any more
  *   ENOEXEC          the service or worker program could not be started; the diagnostic
  *                    carries its own words, exit status or signal
  */

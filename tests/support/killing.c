@@ -60,6 +60,9 @@ const struct killing_point killing_points[] = {
 	{ "Z2", KILLING_WRECK },
 	/* the end */
 	{ "T1", KILLING_SUPERVISOR },
+	/* descriptors change hands: kill_descriptors.c */
+	{ "G1", KILLING_ELSEWHERE },
+	{ "G2", KILLING_ELSEWHERE },
 };
 
 const size_t killing_point_count = sizeof(killing_points) / sizeof(killing_points[0]);

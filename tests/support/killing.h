@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 enum {
+	KILLING_ELSEWHERE = 0, /* has a story of its own */
 	KILLING_WORKER = 1u << 0,
 	KILLING_CLIENT = 1u << 1,
 	KILLING_SUPERVISOR = 1u << 2,

@@ -1,0 +1,718 @@
+/*
+ * proc_descriptors.c - claims about descriptors that travel with a job (SPEC section 8): one
+ * owner at any time, whatever becomes of the job, its worker, its client or the supervisor.
+ *
+ * The descriptor is mostly the writing end of a pipe: what is read at the other end tells
+ * who wrote, and the end of file tells that nobody has it any more.
+ */
+#include "claims.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+TestSuite(descriptors, TROUPE);
+
+/* ---- the service ---- */
+
+enum {
+	SIGN = 1, /* a number: writes it into each descriptor, closes them, replies with how many;
+		   * or fails with what asking returned */
+	IGNORE,     /* does not ask; replies with nothing */
+	TWICE,      /* asks with no room, then with room, then again; tells what it got */
+	HOLD,       /* a number: waits for the gate, then as SIGN */
+	DIE_BEFORE, /* dies in its first attempt before it asks; later as SIGN */
+	DIE_AFTER,  /* likewise, after it asked */
+	STARVE,     /* as SIGN, but may open no descriptor meanwhile */
+	WHO,        /* replies with its pid */
+	TAKE,       /* asks for them and closes them */
+};
+
+static int sign(struct cadre_job *job, uint32_t number)
+{
+	int fds[CADRE_DESCRIPTORS_MAX];
+	const int count = cadre_job_descriptors(job, fds, CADRE_DESCRIPTORS_MAX);
+
+	for (int i = 0; i < count; i++) {
+		if (write(fds[i], &number, sizeof(number)) != sizeof(number))
+			return -errno;
+		close(fds[i]);
+	}
+	return count;
+}
+
+static uint32_t number_of(const struct cadre_job *job)
+{
+	size_t length;
+	const void *const data = cadre_job_data(job, &length);
+	uint32_t number = 0;
+
+	if (length == sizeof(number))
+		memcpy(&number, data, sizeof(number));
+	return number;
+}
+
+static void end_with(struct cadre_job *job, int count)
+{
+	if (count < 0)
+		cadre_job_fail(job, -count, "%s", strerror(-count));
+	else
+		cadre_job_reply(job, &(uint32_t){ (uint32_t)count }, sizeof(uint32_t));
+}
+
+static void do_sign(struct cadre_job *job, void *state)
+{
+	(void)state;
+	end_with(job, sign(job, number_of(job)));
+}
+
+static void do_ignore(struct cadre_job *job, void *state)
+{
+	(void)state;
+	cadre_job_reply(job, NULL, 0);
+}
+
+static void do_twice(struct cadre_job *job, void *state)
+{
+	int fds[CADRE_DESCRIPTORS_MAX];
+	struct troupe_board *const board = troupe.board;
+
+	(void)state;
+	atomic_store(&board->told[0], cadre_job_descriptors(job, fds, 0));
+	atomic_store(&board->told[1], cadre_job_descriptors(job, fds, 2));
+	for (int i = 0; i < 2; i++)
+		close(fds[i]);
+	atomic_store(&board->told[2], cadre_job_descriptors(job, fds, 2));
+	end_with(job, 2);
+}
+
+static void do_hold(struct cadre_job *job, void *state)
+{
+	struct troupe_board *const board = troupe.board;
+
+	(void)state;
+	atomic_fetch_add(&board->waiting, 1);
+	while (atomic_load(&board->gate) < number_of(job))
+		child_pause_ms(1);
+	atomic_fetch_sub(&board->waiting, 1);
+	atomic_store(&board->told[0], sign(job, number_of(job)));
+	atomic_fetch_add(&board->has_told, 1);
+	end_with(job, atomic_load(&board->told[0]));
+}
+
+static void do_die_before(struct cadre_job *job, void *state)
+{
+	if (cadre_job_attempt(job) == 0)
+		raise(SIGKILL);
+	do_sign(job, state);
+}
+
+static void do_die_after(struct cadre_job *job, void *state)
+{
+	int fds[CADRE_DESCRIPTORS_MAX];
+
+	if (cadre_job_attempt(job) == 0) {
+		(void)cadre_job_descriptors(job, fds, CADRE_DESCRIPTORS_MAX);
+		raise(SIGKILL);
+	}
+	do_sign(job, state);
+}
+
+static void do_starve(struct cadre_job *job, void *state)
+{
+	struct rlimit before, none;
+	int r;
+
+	(void)state;
+	/* The connection is made first, by a job that is served before this one. */
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = before;
+	none.rlim_cur = 1; /* poll(2) wants as much for one */
+	setrlimit(RLIMIT_NOFILE, &none);
+	r = sign(job, 1);
+	setrlimit(RLIMIT_NOFILE, &before);
+	atomic_store(&troupe.board->told[0], r);
+	end_with(job, r);
+}
+
+static void do_who(struct cadre_job *job, void *state)
+{
+	(void)state;
+	cadre_job_reply(job, &(uint32_t){ (uint32_t)getpid() }, sizeof(uint32_t));
+}
+
+static void do_take(struct cadre_job *job, void *state)
+{
+	int fds[CADRE_DESCRIPTORS_MAX];
+	const int count = cadre_job_descriptors(job, fds, CADRE_DESCRIPTORS_MAX);
+
+	(void)state;
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+	end_with(job, count);
+}
+
+static const struct cadre_operation operations[] = {
+	{ SIGN, "sign", do_sign },
+	{ IGNORE, "ignore", do_ignore },
+	{ TWICE, "twice", do_twice },
+	{ HOLD, "hold", do_hold },
+	{ DIE_BEFORE, "die-before", do_die_before },
+	{ DIE_AFTER, "die-after", do_die_after },
+	{ STARVE, "starve", do_starve },
+	{ WHO, "who", do_who },
+	{ TAKE, "take", do_take },
+};
+
+static const struct cadre_service service = {
+	.size = sizeof(service),
+	.name = "signatory",
+	.operations = operations,
+	.operation_count = sizeof(operations) / sizeof(operations[0]),
+};
+
+static const struct cadre_service threaded = {
+	.size = sizeof(threaded),
+	.name = "signatory on threads",
+	.operations = operations,
+	.operation_count = sizeof(operations) / sizeof(operations[0]),
+	.flags = CADRE_SERVICE_THREADS,
+};
+
+static void start_signatories(const struct cadre_service *which,
+			      struct cadre_pool_options options)
+{
+	const int r = troupe_start(&troupe, which, options);
+
+	cr_assert_eq(r, 0, "%d: %s", r, troupe.diag.text);
+}
+
+#define START_SIGNATORY(...) \
+	start_signatories(&service, (struct cadre_pool_options){ __VA_ARGS__ })
+
+/* ---- pipes ---- */
+
+struct line {
+	int from;
+	int to;
+};
+
+static struct line open_pipe(void)
+{
+	int ends[2];
+
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	return (struct line){ ends[0], ends[1] };
+}
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+static uint32_t read_signature(const struct line *line)
+{
+	uint32_t number = 0;
+
+	cr_assert_eq(read(line->from, &number, sizeof(number)), sizeof(number));
+	return number;
+}
+
+/* Nobody has the other end any more. Waits for it, for a while. */
+static void expect_end(struct line *line)
+{
+	struct pollfd look = { .fd = line->from, .events = POLLIN };
+	char byte;
+
+	cr_assert_eq(poll(&look, 1, TROUPE_PATIENCE_MS), 1, "somebody keeps it open");
+	cr_assert_eq(read(line->from, &byte, 1), 0, "there is more to read");
+	close(line->from);
+}
+
+#define SEND(operation_, number, line, ...)                                       \
+	ASK(operation_, number, .descriptors = &(line).to, .descriptor_count = 1, \
+	    __VA_ARGS__)
+
+static uint32_t ask_who_pid(void)
+{
+	const struct cadre_result result = await(submit(ASK(WHO, 0)));
+	const uint32_t pid = number_in(&result);
+
+	release(&result);
+	return pid;
+}
+
+static unsigned count_descriptors(pid_t pid)
+{
+	char path[64];
+	unsigned count = 0;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	directory = opendir(path);
+	if (!directory)
+		return 0;
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+/* ---- from hand to hand ---- */
+
+Test(descriptors, a_handler_gets_what_was_sent_and_the_sender_has_it_no_more)
+{
+	struct line line;
+
+	START_SIGNATORY(ONE_WORKER);
+	line = open_pipe();
+	call_ok(SEND(SIGN, 4711, line));
+	cr_assert_not(is_open(line.to));
+	cr_assert_eq(read_signature(&line), 4711);
+	expect_end(&line);
+}
+
+Test(descriptors, several_arrive_in_the_order_in_which_they_were_sent)
+{
+	struct line lines[CADRE_DESCRIPTORS_MAX];
+	int fds[CADRE_DESCRIPTORS_MAX];
+	struct cadre_result result;
+
+	START_SIGNATORY(ONE_WORKER);
+	for (int i = 0; i < CADRE_DESCRIPTORS_MAX; i++) {
+		lines[i] = open_pipe();
+		fds[i] = lines[i].to;
+	}
+	result = await(submit(ASK(SIGN, 7, .descriptors = fds,
+				  .descriptor_count = CADRE_DESCRIPTORS_MAX)));
+	cr_assert_eq(number_in(&result), CADRE_DESCRIPTORS_MAX);
+	release(&result);
+	for (int i = 0; i < CADRE_DESCRIPTORS_MAX; i++) {
+		cr_assert_eq(read_signature(&lines[i]), 7);
+		expect_end(&lines[i]);
+	}
+}
+
+Test(descriptors, a_long_request_and_a_draft_carry_them_too)
+{
+	struct line line;
+	char *const bytes = calloc(1, 5000);
+	const struct cadre_request request = { .operation = SIGN,
+					       .data = bytes,
+					       .length = 5000,
+					       .descriptors = &line.to,
+					       .descriptor_count = 1 };
+	struct cadre_ticket ticket;
+	struct cadre_draft draft;
+
+	START_SIGNATORY(ONE_WORKER);
+	line = open_pipe();
+	call_ok(request);
+	cr_assert_eq(read_signature(&line), 0);
+	expect_end(&line);
+
+	line = open_pipe();
+	cr_assert_eq(cadre_try_draft(troupe.client, 5000, &draft), 0);
+	cr_assert_eq(cadre_draft_submit(troupe.client, &draft, &request, &ticket), 0);
+	expect(ticket, CADRE_OK);
+	cr_assert_eq(read_signature(&line), 0);
+	expect_end(&line);
+	free(bytes);
+}
+
+Test(descriptors, asking_without_enough_room_keeps_them_and_asking_again_finds_none)
+{
+	struct line lines[2];
+	int fds[2];
+
+	START_SIGNATORY(ONE_WORKER);
+	lines[0] = open_pipe();
+	lines[1] = open_pipe();
+	fds[0] = lines[0].to;
+	fds[1] = lines[1].to;
+	call_ok(ASK(TWICE, 0, .descriptors = fds, .descriptor_count = 2));
+	cr_assert_eq(atomic_load(&troupe.board->told[0]), -EINVAL);
+	cr_assert_eq(atomic_load(&troupe.board->told[1]), 2);
+	cr_assert_eq(atomic_load(&troupe.board->told[2]), 0);
+	expect_end(&lines[0]);
+	expect_end(&lines[1]);
+}
+
+Test(descriptors, a_job_without_any_has_none)
+{
+	START_SIGNATORY(ONE_WORKER);
+	call_ok(ASK(SIGN, 1));
+}
+
+Test(descriptors, handlers_on_several_threads_get_each_their_own)
+{
+	enum { JOBS = 200 };
+	struct line lines[JOBS];
+	struct cadre_ticket tickets[JOBS];
+
+	start_signatories(&threaded,
+			  (struct cadre_pool_options){ ONE_WORKER, .parallel = 8 });
+	for (uint32_t i = 0; i < JOBS; i++) {
+		lines[i] = open_pipe();
+		tickets[i] = submit(SEND(SIGN, i, lines[i]));
+	}
+	for (uint32_t i = 0; i < JOBS; i++) {
+		expect(tickets[i], CADRE_OK);
+		cr_assert_eq(read_signature(&lines[i]), i);
+		expect_end(&lines[i]);
+	}
+}
+
+/* ---- what nobody asked for ---- */
+
+Test(descriptors, what_no_handler_asked_for_is_closed_when_the_result_is_released)
+{
+	struct line line;
+	struct cadre_result result;
+
+	START_SIGNATORY(ONE_WORKER);
+	line = open_pipe();
+	result = await(submit(SEND(IGNORE, 0, line)));
+	cr_assert_eq(result.outcome, CADRE_OK);
+	cr_assert(is_open(line.to));
+	release(&result);
+	cr_assert_not(is_open(line.to));
+	expect_end(&line);
+}
+
+Test(descriptors, what_no_handler_asked_for_can_be_taken_back)
+{
+	struct line line;
+	struct cadre_result result;
+	int back = -1;
+
+	START_SIGNATORY(ONE_WORKER);
+	line = open_pipe();
+	result = await(submit(SEND(IGNORE, 0, line)));
+	cr_assert_eq(cadre_take_back(troupe.client, &result, &back, 0), -EINVAL);
+	cr_assert_eq(cadre_take_back(troupe.client, &result, &back, 1), 1);
+	cr_assert_eq(cadre_take_back(troupe.client, &result, &back, 1), 0);
+	cr_assert_eq(back, line.to);
+	release(&result);
+	cr_assert(is_open(line.to));
+	close(line.to);
+	expect_end(&line);
+}
+
+Test(descriptors, those_of_a_job_that_was_cancelled_before_it_ran_come_back)
+{
+	struct line held;
+	struct line line;
+	struct cadre_ticket holding, ticket;
+	struct cadre_result result;
+	int back;
+
+	START_SIGNATORY(ONE_WORKER);
+	held = open_pipe();
+	line = open_pipe();
+	holding = submit(SEND(HOLD, 1, held));
+	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
+	ticket = submit(SEND(SIGN, 1, line));
+	cr_assert_eq(cadre_cancel(troupe.client, ticket), 0);
+	result = await(ticket);
+	cr_assert_eq(result.outcome, CADRE_CANCELLED);
+	cr_assert_eq(cadre_take_back(troupe.client, &result, &back, 1), 1);
+	release(&result);
+	close(back);
+	expect_end(&line);
+	open_gate(1);
+	expect(holding, CADRE_OK);
+	cr_assert_eq(read_signature(&held), 1);
+	expect_end(&held);
+}
+
+Test(descriptors, a_job_that_was_cancelled_while_it_ran_does_not_get_them_any_more)
+{
+	struct line line;
+	struct cadre_ticket ticket;
+
+	START_SIGNATORY(ONE_WORKER);
+	line = open_pipe();
+	ticket = submit(SEND(HOLD, 1, line));
+	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
+	cr_assert_eq(cadre_cancel(troupe.client, ticket), 0);
+	expect(ticket, CADRE_CANCELLED);
+	expect_end(&line);
+	open_gate(1);
+	cr_assert(eventually(atomic_load(&troupe.board->has_told) == 1));
+	cr_assert_eq(atomic_load(&troupe.board->told[0]), -ECANCELED);
+}
+
+Test(descriptors, a_submission_that_is_refused_leaves_them_with_the_caller)
+{
+	int many[CADRE_DESCRIPTORS_MAX + 1];
+	struct cadre_ticket holding;
+	struct cadre_request request;
+	struct line line;
+	int closed;
+
+	START_SIGNATORY(ONE_WORKER, .window_slots = 1);
+	line = open_pipe();
+	closed = 900;
+	request = SEND(SIGN, 1, line);
+	holding = submit(ASK(HOLD, 1));
+	cr_assert_eq(try_submit(request), -EAGAIN);
+	open_gate(1);
+	expect(holding, CADRE_OK);
+
+	request.flags = CADRE_DETACHED;
+	cr_assert_eq(try_submit(request), -EINVAL);
+	request.flags = 0;
+	request.descriptors = NULL;
+	cr_assert_eq(try_submit(request), -EINVAL);
+	for (int i = 0; i <= CADRE_DESCRIPTORS_MAX; i++)
+		many[i] = line.to;
+	request.descriptors = many;
+	request.descriptor_count = CADRE_DESCRIPTORS_MAX + 1;
+	cr_assert_eq(try_submit(request), -EINVAL);
+	request.descriptors = &closed;
+	request.descriptor_count = 1;
+	cr_assert_not(is_open(closed));
+	cr_assert_eq(try_submit(request), -EBADF);
+
+	cr_assert_eq(troupe_stop(&troupe), 0);
+	request.descriptors = &line.to;
+	cr_assert(eventually(try_submit(request) == -ESHUTDOWN));
+	cr_assert(is_open(line.to));
+	close(line.to);
+	close(line.from);
+}
+
+/* ---- deaths ---- */
+
+Test(descriptors, a_worker_killed_before_it_asked_leaves_them_with_the_client)
+{
+	struct line line;
+	struct cadre_result result;
+	int back;
+
+	START_SIGNATORY(ONE_WORKER);
+	line = open_pipe();
+	result = await(submit(SEND(DIE_BEFORE, 1, line)));
+	cr_assert_eq(result.outcome, CADRE_LOST);
+	cr_assert_eq(cadre_take_back(troupe.client, &result, &back, 1), 1);
+	release(&result);
+	close(back);
+	expect_end(&line);
+}
+
+Test(descriptors, a_worker_killed_after_it_asked_takes_them_along)
+{
+	struct line line;
+	struct cadre_result result;
+	int back;
+
+	START_SIGNATORY(ONE_WORKER);
+	line = open_pipe();
+	result = await(submit(SEND(DIE_AFTER, 1, line)));
+	cr_assert_eq(result.outcome, CADRE_LOST);
+	cr_assert_eq(cadre_take_back(troupe.client, &result, &back, 1), 0);
+	release(&result);
+	cr_assert_not(is_open(line.to));
+	expect_end(&line);
+}
+
+Test(descriptors,
+     an_idempotent_job_gets_them_in_its_second_attempt_if_the_first_did_not_ask)
+{
+	struct line line;
+
+	START_SIGNATORY(ONE_WORKER);
+	line = open_pipe();
+	call_ok(SEND(DIE_BEFORE, 5, line, .flags = CADRE_IDEMPOTENT));
+	cr_assert_eq(read_signature(&line), 5);
+	expect_end(&line);
+}
+
+Test(descriptors, an_idempotent_job_is_told_that_they_died_with_an_earlier_worker)
+{
+	struct line line;
+	struct cadre_result result;
+
+	START_SIGNATORY(ONE_WORKER);
+	line = open_pipe();
+	result = await(submit(SEND(DIE_AFTER, 5, line, .flags = CADRE_IDEMPOTENT)));
+	cr_assert_eq(result.outcome, CADRE_FAILED);
+	cr_assert_eq(result.code, EOWNERDEAD);
+	cr_assert_eq(result.attempt, 1);
+	release(&result);
+	expect_end(&line);
+}
+
+Test(descriptors, a_successor_of_the_supervisor_brings_worker_and_client_together_again)
+{
+	struct cadre_ticket ticket;
+	struct line line;
+	pid_t before;
+
+	START_SIGNATORY(ONE_WORKER);
+	before = troupe_supervisor(troupe.scene.pool);
+	line = open_pipe();
+	/* None has talked to the courier yet when the supervisor dies. */
+	ticket = submit(SEND(HOLD, 1, line));
+	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
+	kill(before, SIGKILL);
+	open_gate(1);
+	expect(ticket, CADRE_OK);
+	cr_assert_eq(read_signature(&line), 1);
+	expect_end(&line);
+	cr_assert(eventually(troupe_supervisor(troupe.scene.pool) != before));
+}
+
+static struct line inherited;
+
+/* Submits and never takes its result. */
+static int submit_and_idle(void *context)
+{
+	const struct cadre_request request = SEND(HOLD, 1, inherited);
+	struct cadre_client *client;
+	struct cadre_ticket ticket;
+
+	(void)context;
+	close(inherited.from);
+	if (cadre_client_attach(troupe.scene.pool, NULL, &client, NULL) < 0 ||
+	    cadre_try_submit(client, &request, &ticket) < 0)
+		return CHILD_FAILED;
+	child_idle();
+}
+
+Test(descriptors, a_client_that_dies_takes_along_what_was_not_asked_for)
+{
+	pid_t client;
+
+	START_SIGNATORY(ONE_WORKER);
+	inherited = open_pipe();
+	client = child_start(submit_and_idle, NULL);
+	close(inherited.to);
+	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
+	child_kill(client);
+	expect_end(&inherited);
+	open_gate(1);
+	call_ok(ASK(IGNORE, 0));
+}
+
+Test(descriptors, a_client_that_is_stopped_holds_a_worker_up_for_seconds_and_not_for_ever)
+{
+	uint32_t worker;
+	pid_t client;
+
+	START_SIGNATORY(ONE_WORKER);
+	worker = ask_who_pid();
+	inherited = open_pipe();
+	client = child_start(submit_and_idle, NULL);
+	close(inherited.to);
+	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
+	kill(client, SIGSTOP);
+	open_gate(1);
+	call_ok(ASK(IGNORE, 0));
+	cr_assert_eq(ask_who_pid(), worker);
+	child_kill(client);
+	expect_end(&inherited);
+}
+
+Test(descriptors, a_worker_that_may_open_no_more_says_so_and_nothing_leaks)
+{
+	struct line line;
+	struct cadre_result result;
+
+	START_SIGNATORY(ONE_WORKER);
+	line = open_pipe();
+	call_ok(SEND(SIGN, 1, line));
+	cr_assert_eq(read_signature(&line), 1);
+	expect_end(&line);
+	line = open_pipe();
+	result = await(submit(SEND(STARVE, 1, line)));
+	cr_assert_eq(result.outcome, CADRE_FAILED);
+	cr_assert_eq(atomic_load(&troupe.board->told[0]), -EMFILE);
+	release(&result);
+	expect_end(&line);
+}
+
+/* ---- many ---- */
+
+#ifdef __SANITIZE_ADDRESS__
+enum { MANY = 10000, KILLS = 20 };
+#else
+enum { MANY = 100000, KILLS = 100 };
+#endif
+
+/* Many places, since who dies often is replaced late. */
+enum { AT_ONCE = 64, WORKERS = 16 };
+
+struct ends {
+	uint32_t ok;
+	uint32_t lost;
+};
+
+/* Nobody holds the other end: what is not the worker's is gone with the release. */
+static void settle(struct cadre_ticket ticket, struct ends *ends)
+{
+	const struct cadre_result result = await(ticket);
+
+	cr_assert(result.outcome == CADRE_OK || result.outcome == CADRE_LOST, "%s: %s",
+		  cadre_outcome_name(result.outcome), result.sentence);
+	ends->ok += result.outcome == CADRE_OK;
+	ends->lost += result.outcome == CADRE_LOST;
+	release(&result);
+}
+
+/* Each job carries a fresh descriptor of one and the same pipe. */
+static struct ends send_many(const struct line *line, uint32_t most, uint32_t kills)
+{
+	struct cadre_ticket tickets[AT_ONCE];
+	struct ends ends = { 0, 0 };
+
+	for (uint32_t i = 0; i < most + AT_ONCE; i++) {
+		const int end = i < most ? fcntl(line->to, F_DUPFD_CLOEXEC, 3) : -1;
+		const struct line sent = { -1, end };
+
+		if (i >= AT_ONCE)
+			settle(tickets[i % AT_ONCE], &ends);
+		if (i < most)
+			tickets[i % AT_ONCE] = submit(SEND(i % 2 ? IGNORE : TAKE, i, sent));
+		if (kills && i % (most / kills) == most / kills / 2) {
+			const pid_t victim = troupe_worker(troupe.scene.pool,
+							   i / (most / kills) % WORKERS);
+
+			if (victim > 0)
+				kill(victim, SIGKILL);
+		}
+	}
+	return ends;
+}
+
+Test(descriptors, none_is_left_anywhere_after_many_jobs_and_kills)
+{
+	unsigned here, there;
+	struct line line;
+	pid_t supervisor;
+	struct ends ends;
+
+	START_SIGNATORY(.workers_min = WORKERS, .workers_max = WORKERS);
+	supervisor = troupe_supervisor(troupe.scene.pool);
+	line = open_pipe();
+	ends = send_many(&line, 100, 0);
+	here = count_descriptors(getpid());
+	there = count_descriptors(supervisor);
+	cr_assert_eq(ends.ok, 100);
+	ends = send_many(&line, MANY, KILLS);
+	cr_assert_eq(ends.ok + ends.lost, MANY);
+	cr_assert_gt(ends.lost, 0, "nobody was killed while it worked");
+	/* Connections of the dead are closed as soon as the courier hears of it. */
+	cr_assert(eventually(count_descriptors(getpid()) <= here), "%u now, %u before",
+		  count_descriptors(getpid()), here);
+	cr_assert(eventually(count_descriptors(supervisor) <= there), "%u now, %u before",
+		  count_descriptors(supervisor), there);
+	close(line.to);
+	expect_end(&line);
+}
