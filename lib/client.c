@@ -148,6 +148,8 @@ static void find_window(struct cadre_client *client)
 	client->bell = &view->client_bells[client->window];
 	client->blocks = cadre_layout_blocks(view);
 	client->blocks.for_requests = true;
+	/* What stands there is the last client's. */
+	cadre_perf_clear(&view->client_perfs[client->window]);
 
 	/* Go on where the last client of this window stopped, so that the cursor fits. */
 	atomic_store(&client->next, atomic_load_explicit(&client->lines->hints.tail,
@@ -224,6 +226,7 @@ int cadre_client_attach(const char *pool, const struct cadre_client_options *opt
 	if (!client)
 		return cadre_refuse(diag, -ENOMEM, "out of memory");
 	memset(client, 0, sizeof(*client));
+	pthread_mutex_init(&client->counters_lock, NULL);
 	client->event_fd = -1;
 	client->spin_ns = choose_spin(options->spin_ns);
 

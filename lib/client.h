@@ -45,6 +45,7 @@ struct cadre_pending {
 	cadre_ended_fn *_Atomic ended;
 	/* Written in HELD, read in TAKEN. */
 	uint32_t request_block;
+	uint32_t counter; /* number of its named counter, from 1; 0: none */
 	void *context;
 	struct cds_wfcq_node node;  /* in the queue of completions, while TAKEN */
 	_Atomic bool nudged;        /* a sleeper was woken for it, because it grew old */
@@ -67,6 +68,13 @@ static inline uint64_t cadre_pending_generation(uint64_t word)
 {
 	return word >> 3;
 }
+
+/* A named counter. */
+struct cadre_perf_counter {
+	struct cadre_client *client;
+	struct cadre_perf_line *line;
+	char name[CADRE_PERF_NAME_MAX + 1];
+};
 
 struct cadre_client {
 	struct cadre_view view;
@@ -97,6 +105,11 @@ struct cadre_client {
 	_Atomic int64_t
 		alone_since_ns; /* nobody has held the supervisor's lock since; 0: not so */
 	_Atomic int64_t next_look_ns; /* when to look at the supervisor's lock again */
+
+	/* tell.c */
+	pthread_mutex_t counters_lock; /* their number grows */
+	uint32_t counter_count;
+	struct cadre_perf_counter counters[CADRE_PERF_COUNTERS_MAX];
 
 	/* completion.c */
 	struct cds_wfcq_head completed_head;
@@ -217,6 +230,11 @@ void cadre_courier_unpack(struct cadre_client *client, uint32_t index);
 void cadre_courier_close(struct cadre_client *client, uint32_t index);
 
 void cadre_courier_fini(struct cadre_client *client);
+/* tell.c */
+
+/* Adds a result to the counter that its job named. The pending is TAKEN by this thread. */
+void cadre_client_count(struct cadre_client *client, uint32_t index,
+			const struct cadre_result *result);
 
 /* completion.c */
 int cadre_completion_init(struct cadre_client *client);

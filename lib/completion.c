@@ -159,6 +159,8 @@ static void call_back(struct cadre_client *client, struct cds_wfcq_node *node)
 	ended = atomic_load_explicit(&pending->ended, memory_order_relaxed);
 	context = pending->context;
 	cadre_client_result(client, index, &result);
+	if (pending->counter)
+		cadre_client_count(client, index, &result);
 	ended(&result, context);
 	cadre_client_let_go(client, index);
 	atomic_fetch_sub_explicit(&client->callbacks, 1, memory_order_relaxed);

@@ -73,6 +73,7 @@ static uint64_t fingerprint(void)
 		CADRE_LATENCY_LINES_MIN,
 		CADRE_LATENCY_LINES_MAX,
 		sizeof(struct cadre_client_lines),
+		sizeof(struct cadre_perf_table),
 		sizeof(struct cadre_slot),
 		sizeof(struct cadre_books),
 		sizeof(struct cadre_warrant),
@@ -143,6 +144,8 @@ static void lay_out(struct cadre_view *view)
 	view->client_bells = cut(&cutter, limits->clients, sizeof(*view->client_bells),
 				 64);
 	view->client_lines = cut(&cutter, limits->clients, sizeof(*view->client_lines),
+				 64);
+	view->client_perfs = cut(&cutter, limits->clients, sizeof(*view->client_perfs),
 				 64);
 	view->slots = cut(&cutter, view->slot_count, sizeof(*view->slots), 4096);
 	view->books = cut(&cutter, view->slot_count, sizeof(*view->books), 64);

@@ -2,8 +2,8 @@
  * layout.h - where things lie in a segment, and the header that says so.
  *
  *   header | places, bells, statistics, crash records, latencies of workers | places,
- *   bells, hints, counters of clients | slots | books | owner words of blocks | start
- *   arguments | blocks
+ *   bells, hints, counters, named counters of clients | slots | books | owner words of
+ *   blocks | start arguments | blocks
  *
  * No offset is ever read from the segment. The header holds a handful of limits; they are
  * checked once, and every process computes the same layout from them in private memory. A
@@ -18,6 +18,7 @@
 #include "crash.h"
 #include "crew.h"
 #include "mask.h"
+#include "perf.h"
 #include "place.h"
 #include "segment.h"
 #include "slot.h"
@@ -123,6 +124,7 @@ struct cadre_view {
 	struct cadre_place *client_places;
 	struct cadre_bell *client_bells;
 	struct cadre_client_lines *client_lines;
+	struct cadre_perf_table *client_perfs;
 	struct cadre_slot *slots;       /* window after window */
 	struct cadre_books *books;      /* likewise */
 	struct cadre_warrant *warrants; /* likewise */

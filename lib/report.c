@@ -218,6 +218,16 @@ const struct cadre_client_snapshot *cadre_report_client(const struct cadre_repor
 	return index < report->pool.client_count ? &report->clients[index] : NULL;
 }
 
+int cadre_report_perf(const struct cadre_report *report, uint32_t client, uint32_t index,
+		      struct cadre_perf *ret_perf)
+{
+	if (client >= report->view.limits.clients || index >= CADRE_PERF_COUNTERS_MAX)
+		return -ENOENT;
+	return cadre_perf_read(&report->view.client_perfs[client].lines[index], ret_perf) ?
+		       0 :
+		       -ENOENT;
+}
+
 int cadre_report_backtrace(const struct cadre_report *report, uint32_t worker,
 			   int32_t pid, struct cadre_backtrace *ret_backtrace)
 {

@@ -105,7 +105,8 @@ static int check_request(const struct cadre_client *client,
 	    request->deadline_ns < 0 ||
 	    request->flags & ~(unsigned)(CADRE_IDEMPOTENT | CADRE_DETACHED) ||
 	    (request->flags & CADRE_DETACHED &&
-	     (request->ended || request->descriptor_count)) ||
+	     (request->ended || request->descriptor_count || request->counter)) ||
+	    (request->counter && request->counter->client != client) ||
 	    request->descriptor_count > CADRE_DESCRIPTORS_MAX ||
 	    (request->descriptor_count && !request->descriptors))
 		return -EINVAL;
@@ -198,6 +199,9 @@ static void describe(struct cadre_client *client, uint32_t index,
 	if (request->length > CADRE_INLINE_MAX)
 		lines->block = pending->request_block;
 	pending->context = request->context;
+	pending->counter = request->counter ?
+				   1 + (uint32_t)(request->counter - client->counters) :
+				   0;
 	/* Relaxed: published with the state. */
 	atomic_store_explicit(&pending->deadline_ns, request->deadline_ns,
 			      memory_order_relaxed);

@@ -252,6 +252,8 @@ static int accept(struct cadre_client *client, uint32_t index, uint64_t generati
 		    memory_order_acquire, memory_order_relaxed))
 		return -EBUSY;
 	cadre_client_result(client, index, ret_result);
+	if (client->pending[index].counter)
+		cadre_client_count(client, index, ret_result);
 	return 0;
 }
 

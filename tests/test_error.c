@@ -32,6 +32,8 @@ static const struct witness {
 	  "a_payload_longer_than_payload_max_is_refused_and_takes_nothing" },
 	{ "ENOENT", "proc_refusal.c", "a_pool_that_does_not_exist_lets_nobody_in" },
 	{ "EEXIST", "proc_refusal.c", "the_name_of_a_living_pool_is_taken" },
+	{ "EMFILE", "proc_task.c",
+	  "a_client_with_every_counter_named_gets_no_more_but_finds_the_old_ones" },
 	{ "EUSERS", "proc_refusal.c",
 	  "a_pool_whose_windows_are_all_taken_lets_nobody_in_until_one_is_vacant" },
 	{ "EPROTONOSUPPORT", "proc_refusal.c", "a_pool_of_another_layout_lets_nobody_in" },

@@ -34,6 +34,7 @@ CADRE_API int64_t cadre_now_ns(void);
 CADRE_API int64_t cadre_in_ms(int64_t milliseconds);
 
 struct cadre_client;
+struct cadre_perf_counter;
 
 /* A receipt for an accepted job. A value, not a pointer: an old one is recognised. */
 struct cadre_ticket {
@@ -85,6 +86,8 @@ struct cadre_request {
 	 * ones. Accepted, they are the library's: descriptors.h. */
 	const int *descriptors;
 	size_t descriptor_count;
+	/* That counts it, of this client; NULL for none. Not for detached jobs. */
+	struct cadre_perf_counter *counter;
 };
 
 struct cadre_client_options {
@@ -189,6 +192,57 @@ CADRE_API int cadre_release(struct cadre_client *client,
 CADRE_API int cadre_result_backtrace(const struct cadre_client *client,
 				     const struct cadre_result *result,
 				     struct cadre_backtrace *ret_backtrace);
+
+/* ---- how far is it? ---- */
+
+enum cadre_job_state {
+	CADRE_JOB_PENDING,  /* no worker has it */
+	CADRE_JOB_RUNNING,  /* `worker` has it */
+	CADRE_JOB_FINISHED, /* the outcome stands and can be taken, or was */
+};
+
+struct cadre_job_info {
+	enum cadre_job_state state;
+	enum cadre_outcome outcome; /* when it is finished */
+	int32_t operation;
+	uint32_t attempt;   /* 0: first try. Above 0: it may have run before */
+	int32_t worker;     /* place of the worker that has or had it; -1 for none */
+	int64_t waiting_ns; /* submitted to taken, or until now */
+	int64_t running_ns; /* taken to ended, or until now; of a further attempt it may count
+			     * from the one before until that has begun */
+};
+
+/* Looks at a job until its result is released, whoever waits for it, callbacks included. It
+ * reads a few words of the segment and asks nobody. -ESTALE, -ECHILD. */
+CADRE_API int cadre_job_info(struct cadre_client *client, struct cadre_ticket ticket,
+			     struct cadre_job_info *ret_info);
+
+/* The printable name of a state: "pending". Never NULL. */
+CADRE_API const char *cadre_job_state_name(enum cadre_job_state state);
+
+/* ---- named counters ---- */
+
+#define CADRE_PERF_COUNTERS_MAX 16 /* of one client */
+#define CADRE_PERF_NAME_MAX 31     /* bytes, without blanks */
+
+/* Of the jobs that named the counter and whose results were taken or called back. */
+struct cadre_perf {
+	char name[CADRE_PERF_NAME_MAX + 1];
+	uint64_t count;
+	uint64_t errors;   /* of these, those that did not end ok */
+	uint64_t total_ns; /* from submission to end */
+	uint64_t max_ns;   /* the longest of them */
+};
+
+/* Finds or makes the counter of that name. It belongs to the client and ends with it; its
+ * threads share it, and `cadre stat` shows it. -EINVAL (not a name), -EMFILE (the client has
+ * CADRE_PERF_COUNTERS_MAX of them), -ECHILD. */
+CADRE_API int cadre_perf_counter_open(struct cadre_client *client, const char *name,
+				      struct cadre_perf_counter **ret_counter);
+
+/* The numbers as they are now; each is exact, together they may be a job apart. */
+CADRE_API void cadre_perf_counter_read(const struct cadre_perf_counter *counter,
+				       struct cadre_perf *ret_perf);
 
 /* Ends the job for its caller at once: unrun when it is pending, flagged for its handler
  * when it runs. The outcome is then taken as any other. 0 also when it has ended already

@@ -13,6 +13,7 @@
  *   EMSGSIZE         the payload or reply is longer than the pool's payload_max
  *   ENOENT           there is no such pool, operation or ticket
  *   EEXIST           the name is taken by a living pool
+ *   EMFILE           the client has as many named counters as it can have
  *   EUSERS           each client place of the pool is taken
  *   EPROTONOSUPPORT  the segment was created by a build with another layout
  *   EBADMSG          the segment holds impossible bytes and is not trusted any more

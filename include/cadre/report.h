@@ -204,6 +204,12 @@ CADRE_API const struct cadre_client_snapshot *cadre_report_client(
 CADRE_API const struct cadre_operation_snapshot *cadre_report_operation_at(
 	const struct cadre_report *report, uint32_t index);
 
+/* A named counter of a client: that of a window's place, 0 .. CADRE_PERF_COUNTERS_MAX - 1. They
+ * stay when the client has gone, until the next one has its window. -ENOENT when there is
+ * none. Read at the moment of the call. */
+CADRE_API int cadre_report_perf(const struct cadre_report *report, uint32_t client,
+				uint32_t index, struct cadre_perf *ret_perf);
+
 /* Where the worker was that died in that place last and left a backtrace; `pid` names one, 0
  * means whoever it was. -ENOENT when there is none. Read at the moment of the call. */
 CADRE_API int cadre_report_backtrace(const struct cadre_report *report, uint32_t worker,
