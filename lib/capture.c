@@ -538,15 +538,16 @@ static bool has_address_sanitizer(void)
 	return dlsym(RTLD_DEFAULT, "__asan_init") != NULL;
 }
 
-int cadre_capture_begin(const struct cadre_capture *capture)
+/* Signal actions are the whole process's: of several workers in one, which only a program
+ * with local workers has, the first is the one whose record is written. */
+static pthread_mutex_t begin_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void begin(const struct cadre_capture *capture)
 {
 	const bool shares = has_address_sanitizer();
 	struct sigaction action = { .sa_sigaction = on_crash,
 				    .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	int r = cadre_capture_thread_begin();
 
-	if (r < 0)
-		return r;
 	target = *capture;
 	target_pid = getpid();
 	warm_up();
@@ -564,13 +565,23 @@ int cadre_capture_begin(const struct cadre_capture *capture)
 		actions_before[i] = before;
 		is_installed[i] = sigaction(fatal_signals[i], &action, NULL) == 0;
 	}
+}
+
+int cadre_capture_begin(const struct cadre_capture *capture)
+{
+	const int r = cadre_capture_thread_begin();
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&begin_lock);
+	if (!target.crash || target_pid != getpid())
+		begin(capture);
+	pthread_mutex_unlock(&begin_lock);
 	return 0;
 }
 
-void cadre_capture_end(const void *context)
+static void end(void)
 {
-	if (!target.crash || target.context != context)
-		return;
 	for (unsigned i = 0; i < CADRE_COUNT_OF(fatal_signals); i++) {
 		struct sigaction now;
 
@@ -580,5 +591,13 @@ void cadre_capture_end(const void *context)
 		is_installed[i] = false;
 	}
 	target.crash = NULL;
+}
+
+void cadre_capture_end(const void *context)
+{
+	pthread_mutex_lock(&begin_lock);
+	if (target.crash && target.context == context)
+		end();
+	pthread_mutex_unlock(&begin_lock);
 	cadre_capture_thread_end();
 }
