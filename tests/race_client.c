@@ -1,10 +1,9 @@
 /*
  * race_client.c - clients and workers of one pool under ThreadSanitizer.
  *
- * Both run as threads over one mapping, so that an order which is missing between client
- * and worker, among threads of a client or among those of a worker is a data race here.
- * The client is seated by hand, since one that attaches would map the segment elsewhere,
- * where the sanitizer could not connect the two. There is no supervisor: nobody dies.
+ * Both run as threads over one mapping (seating.h), so that an order which is missing
+ * between client and worker, among threads of a client or among those of a worker is a
+ * data race here.
  *
  *   worker 0  runs its handlers on threads         client threads: two that call, one
  *   worker 1  defers jobs, which an ender ends     that submits batches with callbacks,
@@ -15,10 +14,8 @@
  * The sanitizer judges the orders, this file the rest: each reply is that of its own
  * request, and each job ends once. Exit status 0, or 1 with a sentence.
  */
-#include "client.h"
 #include "clock.h"
-#include "scene.h"
-#include "worker.h"
+#include "seating.h"
 
 #include <poll.h>
 #include <sched.h>
@@ -37,33 +34,16 @@
 #define LONG_EVERY 5u   /* jobs that travel in a block */
 #define LENGTH_MAX 2000u
 
-static struct scene scene;
-static struct cadre_view view;
+static struct seating seating;
 static struct cadre_client *client;
 
 static atomic_uint ok, cancelled, called;
 static _Atomic uint64_t offered; /* a ticket for the canceller; 0: none */
 static atomic_bool over;
 
-static void fail(const char *sentence)
-{
-	printf("race_client: %s\n", sentence);
-	fflush(stdout);
-	_Exit(1);
-}
-
 static void expect(bool condition, const char *sentence)
 {
-	if (!condition)
-		fail(sentence);
-}
-
-static pthread_t start(void *(*body)(void *), void *context)
-{
-	pthread_t thread;
-
-	expect(pthread_create(&thread, NULL, body, context) == 0, "cannot start a thread");
-	return thread;
+	seating_expect(condition, sentence);
 }
 
 /* ---- the service: replies with the request, each byte increased by one ---- */
@@ -152,30 +132,6 @@ static const struct cadre_service services[WORKERS] = {
 	  .operations = operations,
 	  .operation_count = CADRE_COUNT_OF(operations) },
 };
-
-/* ---- workers ---- */
-
-static void *run_worker(void *number)
-{
-	const unsigned worker = *(const unsigned *)number;
-	const struct cadre_seat seat = {
-		.pool = scene.pool, .worker = worker, .incarnation = 1, .start_fd = -1
-	};
-
-	expect(cadre_worker_serve(&services[worker], &view, &seat) == 0,
-	       "a worker did not start");
-	return NULL;
-}
-
-static void tell_to_leave(unsigned worker)
-{
-	struct cadre_place *const place = &view.worker_places[worker];
-
-	while (!cadre_place_move(place, cadre_place_look(place),
-				 cadre_place_pack(CADRE_PLACE_DRAINING, 1))) {
-	}
-	cadre_bell_ring(&view.worker_bells[worker], CADRE_BELL_EVERYONE, INT32_MAX);
-}
 
 /* ---- the client's threads ---- */
 
@@ -336,90 +292,28 @@ static void *run_canceller(void *unused)
 	return NULL;
 }
 
-/* ---- the pool ---- */
-
-static void make_pool(void)
-{
-	const struct cadre_limits limits = {
-		.workers = WORKERS,
-		.workers_min = WORKERS,
-		.parallel = PARALLEL,
-		.clients = 1,
-		.slots = SLOTS,
-		.payload_max = 4096,
-		.block_bytes = 1 << 20,
-		.grace_ns = CADRE_NS_PER_S,
-		/* Nobody holds the supervisor's lock, and nobody is to mind. */
-		.orphan_ns = INT64_MAX / 4,
-		.spin_ns = -1,
-	};
-
-	scene_begin(&scene);
-	expect(cadre_layout_create(scene.pool, &limits, 0600, &view, NULL) == 0,
-	       "cannot create the segment");
-	for (unsigned worker = 0; worker < WORKERS; worker++)
-		atomic_store(&view.worker_places[worker].state,
-			     cadre_place_pack(CADRE_PLACE_STARTING, 1));
-	atomic_store(&view.header->ready, 1);
-	atomic_store(&view.header->state, CADRE_POOL_OPEN);
-	cadre_mask_set(&view.header->leased, 0);
-}
-
-/* As cadre_client_attach does it, but over our own mapping. */
-static void seat_client(void)
-{
-	client = aligned_alloc(alignof(struct cadre_client), sizeof(*client));
-	expect(client != NULL, "no memory");
-	memset(client, 0, sizeof(*client));
-	memcpy(client->pool, scene.pool, sizeof(client->pool));
-	client->view = view;
-	client->slot_count = SLOTS;
-	client->slots = view.slots;
-	client->books = view.books;
-	client->lines = view.client_lines;
-	client->bell = view.client_bells;
-	client->blocks = cadre_layout_blocks(&view);
-	client->blocks.for_requests = true;
-	client->event_fd = -1;
-	client->pending = calloc(SLOTS, sizeof(*client->pending));
-	expect(client->pending && cadre_forkguard_init(&client->guard) == 0 &&
-		       cadre_completion_init(client) == 0,
-	       "no memory");
-}
-
-static void unseat_client(void)
-{
-	cadre_completion_fini(client);
-	cadre_forkguard_fini(&client->guard);
-	free(client->pending);
-	free(client);
-}
-
 static void run_threads(void)
 {
 	static unsigned numbers[] = { 0, 1 };
-	pthread_t workers[WORKERS], callers[CALLERS], submitter, dispatchers[2];
+	pthread_t callers[CALLERS], submitter, dispatchers[2];
 	pthread_t ender, canceller;
 
 	for (unsigned i = 0; i < WORKERS; i++)
-		workers[i] = start(run_worker, &numbers[i]);
+		seating_serve(&seating, &services[i]);
 	for (unsigned i = 0; i < CALLERS; i++)
-		callers[i] = start(run_caller, &numbers[i]);
+		callers[i] = seating_start(run_caller, &numbers[i]);
 	for (unsigned i = 0; i < 2; i++)
-		dispatchers[i] = start(run_dispatcher, NULL);
-	submitter = start(run_submitter, NULL);
-	ender = start(run_ender, NULL);
-	canceller = start(run_canceller, NULL);
+		dispatchers[i] = seating_start(run_dispatcher, NULL);
+	submitter = seating_start(run_submitter, NULL);
+	ender = seating_start(run_ender, NULL);
+	canceller = seating_start(run_canceller, NULL);
 
 	for (unsigned i = 0; i < CALLERS; i++)
 		pthread_join(callers[i], NULL);
 	for (unsigned i = 0; i < 2; i++)
 		pthread_join(dispatchers[i], NULL);
 	pthread_join(submitter, NULL);
-	for (unsigned i = 0; i < WORKERS; i++)
-		tell_to_leave(i);
-	for (unsigned i = 0; i < WORKERS; i++)
-		pthread_join(workers[i], NULL);
+	seating_dismiss(&seating);
 	atomic_store(&over, true);
 	pthread_join(ender, NULL);
 	pthread_join(canceller, NULL);
@@ -430,8 +324,8 @@ static void play(bool with_descriptor)
 	has_descriptor = with_descriptor;
 	ok = cancelled = called = 0;
 	over = false;
-	make_pool();
-	seat_client();
+	seating_open(&seating, WORKERS, PARALLEL, SLOTS);
+	client = seating.client;
 	run_threads();
 
 	expect(ok + cancelled == CALLERS * CALLS + BATCHES * BATCH,
@@ -439,10 +333,7 @@ static void play(bool with_descriptor)
 	/* A corner that was not reached proves nothing. */
 	expect(ok > 0 && cancelled > 0, "no job ended well, or none was cancelled");
 	printf("%u ok, %u cancelled\n", ok, cancelled);
-	unseat_client();
-	cadre_layout_close(&view);
-	cadre_segment_remove(scene.pool);
-	expect(scene_leftovers(&scene) == NULL, scene.sentence);
+	seating_close(&seating);
 }
 
 int main(void)
