@@ -634,7 +634,7 @@ static void look_at_header(struct check *check)
 	const uint32_t state = atomic_load_explicit(&check->view.header->state,
 						    memory_order_relaxed);
 
-	if (state > CADRE_POOL_TERMINATED)
+	if (state >= CADRE_POOL_STATES)
 		suspect(check, KIND_POOL_STATE, 0, 0, "state %u of the pool cannot be",
 			state);
 	look_at_stray_bits(check);

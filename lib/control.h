@@ -39,6 +39,12 @@ enum cadre_control_kind {
 				* the connection that it came by */
 	CADRE_CONTROL_FETCH, /* from a worker to a courier: place = slot, nonce = its word;
 				* the answer says in `place` how many come with it */
+	/* more questions to a supervisor: orders */
+	CADRE_CONTROL_DRAIN,  /* run what was accepted, end the workers, stay */
+	CADRE_CONTROL_START,  /* serve again */
+	CADRE_CONTROL_SCALE,  /* place = workers_min, incarnation = workers_max */
+	CADRE_CONTROL_RELOAD, /* replace each worker; the answer comes when it is done */
+	CADRE_CONTROL_STOP_IDLE, /* place, incarnation: let this one leave, if it idles */
 };
 
 struct cadre_control {

@@ -62,6 +62,8 @@ static uint64_t fingerprint(void)
 		sizeof(struct cadre_header),
 		sizeof(struct cadre_limits),
 		offsetof(struct cadre_header, state),
+		offsetof(struct cadre_header, size),
+		offsetof(struct cadre_header, version),
 		offsetof(struct cadre_header, crew),
 		offsetof(struct cadre_header, counters),
 		offsetof(struct cadre_header, operations),
@@ -186,6 +188,8 @@ int cadre_layout_create(const char *pool, const struct cadre_limits *limits, mod
 	header->created_ns = cadre_clock_ns();
 	header->created_unix_s = (int64_t)time(NULL);
 	header->limits = *limits;
+	cadre_view_set_size(&view, (struct cadre_size){ .min = limits->workers_min,
+							.max = limits->workers });
 	strncpy(header->pool, pool, sizeof(header->pool) - 1);
 	*ret_view = view;
 	return 0;
@@ -266,6 +270,27 @@ void cadre_layout_close(struct cadre_view *view)
 {
 	cadre_segment_close(&view->segment);
 	*view = (struct cadre_view){ 0 };
+}
+
+struct cadre_size cadre_view_size(const struct cadre_view *view)
+{
+	/* Relaxed: both numbers in one word, and nothing else hangs on them. */
+	const uint64_t word = atomic_load_explicit(&view->header->size,
+						   memory_order_relaxed);
+	const uint32_t max = (uint32_t)(word >> 32), min = (uint32_t)word;
+	struct cadre_size size = { .min = min, .max = max };
+
+	if (size.max < 1 || size.max > view->limits.workers)
+		size.max = view->limits.workers;
+	if (size.min > size.max)
+		size.min = size.max;
+	return size;
+}
+
+void cadre_view_set_size(const struct cadre_view *view, struct cadre_size size)
+{
+	atomic_store_explicit(&view->header->size, (uint64_t)size.max << 32 | size.min,
+			      memory_order_relaxed);
 }
 
 struct cadre_block_pool cadre_layout_blocks(const struct cadre_view *view)

@@ -39,8 +39,8 @@
 /* Everything that sizes depend on, and what workers and clients go by. Written by the
  * supervisor before `ready`, then never again. */
 struct cadre_limits {
-	uint32_t workers; /* places; workers_max */
-	uint32_t workers_min;
+	uint32_t workers;     /* places, a spare one for replacements included */
+	uint32_t workers_min; /* to begin with; as it is now: cadre_view_size */
 	uint32_t parallel;
 	uint32_t clients;      /* windows */
 	uint32_t slots;        /* per window, a power of two */
@@ -50,6 +50,7 @@ struct cadre_limits {
 	int64_t grace_ns;
 	int64_t orphan_ns;
 	int64_t spin_ns;
+	int64_t spread_ns;
 };
 
 enum cadre_pool_state {
@@ -57,6 +58,16 @@ enum cadre_pool_state {
 	CADRE_POOL_OPEN = 1,
 	CADRE_POOL_STOPPING = 2,   /* accepts nothing, runs what was accepted */
 	CADRE_POOL_TERMINATED = 3, /* every job ended; the segment is about to go */
+	CADRE_POOL_DRAINING = 4,   /* as STOPPING, but the pool stays */
+	CADRE_POOL_STOPPED = 5,    /* has no workers and waits to be started again */
+};
+
+#define CADRE_POOL_STATES 6
+
+/* How many workers there shall be. */
+struct cadre_size {
+	uint32_t min;
+	uint32_t max;
 };
 
 struct cadre_operation_line {
@@ -86,6 +97,8 @@ struct cadre_header {
 	_Atomic int64_t heartbeat_ns;                     /* S, each tick */
 	_Atomic uint32_t operation_count;                 /* S */
 	_Atomic uint32_t degraded;                        /* S: too many deaths */
+	_Atomic uint64_t size;    /* S, at any time: max << 32 | min, changed at once */
+	_Atomic uint32_t version; /* S, at any time: of the service that is served */
 
 	alignas(CADRE_CACHE_LINE) _Atomic uint32_t wish_to_grow; /* clients set, S clears */
 
@@ -168,6 +181,11 @@ static inline uint32_t cadre_view_window_of(const struct cadre_view *view, uint3
 {
 	return slot / view->limits.slots;
 }
+
+/* How many workers there shall be just now; whatever stands there, 0 <= min <= max and
+ * 1 <= max <= places. */
+struct cadre_size cadre_view_size(const struct cadre_view *view);
+void cadre_view_set_size(const struct cadre_view *view, struct cadre_size size);
 
 /* Bits of a client's bell for one of its slots. */
 static inline uint32_t cadre_view_bell_bit(uint32_t slot)

@@ -8,7 +8,6 @@
 #include "clock.h"
 #include "supervisor.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +34,8 @@ static void hang_up(struct cadre_supervisor *supervisor, unsigned connection)
 	if (supervisor->connections[connection] >= 0)
 		close(supervisor->connections[connection]);
 	supervisor->connections[connection] = -1;
+	if (supervisor->reload.asker == connection)
+		supervisor->reload.asker = CADRE_NOBODY;
 }
 
 void cadre_lease_fini(struct cadre_supervisor *supervisor)
@@ -140,7 +141,8 @@ void cadre_lease_tick(struct cadre_supervisor *supervisor, int64_t now_ns)
 			drain_once(supervisor, client);
 	}
 	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++) {
-		if (supervisor->connections[i] >= 0 &&
+		/* Who waits for the end of a reload has all the time that it takes. */
+		if (supervisor->connections[i] >= 0 && supervisor->reload.asker != i &&
 		    now_ns - supervisor->connected_ns[i] > CONNECTION_IDLE_NS)
 			hang_up(supervisor, i);
 	}
@@ -176,19 +178,6 @@ void cadre_lease_adopt(struct cadre_supervisor *supervisor)
 }
 
 /* ---- conversations ---- */
-
-CADRE_PRINTF(2, 3)
-static struct cadre_control no(int error, const char *format, ...)
-{
-	struct cadre_control answer = cadre_control_message(CADRE_CONTROL_ANSWER);
-	va_list arguments;
-
-	answer.error = error;
-	va_start(arguments, format);
-	vsnprintf(answer.text, sizeof(answer.text), format, arguments);
-	va_end(arguments);
-	return answer;
-}
 
 static struct cadre_control welcome(const struct cadre_supervisor *supervisor,
 				    unsigned client)
@@ -260,12 +249,15 @@ static struct cadre_control greet(struct cadre_supervisor *supervisor,
 	int pidfd;
 
 	if (supervisor->phase > CADRE_SERVING)
-		return no(-ESHUTDOWN, "the pool is stopped and takes no new clients");
+		return cadre_order_no(-ESHUTDOWN,
+				      "the pool is stopped and takes no new clients");
 	if (hello->start_time == 0)
-		return no(-EBADMSG, "its hello does not say when it was started");
+		return cadre_order_no(-EBADMSG,
+				      "its hello does not say when it was started");
 	if (sender <= 0 || sender > CADRE_PLACE_PID_MAX)
-		return no(-EACCES,
-			  "the kernel does not name its sender (another pid namespace?)");
+		return cadre_order_no(
+			-EACCES,
+			"the kernel does not name its sender (another pid namespace?)");
 	for (unsigned client = 0; client < clients; client++) {
 		const struct cadre_lease *const lease = &supervisor->leases[client];
 
@@ -276,14 +268,16 @@ static struct cadre_control greet(struct cadre_supervisor *supervisor,
 	}
 	vacant = find_vacant(supervisor);
 	if (vacant == clients)
-		return no(-EUSERS,
-			  "all %u client places are taken (the pool's clients_max, or --clients, "
-			  "sets how many there are)",
-			  clients);
+		return cadre_order_no(
+			-EUSERS,
+			"all %u client places are taken (the pool's clients_max, or --clients, "
+			"sets how many there are)",
+			clients);
 	pidfd = cadre_process_open(who);
 	if (pidfd < 0)
-		return no(-EACCES, "process %d is not the one that it says it is: %s",
-			  (int)sender, strerror(-pidfd));
+		return cadre_order_no(-EACCES,
+				      "process %d is not the one that it says it is: %s",
+				      (int)sender, strerror(-pidfd));
 	return lease_to(supervisor, vacant, who, hello->nonce, pidfd);
 }
 
@@ -302,8 +296,8 @@ static struct cadre_control part(struct cadre_supervisor *supervisor,
 				 const struct cadre_control *goodbye, pid_t sender)
 {
 	if (!has_window(supervisor, goodbye, sender))
-		return no(-ESTALE, "window %u is not leased to process %d",
-			  goodbye->place, (int)sender);
+		return cadre_order_no(-ESTALE, "window %u is not leased to process %d",
+				      goodbye->place, (int)sender);
 	begin_draining(supervisor, goodbye->place);
 	return cadre_control_message(CADRE_CONTROL_ANSWER);
 }
@@ -319,8 +313,8 @@ static struct cadre_control keep_courier(struct cadre_supervisor *supervisor,
 	const int fd = supervisor->connections[connection];
 
 	if (!has_window(supervisor, question, sender))
-		return no(-ESTALE, "window %u is not leased to process %d",
-			  question->place, (int)sender);
+		return cadre_order_no(-ESTALE, "window %u is not leased to process %d",
+				      question->place, (int)sender);
 	lease = &supervisor->leases[question->place];
 	dismiss_courier(lease);
 	supervisor->connections[connection] = -1;
@@ -362,15 +356,18 @@ static struct cadre_control meet(struct cadre_supervisor *supervisor,
 	int r;
 
 	if (!is_worker(supervisor, sender))
-		return no(-EACCES, "process %d is no worker of this pool", (int)sender);
+		return cadre_order_no(-EACCES, "process %d is no worker of this pool",
+				      (int)sender);
 	if (question->place >= supervisor->view.limits.clients ||
 	    supervisor->leases[question->place].courier < 0)
-		return no(-EAGAIN, "window %u has no courier", question->place);
+		return cadre_order_no(-EAGAIN, "window %u has no courier",
+				      question->place);
 	r = cadre_control_send_with(supervisor->leases[question->place].courier, &message,
 				    &supervisor->connections[connection], 1);
 	if (r < 0)
-		return no(-EAGAIN, "the courier of window %u does not listen: %s",
-			  question->place, strerror(-r));
+		return cadre_order_no(-EAGAIN,
+				      "the courier of window %u does not listen: %s",
+				      question->place, strerror(-r));
 	hang_up(supervisor, connection);
 	return cadre_control_message(CADRE_CONTROL_ANSWER);
 }
@@ -407,17 +404,9 @@ void cadre_lease_heard(struct cadre_supervisor *supervisor, unsigned connection)
 		if (answer.error == 0)
 			return;
 		break;
-	case CADRE_CONTROL_STOP:
-		cadre_supervisor_stop(supervisor);
-		break;
-	case CADRE_CONTROL_TERMINATE:
-		cadre_supervisor_terminate(supervisor);
-		break;
-	case CADRE_CONTROL_CANCEL:
-		answer.count = cadre_cancel_jobs(&supervisor->view);
-		break;
 	default:
-		answer = no(-EBADMSG, "message of unknown kind %u", question.kind);
+		if (!cadre_order_obey(supervisor, connection, &question, &answer))
+			return;
 		break;
 	}
 	/* Who does not read its answer asks again. One who has hung up meanwhile has given up:
@@ -425,6 +414,14 @@ void cadre_lease_heard(struct cadre_supervisor *supervisor, unsigned connection)
 	if (cadre_control_send(fd, &answer) < 0 && question.kind == CADRE_CONTROL_HELLO &&
 	    answer.error == 0)
 		begin_draining(supervisor, answer.place);
+}
+
+void cadre_lease_answer(struct cadre_supervisor *supervisor, unsigned connection,
+			const struct cadre_control *answer)
+{
+	/* Who does not read it may look at the pool instead. */
+	if (connection < CADRE_CONNECTIONS_MAX && supervisor->connections[connection] >= 0)
+		(void)cadre_control_send(supervisor->connections[connection], answer);
 }
 
 /* A free place among the connections; when all are taken, that of the oldest, which had its

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SPREAD_NS (50 * CADRE_NS_PER_US)
+#define SPREAD_IO_NS (200 * CADRE_NS_PER_US)
+
 static void default_u32(uint32_t *value, uint32_t standard)
 {
 	if (*value == 0)
@@ -19,6 +22,25 @@ static void default_ns(int64_t *value, int64_t standard_s)
 {
 	if (*value == 0)
 		*value = standard_s * CADRE_NS_PER_S;
+}
+
+/* Here and not with the limits of the segment, which knows places only. */
+static int check_size(const struct cadre_pool_options *options, struct cadre_diag *diag)
+{
+	if (options->workers_max > CADRE_WORKERS_MAX)
+		return cadre_refuse(diag, -EINVAL, "workers_max %u: must be 1 to %d",
+				    options->workers_max, CADRE_WORKERS_MAX);
+	if (options->workers_min > options->workers_max)
+		return cadre_refuse(diag, -EINVAL,
+				    "workers_min %u: is more than workers_max %u",
+				    options->workers_min, options->workers_max);
+	if (options->workers_limit < options->workers_max ||
+	    options->workers_limit > CADRE_WORKERS_MAX)
+		return cadre_refuse(diag, -EINVAL,
+				    "workers_limit %u: must be workers_max (%u) to %d",
+				    options->workers_limit, options->workers_max,
+				    CADRE_WORKERS_MAX);
+	return 0;
 }
 
 int cadre_pool_options_complete(struct cadre_pool_options *options,
@@ -38,13 +60,20 @@ int cadre_pool_options_complete(struct cadre_pool_options *options,
 				    options->start_length);
 	if (options->start_timeout_ns < 0 || options->idle_timeout_ns < 0 ||
 	    options->stop_timeout_ns < 0 || options->grace_ns < 0 ||
-	    options->orphan_ns < 0)
+	    options->orphan_ns < 0 || options->max_age_ns < 0)
 		return cadre_refuse(diag, -EINVAL, "a time-out must not be negative");
 	if (options->workers_max == 0) {
 		const unsigned cpus = cadre_process_cpus();
 
 		options->workers_max = options->workers_min > cpus ? options->workers_min :
 								     cpus;
+	}
+	if (options->workers_limit == 0) {
+		const unsigned cpus = cadre_process_cpus();
+
+		options->workers_limit = options->workers_max > cpus ?
+						 options->workers_max :
+						 cpus;
 	}
 	default_u32(&options->parallel, 1);
 	default_u32(&options->clients_max, 64);
@@ -54,18 +83,50 @@ int cadre_pool_options_complete(struct cadre_pool_options *options,
 		options->payload_max = 1 << 20;
 	if (options->block_bytes == 0)
 		options->block_bytes = 20 << 20;
+	if (options->spread_ns == 0)
+		options->spread_ns = SPREAD_NS;
 	default_ns(&options->start_timeout_ns, 30);
 	default_ns(&options->idle_timeout_ns, 60);
 	default_ns(&options->stop_timeout_ns, 30);
 	default_ns(&options->grace_ns, 2);
 	default_ns(&options->orphan_ns, 30);
-	return 0;
+	return check_size(options, diag);
+}
+
+int cadre_pool_options_for(enum cadre_preset preset, struct cadre_pool_options *options)
+{
+	const unsigned cpus = cadre_process_cpus();
+
+	if (options->size != sizeof(*options))
+		return -EINVAL;
+	switch (preset) {
+	case CADRE_CPU_BOUND:
+		default_u32(&options->workers_max,
+			    options->workers_min > cpus ? options->workers_min : cpus);
+		default_u32(&options->workers_min, options->workers_max);
+		default_u32(&options->parallel, 1);
+		return 0;
+	case CADRE_IO_BOUND:
+		default_u32(&options->workers_max,
+			    options->workers_min > cpus ? options->workers_min : cpus);
+		default_u32(&options->workers_min, 1);
+		default_u32(&options->parallel, 16);
+		if (options->spin_ns == 0)
+			options->spin_ns = -1;
+		if (options->spread_ns == 0)
+			options->spread_ns = SPREAD_IO_NS;
+		return 0;
+	}
+	return -EINVAL;
 }
 
 struct cadre_limits cadre_pool_limits(const struct cadre_pool_options *options)
 {
 	return (struct cadre_limits){
-		.workers = options->workers_max,
+		/* One is to spare, so that a replacement can start first. */
+		.workers = options->workers_limit < CADRE_WORKERS_MAX ?
+				   options->workers_limit + 1 :
+				   CADRE_WORKERS_MAX,
 		.workers_min = options->workers_min,
 		.parallel = options->parallel,
 		.clients = options->clients_max,
@@ -76,6 +137,7 @@ struct cadre_limits cadre_pool_limits(const struct cadre_pool_options *options)
 		.grace_ns = options->grace_ns,
 		.orphan_ns = options->orphan_ns,
 		.spin_ns = options->spin_ns,
+		.spread_ns = options->spread_ns,
 	};
 }
 

@@ -40,10 +40,12 @@ enum cadre_place_state {
 /* S: the supervisor. O: a worker that sits there, once it is UP. */
 struct cadre_place {
 	alignas(CADRE_CACHE_LINE) _Atomic uint64_t state; /* as drawn above, by CAS */
-	_Atomic uint64_t start_time; /* S clears it; O; S for a client */
-	_Atomic uint64_t nonce;      /* S: of a client's hello */
-	_Atomic int64_t since_ns;    /* S: of this incarnation */
-	_Atomic int64_t until_ns;    /* S: WAITING until */
+	_Atomic uint64_t start_time;  /* S clears it; O; S for a client */
+	_Atomic uint64_t nonce;       /* S: of a client's hello */
+	_Atomic int64_t since_ns;     /* S: of this incarnation */
+	_Atomic int64_t until_ns;     /* S: WAITING until */
+	_Atomic uint64_t jobs_before; /* S: jobs taken by the workers before this one */
+	_Atomic uint32_t version; /* S: of the service that this worker was started with */
 };
 
 static_assert(sizeof(struct cadre_place) == CADRE_CACHE_LINE, "segment layout");

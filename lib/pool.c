@@ -1,6 +1,7 @@
 /*
  * pool.c - the embedded pool from its program's side: start, stop, wait, close.
  */
+#include <cadre/order.h>
 #include <cadre/pool.h>
 
 #include "client.h"
@@ -138,32 +139,39 @@ static bool has_ended(const struct cadre_pool *pool)
 	       !(pool->client && cadre_client_has_supervisor(pool->client));
 }
 
-static int ask(struct cadre_pool *pool, enum cadre_control_kind kind)
+/* `ended` is what it means that the pool has ended. */
+static int give_order(struct cadre_pool *pool, const struct cadre_order *order,
+		      int64_t until_ns, int ended, struct cadre_diag *diag)
 {
-	const struct cadre_control question = cadre_control_message(kind);
-	const int64_t until_ns = cadre_clock_in_ns(ASK_NS);
 	const struct timespec nap = cadre_clock_timespec(CADRE_NS_PER_MS);
-	struct cadre_control answer;
+	struct cadre_diag said = { "" };
 	int r;
 
 	if (cadre_forkguard_is_child(&pool->guard))
-		return -ECHILD;
+		return cadre_refuse(diag, -ECHILD,
+				    "the pool belongs to the process that forked this one");
 	/* By now another pool may have its name. */
 	if (has_ended(pool))
-		return 0;
+		return cadre_refuse(diag, ended, "the pool has ended");
 	/* Refused: its supervisor died just now, and the keeper makes another; or it ended. */
-	while ((r = cadre_control_ask(pool->name, &question, until_ns, &answer)) ==
-		       -ECONNREFUSED &&
+	while ((r = cadre_order(pool->name, order, until_ns, &said)) == -ECONNREFUSED &&
 	       !has_ended(pool) && cadre_clock_left_ns(until_ns, 1) > 0)
 		nanosleep(&nap, NULL);
-	if (has_ended(pool))
-		return 0;
-	return r < 0 ? r : answer.error;
+	if (r != 0 && has_ended(pool))
+		return cadre_refuse(diag, ended, "the pool has ended");
+	return r < 0 ? cadre_refuse(diag, r, "%s", said.text) : 0;
+}
+
+static int ask(struct cadre_pool *pool, enum cadre_order_kind kind, int ended)
+{
+	const struct cadre_order order = { .kind = kind };
+
+	return give_order(pool, &order, cadre_clock_in_ns(ASK_NS), ended, NULL);
 }
 
 int cadre_pool_stop(struct cadre_pool *pool)
 {
-	const int r = ask(pool, CADRE_CONTROL_STOP);
+	const int r = ask(pool, CADRE_ORDER_STOP, 0);
 
 	pool->stopped = r == 0;
 	return r;
@@ -171,7 +179,57 @@ int cadre_pool_stop(struct cadre_pool *pool)
 
 int cadre_pool_terminate(struct cadre_pool *pool)
 {
-	return ask(pool, CADRE_CONTROL_TERMINATE);
+	return ask(pool, CADRE_ORDER_TERMINATE, 0);
+}
+
+int cadre_pool_drain(struct cadre_pool *pool)
+{
+	return ask(pool, CADRE_ORDER_DRAIN, -ESHUTDOWN);
+}
+
+int cadre_pool_start_again(struct cadre_pool *pool)
+{
+	return ask(pool, CADRE_ORDER_START, -ESHUTDOWN);
+}
+
+int cadre_pool_scale(struct cadre_pool *pool, uint32_t workers_min, uint32_t workers_max,
+		     struct cadre_diag *diag)
+{
+	const struct cadre_order order = { .kind = CADRE_ORDER_SCALE,
+					   .workers_min = workers_min,
+					   .workers_max = workers_max };
+
+	return give_order(pool, &order, cadre_clock_in_ns(ASK_NS), -ESHUTDOWN, diag);
+}
+
+int cadre_pool_reload(struct cadre_pool *pool, int64_t until_ns, struct cadre_diag *diag)
+{
+	const struct cadre_order order = { .kind = CADRE_ORDER_RELOAD };
+
+	return give_order(pool, &order, until_ns, -ESHUTDOWN, diag);
+}
+
+int cadre_pool_await_drained(struct cadre_pool *pool, int64_t until_ns)
+{
+	const struct timespec nap = cadre_clock_timespec(CADRE_NS_PER_MS);
+
+	if (cadre_forkguard_is_child(&pool->guard))
+		return -ECHILD;
+	for (;;) {
+		switch (atomic_load(&pool->client->view.header->state)) {
+		case CADRE_POOL_STOPPED:
+			return 0;
+		case CADRE_POOL_DRAINING:
+			break;
+		default:
+			return -ESHUTDOWN;
+		}
+		if (has_ended(pool))
+			return -ESHUTDOWN;
+		if (cadre_clock_left_ns(until_ns, 1) == 0)
+			return -ETIMEDOUT;
+		nanosleep(&nap, NULL);
+	}
 }
 
 int cadre_pool_await_end(struct cadre_pool *pool, int64_t until_ns)

@@ -166,6 +166,18 @@ unsigned cadre_process_cpus(void)
 	return cpus ? cpus : 1;
 }
 
+uint64_t cadre_process_memory(pid_t pid)
+{
+	char path[32], text[128];
+	unsigned long long size, resident;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	if (pid <= 0 || read_file(path, text, sizeof(text)) <= 0 ||
+	    sscanf(text, "%llu %llu", &size, &resident) != 2)
+		return 0;
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 uint64_t cadre_process_boot_id(void)
 {
 	char text[64] = "";

@@ -49,6 +49,9 @@ unsigned cadre_process_threads(void);
 /* CPUs that this process may use: affinity, then the quota of its cgroup, rounded up. */
 unsigned cadre_process_cpus(void);
 
+/* Resident memory of a process in bytes; 0 when that cannot be seen. */
+uint64_t cadre_process_memory(pid_t pid);
+
 /* The boot id of the running kernel as 64 bits; 0 when unreadable. */
 uint64_t cadre_process_boot_id(void);
 

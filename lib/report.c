@@ -48,6 +48,8 @@ static const char *pool_state(uint32_t state)
 		[CADRE_POOL_OPEN] = "open",
 		[CADRE_POOL_STOPPING] = "stopping",
 		[CADRE_POOL_TERMINATED] = "terminated",
+		[CADRE_POOL_DRAINING] = "draining",
+		[CADRE_POOL_STOPPED] = "stopped",
 	};
 
 	return state < CADRE_COUNT_OF(names) ? names[state] : "?";
@@ -74,6 +76,8 @@ static void read_header(struct cadre_report *report)
 {
 	const struct cadre_header *const header = report->view.header;
 	const struct cadre_limits *const limits = &report->view.limits;
+	const struct cadre_size size = cadre_view_size(&report->view);
+
 	/* Relaxed, all of these: each says something by itself. */
 	report->pool = (struct cadre_pool_snapshot){
 		/* One that cannot be seen is none that is known to be dead. */
@@ -88,8 +92,9 @@ static void read_header(struct cadre_report *report)
 		.uptime_ns = cadre_report_since(report,
 						CADRE_READ_ONCE(header->created_ns)),
 		.created_unix_s = CADRE_READ_ONCE(header->created_unix_s),
-		.workers_min = limits->workers_min,
-		.workers_max = limits->workers,
+		.workers_min = size.min,
+		.workers_max = size.max,
+		.version = atomic_load_explicit(&header->version, memory_order_relaxed),
 		.parallel = limits->parallel,
 		.clients_max = limits->clients,
 		.window_slots = limits->slots,

@@ -1,5 +1,6 @@
 /*
- * staff.c - the supervisor's workers: hire, greet, replace, dismiss.
+ * staff.c - the supervisor's workers: start, greet, mourn, dismiss. How many there are is
+ * the business of size.c; who is replaced alive, that of relief.c.
  *
  *   post       event            what follows
  *   ---------  ---------------  -----------------------------------------------------
@@ -33,12 +34,11 @@
 #define BACKOFF_MOST_NS (30 * CADRE_NS_PER_S)
 #define DEGRADED_WINDOW_NS (60 * CADRE_NS_PER_S)
 #define ABORT_NS (500 * CADRE_NS_PER_MS) /* from ABRT to KILL */
-#define OLD_PENDING_NS (10 * CADRE_NS_PER_MS)
 #define EXIT_DO_NOT_RESTART 78
 #define ROUNDS_MAX 64 /* a worker moves its place once, so the second round is the last */
 
-static struct cadre_place *place_of(const struct cadre_supervisor *supervisor,
-				    unsigned worker)
+struct cadre_place *cadre_staff_place(const struct cadre_supervisor *supervisor,
+				      unsigned worker)
 {
 	return &supervisor->view.worker_places[worker];
 }
@@ -110,11 +110,11 @@ unsigned cadre_staff_count(const struct cadre_supervisor *supervisor, enum cadre
 
 /* ---- hiring ---- */
 
-static void start_worker(struct cadre_supervisor *supervisor, unsigned worker,
-			 int64_t now_ns)
+void cadre_staff_start(struct cadre_supervisor *supervisor, unsigned worker,
+		       uint32_t version, int64_t now_ns)
 {
 	struct cadre_member *const member = &supervisor->members[worker];
-	struct cadre_place *const place = place_of(supervisor, worker);
+	struct cadre_place *const place = cadre_staff_place(supervisor, worker);
 	struct cadre_place_stats *const stats = &supervisor->view.worker_stats[worker];
 	const struct cadre_seat seat = {
 		.pool = supervisor->pool,
@@ -129,6 +129,13 @@ static void start_worker(struct cadre_supervisor *supervisor, unsigned worker,
 	member->abort_ns = 0;
 	member->started_ns = now_ns;
 	member->start_until_ns = now_ns + supervisor->options.start_timeout_ns;
+	member->version = version;
+	member->jobs_before = cadre_count_read(&stats->worker.jobs_taken);
+	member->memory_due_ns = 0;
+	/* For a successor, which asks the same questions. */
+	atomic_store_explicit(&place->version, version, memory_order_relaxed);
+	atomic_store_explicit(&place->jobs_before, member->jobs_before,
+			      memory_order_relaxed);
 	atomic_store_explicit(&place->since_ns, now_ns, memory_order_relaxed);
 	/* The place is ready before the fork: a worker that nobody recorded leaves again when
 	 * its place has moved on. An old start time would condemn the new owner. */
@@ -156,22 +163,6 @@ static void start_worker(struct cadre_supervisor *supervisor, unsigned worker,
 			       CADRE_EVENT_WORKER_START, worker);
 	cadre_supervisor_watch(supervisor, member->child.pidfd, CADRE_EVENT_WORKER,
 			       worker);
-}
-
-void cadre_staff_hire(struct cadre_supervisor *supervisor, unsigned wanted)
-{
-	const int64_t now_ns = cadre_clock_ns();
-	unsigned there = cadre_staff_count(supervisor, CADRE_POST_STARTING) +
-			 cadre_staff_count(supervisor, CADRE_POST_UP) +
-			 cadre_staff_count(supervisor, CADRE_POST_WAITING);
-
-	for (unsigned worker = 0;
-	     worker < supervisor->view.limits.workers && there < wanted; worker++) {
-		if (supervisor->members[worker].post != CADRE_POST_EMPTY)
-			continue;
-		start_worker(supervisor, worker, now_ns);
-		there++;
-	}
 }
 
 void cadre_staff_start_spoke(struct cadre_supervisor *supervisor, unsigned worker)
@@ -217,7 +208,7 @@ static void reap(struct cadre_supervisor *supervisor, unsigned worker,
 		 struct cadre_obituary obituary)
 {
 	const struct cadre_view *const view = &supervisor->view;
-	struct cadre_place *const place = place_of(supervisor, worker);
+	struct cadre_place *const place = cadre_staff_place(supervisor, worker);
 	struct cadre_place_stats *const stats = &view->worker_stats[worker];
 	const uint32_t incarnation = cadre_place_incarnation_of(cadre_place_look(place));
 
@@ -235,7 +226,7 @@ static void reap(struct cadre_supervisor *supervisor, unsigned worker,
 	force_place(place, CADRE_PLACE_VACANT, incarnation);
 }
 
-static int64_t backoff_ns(struct cadre_supervisor *supervisor, unsigned failures)
+int64_t cadre_staff_backoff_ns(struct cadre_supervisor *supervisor, unsigned failures)
 {
 	int64_t wait_ns = BACKOFF_LEAST_NS;
 
@@ -284,7 +275,7 @@ static void plan_replacement(struct cadre_supervisor *supervisor, unsigned worke
 			     const siginfo_t *end, const char *how, int64_t now_ns)
 {
 	struct cadre_member *const member = &supervisor->members[worker];
-	struct cadre_place *const place = place_of(supervisor, worker);
+	struct cadre_place *const place = cadre_staff_place(supervisor, worker);
 	const bool healthy = member->post == CADRE_POST_UP &&
 			     now_ns - member->started_ns >= HEALTHY_NS;
 	const char *const because = member->last_words[0] ? ": " : "";
@@ -301,7 +292,7 @@ static void plan_replacement(struct cadre_supervisor *supervisor, unsigned worke
 	}
 	member->failures = healthy ? 0 : member->failures + 1;
 	if (!healthy)
-		wait_ns = backoff_ns(supervisor, member->failures);
+		wait_ns = cadre_staff_backoff_ns(supervisor, member->failures);
 	member->post = CADRE_POST_WAITING;
 	member->replaces = true;
 	member->retry_ns = now_ns + wait_ns;
@@ -362,31 +353,19 @@ void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker)
 		member->post = CADRE_POST_EMPTY;
 		return;
 	}
-	plan_replacement(supervisor, worker, &end, how, now_ns);
 	remember_death(supervisor, now_ns);
+	if (cadre_relief_is_newcomer(supervisor, worker)) {
+		/* relief.c learns of it by its post, and of the reason by its words. */
+		member->post = CADRE_POST_EMPTY;
+		if (!member->last_words[0])
+			snprintf(member->last_words, sizeof(member->last_words),
+				 "it %s before it had started", how);
+		return;
+	}
+	plan_replacement(supervisor, worker, &end, how, now_ns);
 }
 
 /* ---- what time brings ---- */
-
-static void fill_waiting_posts(struct cadre_supervisor *supervisor, int64_t now_ns)
-{
-	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++) {
-		struct cadre_member *const member = &supervisor->members[worker];
-		const unsigned there = cadre_staff_count(supervisor, CADRE_POST_STARTING) +
-				       cadre_staff_count(supervisor, CADRE_POST_UP);
-
-		if (member->post != CADRE_POST_WAITING || now_ns < member->retry_ns)
-			continue;
-		if (there < supervisor->view.limits.workers_min ||
-		    supervisor->survey.queued > 0) {
-			start_worker(supervisor, worker, now_ns);
-			continue;
-		}
-		member->post = CADRE_POST_EMPTY;
-		force_place(place_of(supervisor, worker), CADRE_PLACE_VACANT,
-			    member->incarnation);
-	}
-}
 
 static void kill_late_starters(struct cadre_supervisor *supervisor, int64_t now_ns)
 {
@@ -403,73 +382,24 @@ static void kill_late_starters(struct cadre_supervisor *supervisor, int64_t now_
 	}
 }
 
-/* Nobody waits while a worker sleeps; and more workers when nobody has room. */
-static void serve_queue(struct cadre_supervisor *supervisor, int64_t now_ns)
-{
-	const struct cadre_view *const view = &supervisor->view;
-	const struct cadre_survey *const survey = &supervisor->survey;
-	const unsigned on_their_way = cadre_staff_count(supervisor, CADRE_POST_STARTING);
-	const unsigned up = cadre_staff_count(supervisor, CADRE_POST_UP);
-	const bool old = now_ns - survey->oldest_queued_ns > OLD_PENDING_NS;
-	enum cadre_crew_look look;
-	unsigned turn = 0;
-
-	if (survey->queued == 0)
-		return;
-	atomic_thread_fence(memory_order_seq_cst);
-	look = cadre_crew_look(&view->header->crew, view->limits.workers);
-	if (cadre_mask_next(&view->header->crew.sleepers, 0, view->limits.workers) <
-	    view->limits.workers) {
-		if (!old && look != CADRE_CREW_ASLEEP)
-			return;
-		if (old)
-			cadre_count_add(&counters_of(supervisor)->jobs_found, 1);
-		cadre_crew_wake(&view->header->crew, view->worker_bells,
-				view->limits.workers, &turn);
-		return;
-	}
-	if (!old && look == CADRE_CREW_LOOKING)
-		return;
-	if (survey->queued > on_their_way)
-		cadre_staff_hire(supervisor, up + (survey->queued < view->limits.workers ?
-							   (unsigned)survey->queued :
-							   view->limits.workers));
-}
-
-static void dismiss(struct cadre_supervisor *supervisor, unsigned worker)
+void cadre_staff_dismiss(struct cadre_supervisor *supervisor, unsigned worker)
 {
 	struct cadre_member *const member = &supervisor->members[worker];
 
 	member->post = CADRE_POST_LEAVING;
-	force_place(place_of(supervisor, worker), CADRE_PLACE_DRAINING,
+	force_place(cadre_staff_place(supervisor, worker), CADRE_PLACE_DRAINING,
 		    member->incarnation);
 	cadre_bell_ring(&supervisor->view.worker_bells[worker], CADRE_BELL_EVERYONE,
 			INT32_MAX);
 }
 
-static void dismiss_idle(struct cadre_supervisor *supervisor, int64_t now_ns)
+void cadre_staff_vacate(struct cadre_supervisor *supervisor, unsigned worker)
 {
-	const struct cadre_view *const view = &supervisor->view;
-	unsigned up = cadre_staff_count(supervisor, CADRE_POST_UP);
+	struct cadre_member *const member = &supervisor->members[worker];
 
-	if (supervisor->phase != CADRE_SERVING)
-		return;
-	/* From the end, so that the low places are the busy ones. */
-	for (unsigned worker = view->limits.workers; worker-- > 0;) {
-		int64_t since_ns = 0, spent_ns[CADRE_ACTIVITY_COUNT];
-		enum cadre_activity activity;
-
-		if (supervisor->members[worker].post != CADRE_POST_UP ||
-		    up <= view->limits.workers_min)
-			continue;
-		cadre_stats_times(&view->worker_stats[worker], now_ns, &activity,
-				  &since_ns, spent_ns);
-		if (activity != CADRE_ACTIVITY_IDLE || since_ns < 0 ||
-		    now_ns - since_ns < supervisor->options.idle_timeout_ns)
-			continue;
-		dismiss(supervisor, worker);
-		up--;
-	}
+	member->post = CADRE_POST_EMPTY;
+	force_place(cadre_staff_place(supervisor, worker), CADRE_PLACE_VACANT,
+		    member->incarnation);
 }
 
 /* In stages: ABRT first, whose core dump or handler tells where it hung; then KILL, which
@@ -524,11 +454,8 @@ void cadre_staff_tick(struct cadre_supervisor *supervisor, int64_t now_ns)
 	if (supervisor->phase != CADRE_SERVING && supervisor->phase != CADRE_STOPPING)
 		return;
 	kill_overdue(supervisor, now_ns);
-	fill_waiting_posts(supervisor, now_ns);
-	if (supervisor->phase == CADRE_SERVING)
-		cadre_staff_hire(supervisor, supervisor->view.limits.workers_min);
-	serve_queue(supervisor, now_ns);
-	dismiss_idle(supervisor, now_ns);
+	cadre_size_tick(supervisor, now_ns);
+	cadre_relief_tick(supervisor, now_ns);
 	recover_from_degradation(supervisor, now_ns);
 }
 
@@ -558,10 +485,10 @@ void cadre_staff_dismiss_all(struct cadre_supervisor *supervisor)
 		struct cadre_member *const member = &supervisor->members[worker];
 
 		if (member->post == CADRE_POST_UP)
-			dismiss(supervisor, worker);
+			cadre_staff_dismiss(supervisor, worker);
 		else if (member->post == CADRE_POST_STARTING)
 			/* Its place is moved on, so it leaves at once when its init is done. */
-			dismiss(supervisor, worker);
+			cadre_staff_dismiss(supervisor, worker);
 		else if (member->post == CADRE_POST_WAITING)
 			member->post = CADRE_POST_EMPTY;
 	}
@@ -584,12 +511,15 @@ void cadre_staff_kill_all(struct cadre_supervisor *supervisor)
 static void adopt_one(struct cadre_supervisor *supervisor, unsigned worker)
 {
 	struct cadre_member *const member = &supervisor->members[worker];
-	struct cadre_place *const place = place_of(supervisor, worker);
+	struct cadre_place *const place = cadre_staff_place(supervisor, worker);
 	uint64_t state = cadre_place_look(place);
 	struct cadre_identity who;
 
 	member->incarnation = cadre_place_incarnation_of(state);
 	member->started_ns = atomic_load_explicit(&place->since_ns, memory_order_relaxed);
+	member->version = atomic_load_explicit(&place->version, memory_order_relaxed);
+	member->jobs_before = atomic_load_explicit(&place->jobs_before,
+						   memory_order_relaxed);
 	/* No clock was ever below 0, and no age may overflow. */
 	if (member->started_ns < 0)
 		member->started_ns = 0;

@@ -131,6 +131,9 @@ static int create(struct cadre_supervisor *supervisor)
 
 	if (r < 0)
 		return r;
+	cadre_view_set_size(&supervisor->view,
+			    (struct cadre_size){ .min = options->workers_min,
+						 .max = options->workers_max });
 	if (options->start_length)
 		memcpy(supervisor->view.start_data, options->start_data,
 		       options->start_length);
@@ -149,14 +152,44 @@ static void sign_header(const struct cadre_supervisor *supervisor)
 
 /* ---- phases ---- */
 
-void cadre_supervisor_stop(struct cadre_supervisor *supervisor)
+static void begin_to_stop(struct cadre_supervisor *supervisor, bool stays)
 {
-	if (supervisor->phase >= CADRE_STOPPING)
-		return;
+	supervisor->stays = stays;
 	supervisor->phase = CADRE_STOPPING;
 	supervisor->stop_until_ns = cadre_clock_in_ns(supervisor->options.stop_timeout_ns);
-	set_state(supervisor, CADRE_POOL_STOPPING);
-	cadre_supervisor_say(supervisor, "stopping: running what was accepted");
+	set_state(supervisor, stays ? CADRE_POOL_DRAINING : CADRE_POOL_STOPPING);
+	CADRE_KILL_POINT("M2");
+	cadre_reload_cancel(supervisor, "the pool is stopped");
+	cadre_supervisor_say(supervisor, "%s: running what was accepted",
+			     stays ? "draining" : "stopping");
+}
+
+void cadre_supervisor_stop(struct cadre_supervisor *supervisor)
+{
+	if (supervisor->phase < CADRE_STOPPING || supervisor->stays)
+		begin_to_stop(supervisor, false);
+}
+
+bool cadre_supervisor_drain(struct cadre_supervisor *supervisor)
+{
+	if (supervisor->phase == CADRE_SERVING)
+		begin_to_stop(supervisor, true);
+	return supervisor->phase == CADRE_STOPPED || supervisor->stays;
+}
+
+bool cadre_supervisor_start(struct cadre_supervisor *supervisor)
+{
+	if (supervisor->phase == CADRE_SERVING)
+		return true;
+	if (supervisor->phase != CADRE_STOPPED && !supervisor->stays)
+		return false;
+	supervisor->stays = false;
+	supervisor->phase = CADRE_SERVING;
+	set_state(supervisor, CADRE_POOL_OPEN);
+	cadre_supervisor_say(supervisor, "open again");
+	/* Those that are leaving leave; the next tick fills their places. */
+	cadre_size_hire(supervisor, supervisor->size.min);
+	return true;
 }
 
 void cadre_supervisor_terminate(struct cadre_supervisor *supervisor)
@@ -164,6 +197,8 @@ void cadre_supervisor_terminate(struct cadre_supervisor *supervisor)
 	if (supervisor->phase == CADRE_ENDING)
 		return;
 	supervisor->phase = CADRE_ENDING;
+	supervisor->stays = false;
+	cadre_reload_cancel(supervisor, "the pool is terminated");
 	/* Flags first, then kills: a flag beats a retry. */
 	set_state(supervisor, CADRE_POOL_TERMINATED);
 	cadre_terminate_jobs(&supervisor->view);
@@ -216,8 +251,23 @@ static void go_on(struct cadre_supervisor *supervisor,
 	watch_listener(supervisor);
 	if (state == CADRE_POOL_STOPPING)
 		cadre_supervisor_stop(supervisor);
+	else if (state == CADRE_POOL_DRAINING || state == CADRE_POOL_STOPPED)
+		begin_to_stop(supervisor, true);
 	else
 		cadre_supervisor_terminate(supervisor);
+}
+
+/* They had their time. A pool that stays does without them, any other ends. */
+static void end_late_jobs(struct cadre_supervisor *supervisor)
+{
+	cadre_supervisor_say(supervisor, "the time to stop is over: killing what is left");
+	if (!supervisor->stays) {
+		cadre_supervisor_terminate(supervisor);
+		return;
+	}
+	supervisor->phase = CADRE_DRAINING;
+	cadre_terminate_jobs(&supervisor->view);
+	cadre_staff_kill_all(supervisor);
 }
 
 static void turn_phase(struct cadre_supervisor *supervisor, int64_t now_ns,
@@ -230,24 +280,34 @@ static void turn_phase(struct cadre_supervisor *supervisor, int64_t now_ns,
 		if (supervisor->error) {
 			cadre_supervisor_terminate(supervisor);
 		} else if (cadre_staff_count(supervisor, CADRE_POST_UP) >=
-			   supervisor->view.limits.workers_min) {
+			   supervisor->size.min) {
 			open_pool(supervisor, embedding);
 		}
 		break;
 	case CADRE_SERVING:
+		cadre_relief_step(supervisor, now_ns);
+		cadre_reload_step(supervisor, now_ns);
+		break;
+	case CADRE_STOPPED:
 		break;
 	case CADRE_STOPPING:
+		/* A newcomer that was on its way leaves with the others. */
+		supervisor->relief.newcomer = CADRE_NOBODY;
 		if (survey->queued == 0 && survey->running == 0) {
 			supervisor->phase = CADRE_DRAINING;
 			cadre_staff_dismiss_all(supervisor);
 		}
 		/* fall through */
 	case CADRE_DRAINING:
-		if (now_ns >= supervisor->stop_until_ns && anybody_left(supervisor)) {
-			cadre_supervisor_say(
-				supervisor,
-				"the time to stop is over: killing what is left");
-			cadre_supervisor_terminate(supervisor);
+		if (supervisor->phase == CADRE_DRAINING && supervisor->stays &&
+		    !anybody_left(supervisor)) {
+			supervisor->phase = CADRE_STOPPED;
+			supervisor->stays = false;
+			set_state(supervisor, CADRE_POOL_STOPPED);
+			cadre_supervisor_say(supervisor, "stopped");
+		} else if (now_ns >= supervisor->stop_until_ns &&
+			   anybody_left(supervisor)) {
+			end_late_jobs(supervisor);
 		}
 		break;
 	case CADRE_ENDING:
@@ -258,7 +318,8 @@ static void turn_phase(struct cadre_supervisor *supervisor, int64_t now_ns,
 
 static bool is_over(const struct cadre_supervisor *supervisor)
 {
-	return supervisor->phase >= CADRE_DRAINING && !anybody_left(supervisor);
+	return supervisor->phase >= CADRE_DRAINING && !supervisor->stays &&
+	       !anybody_left(supervisor);
 }
 
 /* ---- the loop ---- */
@@ -294,8 +355,8 @@ static void tick(struct cadre_supervisor *supervisor, int64_t now_ns)
 	cadre_staff_tick(supervisor, now_ns);
 	cadre_lease_tick(supervisor, now_ns);
 	supervisor->knocked = false;
-	/* With no post left to fill, more knocks would help nobody. */
-	if (cadre_staff_count(supervisor, CADRE_POST_EMPTY) > 0)
+	/* With all the workers that there may be, more knocks would help nobody. */
+	if (cadre_size_present(supervisor) < supervisor->size.max)
 		atomic_store_explicit(&header->wish_to_grow, 0, memory_order_relaxed);
 }
 
@@ -331,10 +392,17 @@ static void heard_signal(struct cadre_supervisor *supervisor)
 
 	if (read(supervisor->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
+	if (info.ssi_signo == SIGHUP) {
+		struct cadre_diag diag;
+
+		if (cadre_reload_begin(supervisor, CADRE_NOBODY, &diag) < 0)
+			cadre_supervisor_say(supervisor, "not reloaded: %s", diag.text);
+		return;
+	}
 	if (supervisor->phase == CADRE_BEGINNING) {
 		cadre_supervisor_say(supervisor, "told to end before the pool was ready");
 		cadre_supervisor_terminate(supervisor);
-	} else if (supervisor->phase == CADRE_SERVING) {
+	} else if (supervisor->phase < CADRE_STOPPING || supervisor->stays) {
 		cadre_supervisor_stop(supervisor);
 	} else {
 		cadre_supervisor_terminate(supervisor);
@@ -372,6 +440,9 @@ static void handle(struct cadre_supervisor *supervisor, uint64_t what)
 		break;
 	case CADRE_EVENT_COURIER:
 		cadre_lease_courier_spoke(supervisor, index);
+		break;
+	case CADRE_EVENT_PROBE:
+		cadre_reload_probe_spoke(supervisor);
 		break;
 	}
 }
@@ -452,6 +523,7 @@ static int begin(struct cadre_supervisor *supervisor,
 		r = cadre_pulse_init(&supervisor->pulse, &supervisor->view);
 	if (r < 0)
 		return cadre_refuse(supervisor->diag, r, "%s", strerror(-r));
+	supervisor->size = cadre_view_size(&supervisor->view);
 	sign_header(supervisor);
 	if (!supervisor->inherited) {
 		r = cadre_probe_operations(supervisor);
@@ -471,10 +543,11 @@ static int begin(struct cadre_supervisor *supervisor,
 		cadre_staff_adopt(supervisor);
 		cadre_lease_adopt(supervisor);
 		go_on(supervisor, embedding);
+		cadre_reload_adopt(supervisor);
 		cadre_ring_everyone(&supervisor->view);
 	}
-	if (supervisor->phase != CADRE_ENDING)
-		cadre_staff_hire(supervisor, supervisor->view.limits.workers_min);
+	if (supervisor->phase <= CADRE_SERVING)
+		cadre_size_hire(supervisor, supervisor->size.min);
 	return 0;
 }
 
@@ -487,6 +560,7 @@ static void end(struct cadre_supervisor *supervisor)
 		cadre_terminate_jobs(&supervisor->view);
 		cadre_segment_remove(supervisor->pool);
 	}
+	cadre_reload_cancel(supervisor, "the pool ends");
 	cadre_staff_fini(supervisor);
 	cadre_lease_fini(supervisor);
 	cadre_pulse_fini(&supervisor->pulse);
@@ -560,6 +634,8 @@ int cadre_supervise(const struct cadre_source *source,
 	};
 	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++)
 		supervisor->connections[i] = -1;
+	cadre_relief_init(supervisor);
+	cadre_reload_init(supervisor);
 
 	r = cadre_name_check(options->name, diag);
 	if (r == 0)

@@ -1,6 +1,8 @@
 /*
  * supervisor.h - what the files of the supervisor share: supervisor.c (the pool: begin,
- * wait, end), staff.c (workers) and lease.c (clients and the control socket).
+ * wait, end), staff.c (workers), size.c (how many), relief.c (replacing the living),
+ * reload.c (a new version of the service), lease.c (clients and the control socket) and
+ * order.c (what it is told to do).
  *
  * One thread, one loop over epoll. What it knows about processes it knows from pidfds that
  * it opened itself; what stands in the segment it writes, or reads as input.
@@ -19,6 +21,7 @@
 enum cadre_phase_of_pool {
 	CADRE_BEGINNING, /* the first workers start; a failure ends it all */
 	CADRE_SERVING,
+	CADRE_STOPPED,  /* without workers, until it is started again */
 	CADRE_STOPPING, /* runs what was accepted */
 	CADRE_DRAINING, /* nothing is left to run; the workers leave */
 	CADRE_ENDING,   /* workers were killed */
@@ -38,13 +41,54 @@ struct cadre_member {
 	enum cadre_post post;
 	struct cadre_child child; /* pidfd and start_fd are -1 when there is none */
 	uint32_t incarnation;
-	unsigned failures; /* deaths in a row, each soon after its start */
-	bool replaces;     /* its start is a restart */
+	uint32_t version;      /* of the service that it was started with */
+	uint64_t jobs_before;  /* jobs that its place had taken when it was started */
+	int64_t memory_due_ns; /* when to look at its memory again */
+	unsigned failures;     /* deaths in a row, each soon after its start */
+	bool replaces;         /* its start is a restart */
 	int64_t started_ns;
 	int64_t start_until_ns; /* STARTING: it is late from then on */
 	int64_t retry_ns;       /* WAITING */
 	int64_t abort_ns; /* when it was sent ABRT for an overdue job; 0: it was not */
 	char last_words[240]; /* why its start failed, in its own words */
+};
+
+/* Why a living worker is replaced. */
+enum cadre_relief_reason {
+	CADRE_RELIEF_NONE,
+	CADRE_RELIEF_JOBS,
+	CADRE_RELIEF_AGE,
+	CADRE_RELIEF_MEMORY,
+	CADRE_RELIEF_RELOAD,
+};
+
+#define CADRE_NOBODY UINT32_MAX
+
+/* One worker at a time is replaced: the newcomer starts, then the other leaves. */
+struct cadre_relief {
+	uint32_t newcomer; /* CADRE_NOBODY: none is under way */
+	uint32_t leaver;   /* CADRE_NOBODY: the newcomer is to show that it starts */
+	uint32_t leaver_incarnation;
+	enum cadre_relief_reason reason;
+	unsigned failures; /* newcomers in a row that did not start */
+	int64_t retry_ns;  /* no other before that */
+};
+
+enum cadre_reload_step {
+	CADRE_RELOAD_NONE,
+	CADRE_RELOAD_PROBING,   /* a child tells which operations the new version has */
+	CADRE_RELOAD_TRYING,    /* the first worker of the new version starts */
+	CADRE_RELOAD_REPLACING, /* it did; the others follow one by one */
+};
+
+struct cadre_reload {
+	enum cadre_reload_step step;
+	struct cadre_child probe; /* its descriptors are -1 when there is none */
+	int64_t until_ns;         /* PROBING: it is late from then on */
+	unsigned asker;   /* connection that waits for the answer, or CADRE_NOBODY */
+	uint32_t version; /* the new one */
+	uint32_t operation_count;
+	struct cadre_operation_line *operations; /* of the new version */
 };
 
 /* What the supervisor knows of a client's place. */
@@ -69,6 +113,10 @@ struct cadre_supervisor {
 	struct cadre_view view;
 
 	enum cadre_phase_of_pool phase;
+	bool stays;             /* STOPPING, DRAINING: towards STOPPED, not the end */
+	struct cadre_size size; /* how many workers there shall be */
+	struct cadre_relief relief;
+	struct cadre_reload reload;
 	struct cadre_diag *diag; /* why it did not begin, or did not end well */
 	int error;               /* the same as a negative errno; 0: all is well */
 	bool inherited;          /* the segment is a dead predecessor's */
@@ -103,6 +151,7 @@ enum cadre_event {
 	CADRE_EVENT_WORKER_START,
 	CADRE_EVENT_CLIENT,
 	CADRE_EVENT_COURIER,
+	CADRE_EVENT_PROBE,
 };
 
 /* ---- supervisor.c ---- */
@@ -129,6 +178,13 @@ int cadre_supervisor_watch(const struct cadre_supervisor *supervisor, int fd,
 
 /* Runs what was accepted, then ends. Twice is the same as once. */
 void cadre_supervisor_stop(struct cadre_supervisor *supervisor);
+
+/* Runs what was accepted, lets the workers leave, and waits to be started again. False when
+ * it is about to end. */
+bool cadre_supervisor_drain(struct cadre_supervisor *supervisor);
+
+/* Serves (again). False when it is about to end. */
+bool cadre_supervisor_start(struct cadre_supervisor *supervisor);
 
 /* Kills the workers and ends every job. */
 void cadre_supervisor_terminate(struct cadre_supervisor *supervisor);
@@ -161,10 +217,8 @@ void cadre_staff_adopt(struct cadre_supervisor *supervisor);
 unsigned cadre_staff_count(const struct cadre_supervisor *supervisor,
 			   enum cadre_post post);
 
-/* Fills posts until `wanted` workers are up, starting, or waiting to be started. */
-void cadre_staff_hire(struct cadre_supervisor *supervisor, unsigned wanted);
-
-/* Everything that time brings: late starts, retries, growth, idle workers, overdue jobs. */
+/* Everything that time brings: late starts, overdue jobs, and what size.c and relief.c have
+ * to do. */
 void cadre_staff_tick(struct cadre_supervisor *supervisor, int64_t now_ns);
 
 /* When the next of these is due. */
@@ -177,7 +231,106 @@ void cadre_staff_kill_all(struct cadre_supervisor *supervisor);
 void cadre_staff_start_spoke(struct cadre_supervisor *supervisor, unsigned worker);
 void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker);
 
+/* The worker's place; and a move of it to a state whatever it is now. */
+struct cadre_place *cadre_staff_place(const struct cadre_supervisor *supervisor,
+				      unsigned worker);
+
+/* Starts a worker of that version in a place whose post has no process. */
+void cadre_staff_start(struct cadre_supervisor *supervisor, unsigned worker,
+		       uint32_t version, int64_t now_ns);
+
+/* Lets a worker finish what it has and leave. */
+void cadre_staff_dismiss(struct cadre_supervisor *supervisor, unsigned worker);
+
+/* The post of a worker without a process becomes EMPTY. */
+void cadre_staff_vacate(struct cadre_supervisor *supervisor, unsigned worker);
+
+/* How long to wait after so many failures in a row. */
+int64_t cadre_staff_backoff_ns(struct cadre_supervisor *supervisor, unsigned failures);
+
+/* ---- size.c ---- */
+
+/* Workers that are there or will be without further ado, a replacement and the one that it
+ * replaces as one. */
+unsigned cadre_size_present(const struct cadre_supervisor *supervisor);
+
+/* Fills posts until `wanted` workers are present, and not more than max. */
+void cadre_size_hire(struct cadre_supervisor *supervisor, unsigned wanted);
+
+/* Growth, retries, and those that idle or are too many. */
+void cadre_size_tick(struct cadre_supervisor *supervisor, int64_t now_ns);
+
+/* From now on so many. -EINVAL with a sentence. */
+int cadre_size_set(struct cadre_supervisor *supervisor, struct cadre_size size,
+		   struct cadre_diag *diag);
+
+/* Lets this worker leave, if it idles and min allows. -EBUSY, -ESRCH, -ERANGE. */
+int cadre_size_stop_idle(struct cadre_supervisor *supervisor, unsigned worker,
+			 uint32_t incarnation);
+
+/* ---- relief.c ---- */
+
+void cadre_relief_init(struct cadre_supervisor *supervisor);
+
+/* Begins to replace whoever is due. */
+void cadre_relief_tick(struct cadre_supervisor *supervisor, int64_t now_ns);
+
+/* What has become of the newcomer? Cheap; called after each event. */
+void cadre_relief_step(struct cadre_supervisor *supervisor, int64_t now_ns);
+
+/* Starts a worker of another version that relieves nobody yet. -ENOSPC: no place. */
+int cadre_relief_try(struct cadre_supervisor *supervisor, uint32_t version,
+		     int64_t now_ns);
+
+/* Lets a worker leave whose replacement is there, says so and counts it. */
+void cadre_relief_dismiss(struct cadre_supervisor *supervisor, unsigned leaver,
+			  enum cadre_relief_reason reason);
+
+/* It is not among those that the pool counts on: it died before it was up. */
+bool cadre_relief_is_newcomer(const struct cadre_supervisor *supervisor, unsigned worker);
+
+/* ---- reload.c ---- */
+
+void cadre_reload_init(struct cadre_supervisor *supervisor);
+void cadre_reload_fini(struct cadre_supervisor *supervisor);
+
+/* Begins. 0: `asker`, unless CADRE_NOBODY, is answered when it is done. */
+int cadre_reload_begin(struct cadre_supervisor *supervisor, unsigned asker,
+		       struct cadre_diag *diag);
+
+/* What has become of it? After each event, and each tick. */
+void cadre_reload_step(struct cadre_supervisor *supervisor, int64_t now_ns);
+
+/* The probe says something. */
+void cadre_reload_probe_spoke(struct cadre_supervisor *supervisor);
+
+/* The newcomer is up: true when the reload was only waiting for that. Or it is not, and why. */
+void cadre_reload_tried(struct cadre_supervisor *supervisor, bool started,
+			const char *why);
+
+/* Goes on with what a dead predecessor had begun. */
+void cadre_reload_adopt(struct cadre_supervisor *supervisor);
+
+/* The pool does not serve any more. */
+void cadre_reload_cancel(struct cadre_supervisor *supervisor, const char *why);
+
+/* ---- order.c ---- */
+
+/* An answer that says no. */
+struct cadre_control cadre_order_no(int error, const char *format, ...) CADRE_PRINTF(2, 3);
+
+/* An answer that says what was done. */
+struct cadre_control cadre_order_yes(const char *format, ...) CADRE_PRINTF(1, 2);
+
+/* Does as it is told. False when the answer comes later. */
+bool cadre_order_obey(struct cadre_supervisor *supervisor, unsigned connection,
+		      const struct cadre_control *order, struct cadre_control *ret_answer);
+
 /* ---- lease.c ---- */
+
+/* The answer to a question that took its time. */
+void cadre_lease_answer(struct cadre_supervisor *supervisor, unsigned connection,
+			const struct cadre_control *answer);
 
 int cadre_lease_init(struct cadre_supervisor *supervisor);
 void cadre_lease_fini(struct cadre_supervisor *supervisor);

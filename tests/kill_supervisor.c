@@ -62,13 +62,21 @@ static void print_notice(const char *sentence, void *context)
 	fprintf(stderr, "%s\n", sentence);
 }
 
+/* Workers come and go while they are well, too. */
+static bool is_about_change(void)
+{
+	return strchr("UM", wish->killing.label[0]) != NULL;
+}
+
 static void be_supervisor(void *context)
 {
 	const struct cadre_service service = ledger_service(begin_worker, NULL);
 	const struct cadre_source source = { .service = &service };
-	const struct cadre_pool_options options = ledger_pool(stage_pool, WORKERS,
-							      WORKERS);
+	struct cadre_pool_options options = ledger_pool(stage_pool, WORKERS, WORKERS);
 	struct cadre_diag diag = { "" };
+
+	if (wish->killing.label[0] == 'U')
+		options.max_jobs = 20;
 
 	(void)context;
 	killing_bear(wish);
@@ -231,12 +239,32 @@ static void await_passers_by(struct turmoil *turmoil)
 
 /* ---- turmoil ---- */
 
+/* Without waiting for an answer, which may never come. */
+static void send_order(enum cadre_control_kind kind, uint32_t min, uint32_t max)
+{
+	struct cadre_control order = cadre_control_message(kind);
+
+	order.place = min;
+	order.incarnation = max;
+	(void)cadre_control_ask(stage_pool, &order, cadre_clock_in_ns(CADRE_NS_PER_S),
+				NULL);
+}
+
+static void send_orders(const struct turmoil *turmoil)
+{
+	if (strcmp(wish->killing.label, "U2") == 0)
+		send_order(CADRE_CONTROL_RELOAD, 0, 0);
+	else if (strcmp(wish->killing.label, "M1") == 0)
+		send_order(CADRE_CONTROL_SCALE, 1 + turmoil->turn % 2, WORKERS - 1);
+}
+
 static void await_death(struct turmoil *turmoil, pid_t supervisor)
 {
 	const int64_t late_ns = cadre_clock_in_ns(PATIENCE_NS);
 
 	while (!has_died_of_it(supervisor) && !ledger_complaint()) {
 		send_passer_by(turmoil);
+		send_orders(turmoil);
 		child_pause_ms(2);
 		if (cadre_clock_ns() > late_ns)
 			ledger_complain("no supervisor passed %s for the %u. time",
@@ -281,6 +309,31 @@ static void await_peace(struct turmoil *turmoil, pid_t resident)
 	cadre_layout_close(&view);
 }
 
+static bool has_its_size(const void *context)
+{
+	const struct cadre_view *const view = context;
+	const struct cadre_size size = cadre_view_size(view);
+	unsigned up = 0, others = 0;
+
+	for (unsigned worker = 0; worker < view->limits.workers; worker++) {
+		const enum cadre_place_state state = cadre_place_state_of(
+			cadre_place_look(&view->worker_places[worker]));
+
+		up += state == CADRE_PLACE_UP;
+		others += state != CADRE_PLACE_UP && state != CADRE_PLACE_VACANT;
+	}
+	return up >= size.min && up <= size.max && others == 0;
+}
+
+/* Whatever a predecessor was about to change. */
+static void check_size(void)
+{
+	struct cadre_view view = stage_view();
+
+	stage_await(has_its_size, &view, "the pool never has the size that it shall have");
+	cadre_layout_close(&view);
+}
+
 static void play(const void *context)
 {
 	const struct killing *const killing = context;
@@ -297,7 +350,10 @@ static void play(const void *context)
 	}
 	supervisor = stage_fork(be_supervisor, NULL);
 	await_peace(&turmoil, resident);
-	check_adoption(&turmoil);
+	if (is_about_change())
+		check_size();
+	else
+		check_adoption(&turmoil);
 	ledger_audit(true);
 	kill(supervisor, SIGTERM);
 	if (stage_await_end(supervisor) != CHILD_FINE)
@@ -391,17 +447,52 @@ static void play_embedded_end(const void *context)
 	cadre_pool_close(pool);
 }
 
+/* A pool that was told to drain is drained, whoever dies, and can be started again. */
+static void play_drain(const void *context)
+{
+	const struct killing *const killing = context;
+	const struct cadre_service service = ledger_service(NULL, NULL);
+	const struct cadre_pool_options options = ledger_pool(stage_pool, 2, 2);
+	struct cadre_diag diag = { "" };
+	struct ledger_party party;
+	struct cadre_pool *pool;
+
+	wish = killing_wish(killing);
+	pthread_atfork(NULL, NULL, bear_if_supervisor);
+	if (cadre_pool_start(&service, &options, &pool, &diag) < 0) {
+		ledger_complain("%s", diag.text);
+		return;
+	}
+	party = ledger_party(cadre_pool_client(pool), false);
+	ledger_party_work(&party, 8);
+	if (cadre_pool_drain(pool) < 0)
+		ledger_complain("the pool does not listen");
+	ledger_party_finish(&party);
+	if (cadre_pool_await_drained(pool, cadre_clock_in_ns(PATIENCE_NS)) < 0)
+		ledger_complain("the pool is never drained");
+	if (cadre_pool_start_again(pool) < 0)
+		ledger_complain("the pool does not start again");
+	ledger_party_call(&party);
+	ledger_audit(false);
+	if (atomic_load(&wish->victims_left) > 0)
+		ledger_complain("no supervisor died");
+	cadre_pool_close(pool);
+}
+
 /* ---- the points ---- */
 
-#define POINTS(X) \
-	X(P3)     \
-	X(P4)     \
-	X(P5)     \
-	X(P6) X(D1) X(D3) X(D4) X(D5) X(D6) X(D7) X(D8) X(X1) X(C1) X(C2) X(C3) X(L2) X(N1)
+#define POINTS(X)                                                                     \
+	X(P3)                                                                         \
+	X(P4)                                                                         \
+	X(P5)                                                                         \
+	X(P6)                                                                         \
+	X(D1)                                                                         \
+	X(D3) X(D4) X(D5) X(D6) X(D7) X(D8) X(X1) X(C1) X(C2) X(C3) X(L2) X(U1) X(U2) \
+		X(U3) X(M1) X(N1)
 
 #define NAME(label) #label,
 
-static const char *const told[] = { POINTS(NAME) "T1" };
+static const char *const told[] = { POINTS(NAME) "M2", "T1" };
 
 static bool is_told(const char *label)
 {
@@ -462,6 +553,14 @@ Test(kill_supervisor, an_embedded_pool_that_was_told_to_terminate_does)
 {
 	tell(play_embedded_end,
 	     &(struct killing){ "T1", .pass = 1, .signal_number = SIGKILL, .victims = 2 });
+}
+
+Test(kill_supervisor, an_embedded_pool_that_was_told_to_drain_does_and_starts_again)
+{
+	tell(play_drain,
+	     &(struct killing){ "M2", .pass = 1, .signal_number = SIGKILL, .victims = 2 });
+	tell(play_drain,
+	     &(struct killing){ "D5", .pass = 1, .signal_number = SIGKILL, .victims = 2 });
 }
 
 Test(kill_supervisor, every_point_of_the_library_is_known_to_the_tests)

@@ -346,11 +346,11 @@ Test(stat, an_idle_pool_shows_its_workers_idle_and_nothing_in_flight)
 	cr_assert_gt(number(part("workers", 0), "idle_ns"), 0);
 	cr_assert_gt(number(part("workers", 0), "uptime_ns"), 0);
 	cr_assert_str_eq(text(part("workers", 2), "letter"), ".");
-	cr_assert_eq(json_array_size(json_object_get(shown, "workers")), 3);
+	cr_assert_eq(json_array_size(json_object_get(shown, "workers")), 4);
 
 	cr_assert_eq(cadre("stat", scene.pool, NULL), 0);
 	cr_assert(says(run.out, "workers 2 ready of 2..3"), "%s", run.out);
-	cr_assert(says(run.out, "1 place of workers unused"), "%s", run.out);
+	cr_assert(says(run.out, "2 places of workers unused"), "%s", run.out);
 	cr_assert_str_eq(run.err, "");
 }
 

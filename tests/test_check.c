@@ -574,8 +574,8 @@ Test(check, leases_and_clients_go_together)
 
 Test(check, a_state_of_the_pool_that_cannot_be_is_told)
 {
-	atomic_store(&view.header->state, 4);
-	expect(1, "state 4 of the pool cannot be");
+	atomic_store(&view.header->state, 9);
+	expect(1, "state 9 of the pool cannot be");
 }
 
 /* ---- bytes that no pool would write ---- */

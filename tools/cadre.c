@@ -21,6 +21,8 @@ static const struct command {
 	{ "call", cadre_cmd_call, "submit one job and print its reply" },
 	{ "map", cadre_cmd_map, "submit a job for each line or file, many at once" },
 	{ "stat", cadre_cmd_stat, "show the counters of a pool" },
+	{ "ctl", cadre_cmd_ctl,
+	  "tell a pool what to do: drain, start, scale, reload, stop" },
 	{ "check", cadre_cmd_check, "say whether the books of a pool balance" },
 	{ "gc", cadre_cmd_gc, "remove what dead pools left in /dev/shm" },
 };

@@ -25,6 +25,7 @@
 struct options {
 	struct cadre_pool_options pool;
 	struct cadre_source source;
+	enum cadre_preset preset; /* 0: none */
 	bool quiet;
 };
 
@@ -33,28 +34,45 @@ enum {
 	OPT_CLIENTS,
 	OPT_GRACE,
 	OPT_IDLE_TIMEOUT,
+	OPT_MAX_AGE,
+	OPT_MAX_JOBS,
+	OPT_MAX_RSS,
 	OPT_MODE,
 	OPT_NAME,
 	OPT_ORPHAN,
 	OPT_PARALLEL,
 	OPT_PAYLOAD_MAX,
+	OPT_PRESET,
 	OPT_SLOTS,
+	OPT_SPREAD,
 	OPT_START,
 	OPT_START_FILE,
 	OPT_START_TIMEOUT,
 	OPT_STOP_TIMEOUT,
 	OPT_WORKERS,
+	OPT_WORKERS_LIMIT,
 };
 
 static const struct argp_option argp_options[] = {
 	{ "name", OPT_NAME, "POOL", 0, "The pool's name (required)", 1 },
 	{ "workers", OPT_WORKERS, "MIN[..MAX]", 0,
 	  "Worker processes; one number is both (default 0..CPUs)", 1 },
+	{ "workers-limit", OPT_WORKERS_LIMIT, "N", 0,
+	  "How far \"cadre ctl scale\" may raise MAX (default: the CPUs, or MAX)", 1 },
+	{ "preset", OPT_PRESET, "cpu|io", 0,
+	  "What is not given otherwise, for a service that mostly computes (as many workers as "
+	  "CPUs, parallel 1) or mostly waits (1..CPUs, parallel 16, no spinning)",
+	  1 },
 	{ "parallel", OPT_PARALLEL, "N", 0,
 	  "Jobs one worker may have at once (default 1)", 1 },
 	{ "start", OPT_START, "TEXT", 0, "Start argument of each worker", 1 },
 	{ "start-file", OPT_START_FILE, "FILE", 0, "The same, read from FILE", 1 },
 	{ "quiet", 'q', NULL, 0, "Do not tell of workers that start and die", 1 },
+
+	{ NULL, 0, NULL, 0, "Workers are replaced, the replacement first, when they:", 4 },
+	{ "max-jobs", OPT_MAX_JOBS, "N", 0, "have taken N jobs", 4 },
+	{ "max-age", OPT_MAX_AGE, "DURATION", 0, "are that old", 4 },
+	{ "max-rss", OPT_MAX_RSS, "SIZE", 0, "have that much memory", 4 },
 
 	{ NULL, 0, NULL, 0, "Room:", 2 },
 	{ "clients", OPT_CLIENTS, "N", 0, "Clients at once (default 64)", 2 },
@@ -75,6 +93,10 @@ static const struct argp_option argp_options[] = {
 	  "An orderly end, then everything is killed (default 30s)", 3 },
 	{ "grace", OPT_GRACE, "DURATION", 0,
 	  "A worker this long past its job's deadline is killed (default 2s)", 3 },
+	{ "spread", OPT_SPREAD, "DURATION", 0,
+	  "With --parallel, a worker that has jobs leaves a fresh one for so long to a worker "
+	  "that has fewer (default 50us)",
+	  3 },
 	{ "orphan", OPT_ORPHAN, "DURATION", 0,
 	  "Workers without a supervisor end after this (default 30s)", 3 },
 	{ 0 },
@@ -82,7 +104,9 @@ static const struct argp_option argp_options[] = {
 
 static const char documentation[] =
 	"Runs a pool: starts worker processes for the service in FILE.so, or that are PROGRAM, "
-	"and replaces those that die. Ends in order at SIGTERM or SIGINT; a second one kills."
+	"and replaces those that die. Ends in order at SIGTERM or SIGINT; a second one kills. "
+	"SIGHUP replaces the workers by those of a new version, as \"cadre ctl POOL reload\" "
+	"does."
 	"\v"
 	"SIZE is bytes, or with k, M, G behind it. DURATION is like 250ms, 30s, 5m.\n\n"
 	"Exit status: 0 ended in order; 1 the service or its workers cannot be started; "
@@ -92,30 +116,6 @@ static const char documentation[] =
 	"  cadre serve --name demo --workers 1 -- build/bin/demo-worker";
 
 /* ---- arguments ---- */
-
-static void parse_workers(struct options *options, const struct argp_state *state,
-			  const char *text)
-{
-	char low[16];
-	const char *const dots = strstr(text, "..");
-	const size_t length = dots ? (size_t)(dots - text) : strlen(text);
-	uint64_t least = 0, most = 0;
-
-	snprintf(low, sizeof(low), "%.*s", (int)length, text);
-	if (length >= sizeof(low) ||
-	    !cadre_parse_number(low, 0, CADRE_WORKERS_MAX, &least) ||
-	    !cadre_parse_number(dots ? dots + 2 : low, 1, CADRE_WORKERS_MAX, &most))
-		cadre_refuse_usage(state,
-				   "--workers %s: must be MIN..MAX or one number, from 1 to %d "
-				   "(MIN may be 0)",
-				   text, CADRE_WORKERS_MAX);
-	if (least > most)
-		cadre_refuse_usage(state,
-				   "--workers %s: the first number is the smaller one",
-				   text);
-	options->pool.workers_min = (uint32_t)least;
-	options->pool.workers_max = (uint32_t)most;
-}
 
 static uint32_t parse_slots(const struct argp_state *state, const char *text)
 {
@@ -129,6 +129,15 @@ static uint32_t parse_slots(const struct argp_state *state, const char *text)
 				   "--slots %u: must be a power of two (%u would do)",
 				   slots, power);
 	return slots;
+}
+
+static enum cadre_preset parse_preset(const struct argp_state *state, const char *text)
+{
+	if (strcmp(text, "cpu") == 0)
+		return CADRE_CPU_BOUND;
+	if (strcmp(text, "io") == 0)
+		return CADRE_IO_BOUND;
+	cadre_refuse_usage(state, "--preset %s: must be cpu or io", text);
 }
 
 static uint32_t parse_mode(const struct argp_state *state, const char *text)
@@ -190,7 +199,7 @@ static void parse_source(struct options *options, struct argp_state *state, char
 	options->source.file = arg;
 }
 
-static void check(const struct options *options, const struct argp_state *state)
+static void complete(struct options *options, const struct argp_state *state)
 {
 	if (!options->pool.name)
 		cadre_refuse_usage(state, "--name must be given (see cadre serve --help)");
@@ -198,6 +207,8 @@ static void check(const struct options *options, const struct argp_state *state)
 		cadre_refuse_usage(state,
 				   "a shared object, or -- and a worker program, must be "
 				   "given (see cadre serve --help)");
+	if (options->preset)
+		(void)cadre_pool_options_for(options->preset, &options->pool);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -210,11 +221,32 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		pool->name = arg;
 		return 0;
 	case OPT_WORKERS:
-		parse_workers(options, state, arg);
+		cadre_option_workers(state, "--workers", arg, &pool->workers_min,
+				     &pool->workers_max);
 		return 0;
 	case OPT_PARALLEL:
 		pool->parallel = cadre_option_number(state, "--parallel", arg, 1,
 						     PARALLEL_MAX);
+		return 0;
+	case OPT_WORKERS_LIMIT:
+		pool->workers_limit = cadre_option_number(state, "--workers-limit", arg,
+							  1, CADRE_WORKERS_MAX);
+		return 0;
+	case OPT_PRESET:
+		options->preset = parse_preset(state, arg);
+		return 0;
+	case OPT_MAX_JOBS:
+		pool->max_jobs = cadre_option_number(state, "--max-jobs", arg, 1,
+						     UINT32_MAX);
+		return 0;
+	case OPT_MAX_AGE:
+		pool->max_age_ns = cadre_option_duration(state, "--max-age", arg);
+		return 0;
+	case OPT_MAX_RSS:
+		pool->max_rss = cadre_option_size(state, "--max-rss", arg);
+		return 0;
+	case OPT_SPREAD:
+		pool->spread_ns = cadre_option_duration(state, "--spread", arg);
 		return 0;
 	case OPT_CLIENTS:
 		pool->clients_max = cadre_option_number(state, "--clients", arg, 1,
@@ -263,7 +295,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		parse_source(options, state, arg);
 		return 0;
 	case ARGP_KEY_END:
-		check(options, state);
+		complete(options, state);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

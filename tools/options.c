@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cadre/pool.h>
 #include <cadre/service.h>
 
 /* strtoull would take "-1", " 1" and "0x1". Returns where the digits end, NULL if there
@@ -133,6 +134,29 @@ void cadre_refuse_usage(const struct argp_state *state, const char *format, ...)
 	va_end(arguments);
 	fputc('\n', stderr);
 	exit(CADRE_EXIT_USAGE);
+}
+
+void cadre_option_workers(const struct argp_state *state, const char *option,
+			  const char *text, uint32_t *ret_min, uint32_t *ret_max)
+{
+	char low[16];
+	const char *const dots = strstr(text, "..");
+	const size_t length = dots ? (size_t)(dots - text) : strlen(text);
+	uint64_t least = 0, most = 0;
+
+	snprintf(low, sizeof(low), "%.*s", (int)length, text);
+	if (length >= sizeof(low) ||
+	    !cadre_parse_number(low, 0, CADRE_WORKERS_MAX, &least) ||
+	    !cadre_parse_number(dots ? dots + 2 : low, 1, CADRE_WORKERS_MAX, &most))
+		cadre_refuse_usage(state,
+				   "%s %s: must be MIN..MAX or one number, from 1 to %d "
+				   "(MIN may be 0)",
+				   option, text, CADRE_WORKERS_MAX);
+	if (least > most)
+		cadre_refuse_usage(state, "%s %s: the first number is the smaller one",
+				   option, text);
+	*ret_min = (uint32_t)least;
+	*ret_max = (uint32_t)most;
 }
 
 int cadre_attach_to(const char *command, const char *pool,

@@ -40,6 +40,10 @@ size_t cadre_option_size(const struct argp_state *state, const char *option,
 int64_t cadre_option_duration(const struct argp_state *state, const char *option,
 			      const char *text);
 
+/* "MIN..MAX", or one number for both, from 1 to CADRE_WORKERS_MAX; MIN may be 0. */
+void cadre_option_workers(const struct argp_state *state, const char *option,
+			  const char *text, uint32_t *ret_min, uint32_t *ret_max);
+
 /* Prints "COMMAND: SENTENCE" and exits with status 64. */
 void cadre_refuse_usage(const struct argp_state *state, const char *format, ...)
 	__attribute__((format(printf, 2, 3), noreturn));

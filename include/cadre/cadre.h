@@ -7,6 +7,7 @@
  *   descriptors.h  descriptors that travel with a job
  *   worker.h   be a worker: a program that the supervisor starts
  *   backtrace.h where a worker was when it crashed
+ *   order.h    tell a running pool what to do: drain, start, scale, reload, stop
  *   report.h   read the counters of a pool without disturbing it
  *   check.h    say whether the books of a pool balance
  *   error.h    the error values, the outcomes, and the sentence that goes with them
@@ -19,6 +20,7 @@
 #include <cadre/client.h>
 #include <cadre/descriptors.h>
 #include <cadre/error.h>
+#include <cadre/order.h>
 #include <cadre/pool.h>
 #include <cadre/report.h>
 #include <cadre/service.h>

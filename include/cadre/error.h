@@ -25,7 +25,7 @@
  *   EOWNERDEAD       the pool died: nothing is accepted any more
  *   ESTALE           the ticket names a job whose result was released already
  *   EBUSY            somebody else has the ticket: another thread takes its result, or a
- *                    callback does
+ *                    callback does; of an order: a reload is under way
  *   EALREADY         the job has its reply already
  *   ECHILD           the handle belongs to the process that forked this one
  *   ENOTSUP          a program that has threads cannot fork workers of itself

@@ -19,8 +19,8 @@
 
 CADRE_BEGIN_DECLS
 
-#define CADRE_NAME_MAX 63 /* bytes of a pool's name: letters, digits, '.', '-', '_' */
-#define CADRE_WORKERS_MAX 512
+#define CADRE_NAME_MAX 63     /* bytes of a pool's name: letters, digits, '.', '-', '_' */
+#define CADRE_WORKERS_MAX 512 /* a pool of that many has no place for a replacement */
 #define CADRE_CLIENTS_MAX 512
 
 /* Zero means the default, given behind each. */
@@ -45,7 +45,36 @@ struct cadre_pool_options {
 	int64_t spin_ns;         /* an idle worker looks this long before it sleeps: 50 us
 	                             * where there is more than one CPU; negative: never */
 	uint32_t mode;           /* permission bits of the segment and the socket: 0600 */
+	uint32_t workers_limit; /* how far cadre_pool_scale may raise workers_max: the CPUs, or
+	                             * workers_max where that is more */
+	int64_t spread_ns; /* parallel > 1: a worker that has jobs leaves a fresh one for so long
+	                        * to a worker that has fewer: 50 us; negative: never */
+	/* A worker is replaced, the replacement first, when it has taken so many jobs, is so
+	 * old, or has so many bytes in memory (resident): never. Looked at ten times a second
+	 * while there is work, its memory once a second, so each may be exceeded by a little. */
+	uint64_t max_jobs;
+	int64_t max_age_ns;
+	size_t max_rss;
 };
+
+/* What the work of a service mostly waits for. */
+enum cadre_preset {
+	/* For the CPU: a worker per CPU, all started at once, each with one job at a time
+	 * (parallel 1); idle ones look a while before they sleep. */
+	CADRE_CPU_BOUND = 1,
+	/* For something else (disk, network, a database): one worker to begin with, up to one
+	 * per CPU, each with up to 16 jobs at a time (parallel 16; the service has
+	 * CADRE_SERVICE_THREADS, or defers its jobs), which are spread over the workers first
+	 * (spread_ns 200 us); idle ones sleep at once, since no reply comes within the time
+	 * that a wake-up takes. */
+	CADRE_IO_BOUND = 2,
+};
+
+/* Fills in those options of a preset that are zero: workers_min, workers_max, parallel,
+ * spin_ns, spread_ns. What was set before stands, and so does what is set afterwards.
+ * -EINVAL: no such preset, or options->size is wrong. */
+CADRE_API int cadre_pool_options_for(enum cadre_preset preset,
+				     struct cadre_pool_options *options);
 
 struct cadre_pool;
 
@@ -68,6 +97,32 @@ CADRE_API int cadre_pool_stop(struct cadre_pool *pool);
 
 /* Kills the workers; every job that has not ended ends as terminated. Returns at once. */
 CADRE_API int cadre_pool_terminate(struct cadre_pool *pool);
+
+/* Refuses new jobs with -ESHUTDOWN from now on, runs what was accepted (for stop_timeout at
+ * most), ends the workers, and keeps the pool: it can be started again. Returns at once.
+ * -ESHUTDOWN: it was told to stop or to terminate. */
+CADRE_API int cadre_pool_drain(struct cadre_pool *pool);
+
+/* Waits until a pool that was told to drain has no job and no worker left. -ETIMEDOUT;
+ * -ESHUTDOWN: it was started again, or is about to end. */
+CADRE_API int cadre_pool_await_drained(struct cadre_pool *pool, int64_t until_ns);
+
+/* Accepts jobs again, also while it still drains. Every client that was attached goes on
+ * with the handle that it has. -ESHUTDOWN: it was told to stop or to terminate, which is for
+ * good; close it and start another. */
+CADRE_API int cadre_pool_start_again(struct cadre_pool *pool);
+
+/* From now on min to max workers, max up to workers_limit. Returns at once; those that are
+ * too many finish what they have. -EINVAL with a sentence. */
+CADRE_API int cadre_pool_scale(struct cadre_pool *pool, uint32_t workers_min,
+			       uint32_t workers_max, struct cadre_diag *diag);
+
+/* Replaces each worker by a fresh one, the newcomer first, and returns when that is done or
+ * `until_ns` has come (-ETIMEDOUT: it goes on). The handlers of an embedded pool are the
+ * program's own and stay what they are; what init sets up is made anew. -ENOEXEC: the first
+ * newcomer did not start, and nothing has changed; -EBUSY. */
+CADRE_API int cadre_pool_reload(struct cadre_pool *pool, int64_t until_ns,
+				struct cadre_diag *diag);
 
 /* Waits until supervisor and workers are gone and segment and socket are removed.
  * -ETIMEDOUT. */

@@ -149,7 +149,8 @@ struct cadre_client_snapshot {
 
 struct cadre_pool_snapshot {
 	char name[CADRE_NAME_MAX + 1];
-	/* "starting", "open", "stopping", "terminated", "?" */
+	/* "starting", "open", "stopping", "terminated", "draining" (as stopping, but the pool
+	 * stays), "stopped" (it waits to be started again), "?" */
 	char state[16];
 	bool alive; /* somebody holds the supervisor's lock */
 	bool degraded;
@@ -158,6 +159,7 @@ struct cadre_pool_snapshot {
 	int64_t uptime_ns;
 	int64_t created_unix_s;
 	uint32_t workers_min, workers_max, parallel;
+	uint32_t version; /* of the service that is served: how often it was reloaded */
 	uint32_t workers_ready; /* up */
 	uint32_t workers_busy;  /* of these, those that have a job */
 	uint32_t clients, clients_max, window_slots;
@@ -175,7 +177,7 @@ struct cadre_pool_snapshot {
 	uint64_t block_size[8];
 	uint32_t block_count[8], block_used[8];
 	uint64_t counters[CADRE_SNAPSHOT_COUNTERS_MAX];
-	uint32_t worker_count; /* = workers_max: every place */
+	uint32_t worker_count; /* every place, the spare one for replacements included */
 	uint32_t client_count;
 	uint32_t operation_count;
 	struct cadre_percentiles waiting, service, total;

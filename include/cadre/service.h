@@ -38,7 +38,7 @@ struct cadre_operation {
 /* What a worker is told when it starts. Valid during init only. */
 struct cadre_start {
 	const char *pool;     /* name of the pool */
-	uint32_t worker;      /* its place, 0 .. workers_max - 1 */
+	uint32_t worker;      /* its place, from 0 */
 	uint32_t incarnation; /* how many workers sat in this place, this one included */
 	const void *data;     /* the pool's start arguments, any bytes */
 	size_t length;        /* in bytes */

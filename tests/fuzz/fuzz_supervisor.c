@@ -89,7 +89,7 @@ static void operate(struct cadre_supervisor *supervisor, struct fuzz_script *scr
 		fuzz_machine.now_ns += INT64_C(1) << (operation >> 4 & 7) * 6;
 		break;
 	case 10:
-		cadre_staff_hire(supervisor, worker + 1);
+		cadre_size_hire(supervisor, worker + 1);
 		break;
 	case 11:
 		cadre_staff_dismiss_all(supervisor);

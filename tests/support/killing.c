@@ -58,6 +58,12 @@ const struct killing_point killing_points[] = {
 	/* last words */
 	{ "Z1", KILLING_WRECK },
 	{ "Z2", KILLING_WRECK },
+	/* replacing the living, a new version, another size, a drain */
+	{ "U1", KILLING_SUPERVISOR },
+	{ "U2", KILLING_SUPERVISOR },
+	{ "U3", KILLING_SUPERVISOR },
+	{ "M1", KILLING_SUPERVISOR },
+	{ "M2", KILLING_SUPERVISOR },
 	/* the end */
 	{ "T1", KILLING_SUPERVISOR },
 	/* descriptors change hands: kill_descriptors.c */
