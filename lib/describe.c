@@ -92,6 +92,20 @@ const struct cadre_counter_description *cadre_counter_describe(
 	return scopes[scope].counters;
 }
 
+uint64_t cadre_counter_value(enum cadre_counter_scope scope, const uint64_t *values,
+			     const char *name)
+{
+	size_t count;
+	const struct cadre_counter_description *const counters =
+		cadre_counter_describe(scope, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(counters[i].name, name) == 0)
+			return values[i];
+	}
+	return 0;
+}
+
 /* ---- fields, scope by scope: members of a snapshot, then the counters in it ---- */
 
 #define MEMBER(snapshot, name, member, type, kind, unit, sentence) \

@@ -159,28 +159,13 @@ static void compare(const struct tally *now, const struct tally *before,
 	compare_latencies(now, before, ret_rates);
 }
 
-/* The value of a counter of one read by its name. */
-static double counter(enum cadre_counter_scope scope, const uint64_t *values,
-		      const char *name)
-{
-	size_t count;
-	const struct cadre_counter_description *const counters =
-		cadre_counter_describe(scope, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(counters[i].name, name) == 0)
-			return (double)values[i];
-	}
-	return 0;
-}
-
 /* From the supervisor's own means: all that one read can tell. */
 static struct cadre_rates means(enum cadre_counter_scope scope, const uint64_t *values)
 {
-	const double load = counter(scope, values, "load_10s") / 1e6;
+	const double load = (double)cadre_counter_value(scope, values, "load_10s") / 1e6;
 
 	return (struct cadre_rates){
-		.jobs_per_s = counter(scope, values, "rate_10s") / 1000,
+		.jobs_per_s = (double)cadre_counter_value(scope, values, "rate_10s") / 1000,
 		.load = load < 1 ? load : 1,
 	};
 }

@@ -2,17 +2,16 @@
  * stat_table.c - a pool as text for a person: a few lines about the whole, a row for each
  * worker that is or was there, a row for each client.
  *
- * Widths and truncation are libsmartcols' work. Counts are printed in full, so that they
- * can be searched for and subtracted; times and sizes are rounded to what one can read.
+ * Counts are printed in full, so that they can be searched for and subtracted; times, sizes
+ * and rates are rounded to what one can read.
  */
 #include "stat.h"
+#include "table.h"
+#include "text.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <libsmartcols.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,61 +19,6 @@
 
 /* A supervisor ticks several times a second. */
 #define SILENT_NS INT64_C(3000000000)
-
-/* ---- texts ---- */
-
-/* Short texts that are used up within one statement: each call takes the next of a few. */
-struct text {
-	char bytes[32];
-};
-
-static const char *duration(int64_t ns)
-{
-	static struct text texts[8];
-	static unsigned turn;
-	char *const text = texts[turn++ % COUNT_OF(texts)].bytes;
-	const size_t room = sizeof(texts[0].bytes);
-	const int64_t us = ns / 1000, ms = us / 1000, s = ms / 1000;
-
-	if (us < 1)
-		snprintf(text, room, "%" PRId64 "ns", ns);
-	else if (ms < 1)
-		snprintf(text, room, "%" PRId64 ".%" PRId64 "us", us, ns / 100 % 10);
-	else if (s < 1)
-		snprintf(text, room, "%" PRId64 ".%" PRId64 "ms", ms, us / 100 % 10);
-	else if (s < 60)
-		snprintf(text, room, "%" PRId64 ".%" PRId64 "s", s, ms / 100 % 10);
-	else if (s < 3600)
-		snprintf(text, room, "%" PRId64 "m%02" PRId64 "s", s / 60, s % 60);
-	else if (s < 86400)
-		snprintf(text, room, "%" PRId64 "h%02" PRId64 "m", s / 3600, s / 60 % 60);
-	else
-		snprintf(text, room, "%" PRId64 "d%02" PRId64 "h", s / 86400,
-			 s / 3600 % 24);
-	return text;
-}
-
-/* For a column: a time that is not, is a dash. */
-static const char *duration_or_dash(int64_t ns)
-{
-	return ns > 0 ? duration(ns) : "-";
-}
-
-static const char *size(uint64_t bytes)
-{
-	static struct text texts[8];
-	static unsigned turn;
-	char *const text = texts[turn++ % COUNT_OF(texts)].bytes;
-	static const char *const units[] = { "", "K", "M", "G" };
-	unsigned unit = 0;
-
-	while (unit + 1 < COUNT_OF(units) && bytes >= 1024 && bytes % 1024 == 0) {
-		bytes /= 1024;
-		unit++;
-	}
-	snprintf(text, sizeof(texts[0].bytes), "%" PRIu64 "%s", bytes, units[unit]);
-	return text;
-}
 
 /* A counter of a snapshot by its name in counters.def. */
 static uint64_t counter(enum cadre_counter_scope scope, const uint64_t *values,
@@ -90,82 +34,6 @@ static uint64_t counter(enum cadre_counter_scope scope, const uint64_t *values,
 	}
 	/* A name that counters.def does not know. */
 	abort();
-}
-
-const char *cadre_stat_scope_name(enum cadre_counter_scope scope)
-{
-	static const char *const names[CADRE_SCOPE_COUNT] = {
-		[CADRE_SCOPE_WORKER] = "worker",
-		[CADRE_SCOPE_PLACE] = "place",
-		[CADRE_SCOPE_CLIENT] = "client",
-		[CADRE_SCOPE_POOL] = "pool",
-	};
-
-	return names[scope];
-}
-
-const char *cadre_stat_kind_name(enum cadre_counter_kind kind)
-{
-	static const char *const names[] = {
-		[CADRE_COUNTER_TOTAL] = "counter",
-		[CADRE_COUNTER_LEVEL] = "level",
-		[CADRE_COUNTER_PEAK] = "peak",
-	};
-
-	return names[kind];
-}
-
-/* ---- tables ---- */
-
-struct column {
-	const char *name;
-	int flags; /* SCOLS_FL_... */
-};
-
-static struct libscols_table *open_table(const struct column *columns, size_t count)
-{
-	struct libscols_table *const table = scols_new_table();
-
-	for (size_t i = 0; table && i < count; i++) {
-		if (!scols_table_new_column(table, columns[i].name, 0, columns[i].flags)) {
-			scols_unref_table(table);
-			return NULL;
-		}
-	}
-	return table;
-}
-
-/* A row that is filled from left to right. */
-struct row {
-	struct libscols_line *line; /* NULL: no memory */
-	size_t column;
-	int result;
-};
-
-static struct row open_row(struct libscols_table *table)
-{
-	struct libscols_line *const line = scols_table_new_line(table, NULL);
-
-	return (struct row){ .line = line, .result = line ? 0 : -ENOMEM };
-}
-
-__attribute__((format(printf, 2, 3))) static void put(struct row *row, const char *format,
-						      ...)
-{
-	char text[256];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	if (row->result == 0)
-		row->result = scols_line_set_data(row->line, row->column, text);
-	row->column++;
-}
-
-static void put_count(struct row *row, uint64_t count)
-{
-	put(row, "%" PRIu64, count);
 }
 
 /* ---- the lines about the whole ---- */
@@ -203,45 +71,121 @@ static void print_supervisor(const struct cadre_pool_snapshot *pool)
 	if (!pool->alive)
 		printf("gone");
 	else if (pool->heartbeat_age_ns > SILENT_NS)
-		printf("SILENT for %s", duration(pool->heartbeat_age_ns));
+		printf("SILENT for %s", cadre_text_duration(pool->heartbeat_age_ns));
 	else
 		printf("ok");
 }
 
-static void print_pool(const struct cadre_pool_snapshot *pool)
+static uint64_t pool_counter(const struct cadre_pool_snapshot *pool, const char *name)
 {
-	printf("%s  %s  up %s", pool->name, pool->state, duration(pool->uptime_ns));
+	return counter(CADRE_SCOPE_POOL, pool->counters, name);
+}
+
+/* From millionths. */
+static const char *share(const struct cadre_pool_snapshot *pool, const char *name)
+{
+	return cadre_text_percent((double)pool_counter(pool, name) / 1e6);
+}
+
+static const char *rate(const struct cadre_pool_snapshot *pool, const char *name)
+{
+	return cadre_text_rate((double)pool_counter(pool, name) / 1e3);
+}
+
+/* Over a second, some 10 and some 60, as the supervisor keeps them. */
+static void print_load(const struct cadre_pool_snapshot *pool)
+{
+	const uint64_t peak_unix_s = pool_counter(pool, "load_max_unix_s");
+
+	printf("load  %s %s %s", share(pool, "load_1s"), share(pool, "load_10s"),
+	       share(pool, "load_60s"));
+	if (peak_unix_s > 0)
+		printf("  peak %s at %s", share(pool, "load_max"),
+		       cadre_text_moment((int64_t)peak_unix_s));
+	printf("  jobs/s %s %s %s\n", rate(pool, "rate_1s"), rate(pool, "rate_10s"),
+	       rate(pool, "rate_60s"));
+}
+
+static void print_jobs(const struct cadre_pool_snapshot *pool)
+{
+	printf("jobs  accepted %" PRIu64 "  queued %" PRIu64 "  in flight %" PRIu64
+	       "  oldest pending %s  longest queue %" PRIu64 "\nended",
+	       pool->submitted, pool->queue_length, pool->in_flight,
+	       cadre_text_duration_or_dash(pool->oldest_pending_ns),
+	       pool_counter(pool, "queue_length_max"));
+	for (unsigned outcome = 0; outcome < CADRE_OUTCOME_COUNT; outcome++)
+		printf("  %s %" PRIu64, cadre_outcome_name((enum cadre_outcome)outcome),
+		       pool->jobs[outcome]);
+	putchar('\n');
+}
+
+static void print_percentiles(const char *what, const struct cadre_percentiles *times)
+{
+	printf("  %s p50 %s p99 %s max %s", what,
+	       cadre_text_duration_or_dash(times->p50_ns),
+	       cadre_text_duration_or_dash(times->p99_ns),
+	       cadre_text_duration_or_dash(times->max_ns));
+}
+
+static void print_room(const struct cadre_pool_snapshot *pool)
+{
+	printf("blocks in use");
+	for (uint32_t size_class = 0; size_class < pool->block_classes; size_class++)
+		printf("  %s: %u of %u", cadre_text_size(pool->block_size[size_class]),
+		       pool->block_used[size_class], pool->block_count[size_class]);
+	if (pool->block_classes == 0)
+		printf("  none: every payload fits its slot");
+	if (pool->windows_full > 0)
+		printf("  FULL WINDOWS: %u", pool->windows_full);
+	putchar('\n');
+}
+
+/* One letter for each place, as mod_status of Apache shows it. */
+static void print_map(const struct cadre_report *report)
+{
+	const struct cadre_worker_snapshot *worker;
+
+	printf("map   ");
+	for (uint32_t i = 0; (worker = cadre_report_worker(report, i)); i++)
+		putchar(worker->letter);
+	putchar('\n');
+}
+
+static void print_pool(const struct cadre_report *report,
+		       const struct cadre_pool_snapshot *pool)
+{
+	printf("%s  %s  up %s", pool->name, pool->state,
+	       cadre_text_duration(pool->uptime_ns));
 	print_supervisor(pool);
 	printf("  workers %u ready of %u..%u  clients %u of %u%s\n", pool->workers_ready,
 	       pool->workers_min, pool->workers_max, pool->clients, pool->clients_max,
 	       pool->degraded ? "  DEGRADED (its workers die too often)" : "");
-
-	printf("jobs  accepted %" PRIu64 "  queued %" PRIu64 "  in flight %" PRIu64
-	       "  oldest pending %s\nended",
-	       pool->submitted, pool->queue_length, pool->in_flight,
-	       duration_or_dash(pool->oldest_pending_ns));
-	for (unsigned outcome = 0; outcome < CADRE_OUTCOME_COUNT; outcome++)
-		printf("  %s %" PRIu64, cadre_outcome_name((enum cadre_outcome)outcome),
-		       pool->jobs[outcome]);
-
-	printf("\nblocks in use");
-	for (uint32_t size_class = 0; size_class < pool->block_classes; size_class++)
-		printf("  %s: %u of %u", size(pool->block_size[size_class]),
-		       pool->block_used[size_class], pool->block_count[size_class]);
-	puts(pool->block_classes ? "" : "  none: every payload fits its slot");
+	print_load(pool);
+	print_jobs(pool);
+	if (pool->total.jobs > 0) {
+		printf("took");
+		print_percentiles("waiting", &pool->waiting);
+		print_percentiles("service", &pool->service);
+		putchar('\n');
+	}
+	print_room(pool);
+	print_map(report);
 }
 
 /* ---- workers ---- */
 
-static const struct column worker_columns[] = {
+static const struct cadre_column worker_columns[] = {
 	{ "WORKER", SCOLS_FL_RIGHT },
 	{ "PID", SCOLS_FL_RIGHT },
 	{ "S", 0 },
+	{ "INC", SCOLS_FL_RIGHT },
 	{ "UPTIME", SCOLS_FL_RIGHT },
 	{ "IDLE", SCOLS_FL_RIGHT },
 	{ "LOAD", SCOLS_FL_RIGHT },
+	{ "PEAK", SCOLS_FL_RIGHT },
 	{ "WORKLOAD", SCOLS_FL_RIGHT },
 	{ "MAX", SCOLS_FL_RIGHT },
+	{ "JOBS/S", SCOLS_FL_RIGHT },
 	{ "JOBS", SCOLS_FL_RIGHT },
 	{ "OK", SCOLS_FL_RIGHT },
 	{ "FAILED", SCOLS_FL_RIGHT },
@@ -249,25 +193,35 @@ static const struct column worker_columns[] = {
 	{ "TIMED-OUT", SCOLS_FL_RIGHT },
 	{ "LATE", SCOLS_FL_RIGHT },
 	{ "RESTARTS", SCOLS_FL_RIGHT },
+	{ "WHY", 0 },
 	{ "P50", SCOLS_FL_RIGHT },
 	{ "P99", SCOLS_FL_RIGHT },
+	{ "RSS", SCOLS_FL_RIGHT },
+	{ "CPU", SCOLS_FL_RIGHT },
 	{ "NOW", SCOLS_FL_TRUNC },
 };
 
-/* Busy time among all time, over restarts. A '?' when the times were read torn. */
-static void put_load(struct row *row, const struct cadre_worker_snapshot *worker)
+/* What is not all right stands out, on a terminal that can show it. */
+static void paint(struct cadre_row *row, char letter)
 {
-	const double busy = (double)worker->spent_busy_ns;
-	const double all = busy + (double)worker->spent_idle_ns +
-			   (double)worker->spent_blocked_ns;
-
-	if (all > 0)
-		put(row, "%.1f%%%s", 100 * busy / all, worker->torn ? "?" : "");
-	else
-		put(row, "-");
+	if (row->result == 0 && strchr("XDH", letter))
+		row->result = scols_line_set_color(row->line, "red");
+	else if (row->result == 0 && strchr("SGB", letter))
+		row->result = scols_line_set_color(row->line, "yellow");
 }
 
-static void put_death(struct row *row, const struct cadre_worker_snapshot *worker)
+/* A '?' when the times were read torn. */
+static void put_load(struct cadre_row *row, const struct cadre_worker_snapshot *worker,
+		     const struct cadre_rates *rates)
+{
+	const uint64_t peak = counter(CADRE_SCOPE_PLACE, worker->about, "load_max");
+
+	cadre_row_put(row, "%s%s", cadre_text_percent(rates->load),
+		      worker->torn ? "?" : "");
+	cadre_row_put(row, "%s", cadre_text_percent((double)peak / 1e6));
+}
+
+static void put_death(struct cadre_row *row, const struct cadre_worker_snapshot *worker)
 {
 	const char *const signal_name = sigabbrev_np(worker->last_signal);
 	char how[48] = "ended";
@@ -278,54 +232,66 @@ static void put_death(struct row *row, const struct cadre_worker_snapshot *worke
 		snprintf(how, sizeof(how), "exited with %d",
 			 (int)worker->last_exit_status);
 	if (worker->retry_in_ns > 0)
-		put(row, "%s, retry in %s", how, duration(worker->retry_in_ns));
+		cadre_row_put(row, "%s, retry in %s", how,
+			      cadre_text_duration(worker->retry_in_ns));
 	else
-		put(row, "%s", how);
+		cadre_row_put(row, "%s", how);
 }
 
 /* What it does just now, and for how long. */
-static void put_now(struct row *row, const struct cadre_report *report,
+static void put_now(struct cadre_row *row, const struct cadre_report *report,
 		    const struct cadre_worker_snapshot *worker)
 {
 	const char *const operation = cadre_report_operation(report, worker->operation);
 
 	if (worker->letter == 'X' && worker->pid) /* Nobody recorded how it died. */
-		put(row, "gone");
+		cadre_row_put(row, "gone");
 	else if (worker->letter == 'X')
 		put_death(row, worker);
 	else if (worker->running_ns > 0)
-		put(row, "%s %s", operation ? operation : "?",
-		    duration(worker->running_ns));
+		cadre_row_put(row, "%s %s", operation ? operation : "?",
+			      cadre_text_duration(worker->running_ns));
 	else
-		put(row, "-");
+		cadre_row_put(row, "-");
 }
 
-static int add_worker(struct libscols_table *table, const struct cadre_report *report,
+static int add_worker(struct libscols_table *table, const struct cadre_stat_pool *pool,
 		      const struct cadre_worker_snapshot *worker)
 {
-	struct row row = open_row(table);
+	const struct cadre_rates *const rates = cadre_sampler_worker(pool->sampler,
+								     worker->place);
+	struct cadre_row row = cadre_row_open(table);
 
-	put(&row, "%u", worker->place);
+	cadre_row_put(&row, "%u", worker->place);
 	if (worker->pid)
-		put(&row, "%d", (int)worker->pid);
+		cadre_row_put(&row, "%d", (int)worker->pid);
 	else
-		put(&row, "-");
-	put(&row, "%c", worker->letter);
-	put(&row, "%s", duration_or_dash(worker->uptime_ns));
-	put(&row, "%s%s", duration_or_dash(worker->idle_ns), worker->torn ? "?" : "");
-	put_load(&row, worker);
-	put_count(&row, counter(CADRE_SCOPE_WORKER, worker->worker, "workload"));
-	put_count(&row, counter(CADRE_SCOPE_WORKER, worker->worker, "workload_max"));
-	put_count(&row, counter(CADRE_SCOPE_WORKER, worker->worker, "jobs_taken"));
-	put_count(&row, worker->jobs[CADRE_OK]);
-	put_count(&row, worker->jobs[CADRE_FAILED]);
-	put_count(&row, worker->jobs[CADRE_LOST]);
-	put_count(&row, worker->jobs[CADRE_TIMED_OUT]);
-	put_count(&row, worker->jobs[CADRE_CANCELLED]);
-	put_count(&row, counter(CADRE_SCOPE_PLACE, worker->about, "restarts"));
-	put(&row, "%s", duration_or_dash(worker->service.p50_ns));
-	put(&row, "%s", duration_or_dash(worker->service.p99_ns));
-	put_now(&row, report, worker);
+		cadre_row_put(&row, "-");
+	cadre_row_put(&row, "%c", worker->letter);
+	cadre_row_put(&row, "%u", worker->incarnation);
+	cadre_row_put(&row, "%s", cadre_text_duration_or_dash(worker->uptime_ns));
+	cadre_row_put(&row, "%s%s", cadre_text_duration_or_dash(worker->idle_ns),
+		      worker->torn ? "?" : "");
+	put_load(&row, worker, rates);
+	cadre_row_put_count(&row, counter(CADRE_SCOPE_WORKER, worker->worker, "workload"));
+	cadre_row_put_count(&row,
+			    counter(CADRE_SCOPE_WORKER, worker->worker, "workload_max"));
+	cadre_row_put(&row, "%s", cadre_text_rate(rates->jobs_per_s));
+	cadre_row_put_count(&row,
+			    counter(CADRE_SCOPE_WORKER, worker->worker, "jobs_taken"));
+	cadre_row_put_count(&row, worker->jobs[CADRE_OK]);
+	cadre_row_put_count(&row, worker->jobs[CADRE_FAILED]);
+	cadre_row_put_count(&row, worker->jobs[CADRE_LOST]);
+	cadre_row_put_count(&row, worker->jobs[CADRE_TIMED_OUT]);
+	cadre_row_put_count(&row, worker->jobs[CADRE_CANCELLED]);
+	cadre_row_put_count(&row, counter(CADRE_SCOPE_PLACE, worker->about, "restarts"));
+	cadre_row_put(&row, "%s", worker->last_reason[0] ? worker->last_reason : "-");
+	cadre_row_put(&row, "%s", cadre_text_duration_or_dash(worker->service.p50_ns));
+	cadre_row_put(&row, "%s", cadre_text_duration_or_dash(worker->service.p99_ns));
+	cadre_row_put(&row, "%s", cadre_text_memory(worker->resident_bytes));
+	cadre_row_put(&row, "%s", cadre_text_duration_or_dash(worker->cpu_ns));
+	put_now(&row, pool->report, worker);
+	paint(&row, worker->letter);
 	assert(row.column == COUNT_OF(worker_columns));
 	return row.result;
 }
@@ -336,32 +302,36 @@ static bool is_unused(const struct cadre_worker_snapshot *worker)
 	return worker->letter == '.' && worker->incarnation == 0;
 }
 
-static int print_workers(const struct cadre_report *report)
+static int print_workers(const struct cadre_stat_pool *pool,
+			 const struct cadre_stat_choice *choice)
 {
-	struct libscols_table *const table = open_table(worker_columns,
-							COUNT_OF(worker_columns));
+	struct libscols_table *const table = cadre_table_open(worker_columns,
+							      COUNT_OF(worker_columns));
 	const struct cadre_worker_snapshot *worker;
 	unsigned unused = 0;
 	int r = table ? 0 : -ENOMEM;
 
-	for (uint32_t i = 0; r == 0 && (worker = cadre_report_worker(report, i)); i++) {
+	if (r == 0 && choice->colour)
+		scols_table_enable_colors(table, 1);
+	for (uint32_t i = 0; r == 0 && (worker = cadre_report_worker(pool->report, i));
+	     i++) {
+		if (!cadre_stat_wants_worker(choice, i))
+			continue;
 		if (is_unused(worker))
 			unused++;
 		else
-			r = add_worker(table, report, worker);
+			r = add_worker(table, pool, worker);
 	}
-	if (r == 0 && !scols_table_is_empty(table))
-		scols_print_table(table);
+	cadre_table_close(table);
 	if (unused > 0)
 		printf("%u %s of workers unused\n", unused,
 		       unused == 1 ? "place" : "places");
-	scols_unref_table(table);
 	return r;
 }
 
 /* ---- clients ---- */
 
-static const struct column client_columns[] = {
+static const struct cadre_column client_columns[] = {
 	{ "CLIENT", SCOLS_FL_RIGHT },
 	{ "PID", SCOLS_FL_RIGHT },
 	{ "STATE", 0 },
@@ -375,19 +345,20 @@ static const struct column client_columns[] = {
 static int add_client(struct libscols_table *table,
 		      const struct cadre_client_snapshot *client, uint32_t slots)
 {
-	struct row row = open_row(table);
+	struct cadre_row row = cadre_row_open(table);
 
-	put(&row, "%u", client->place);
+	cadre_row_put(&row, "%u", client->place);
 	if (client->pid)
-		put(&row, "%d", (int)client->pid);
+		cadre_row_put(&row, "%d", (int)client->pid);
 	else
-		put(&row, "-");
-	put(&row, "%s", client->state);
-	put(&row, "%u/%u", client->slots_used, slots);
-	put(&row, "%u", client->queued);
-	put(&row, "%u", client->running);
-	put_count(&row, client->submitted);
-	put_count(&row, counter(CADRE_SCOPE_CLIENT, client->counters, "window_full"));
+		cadre_row_put(&row, "-");
+	cadre_row_put(&row, "%s", client->state);
+	cadre_row_put(&row, "%u/%u", client->slots_used, slots);
+	cadre_row_put(&row, "%u", client->queued);
+	cadre_row_put(&row, "%u", client->running);
+	cadre_row_put_count(&row, client->submitted);
+	cadre_row_put_count(&row,
+			    counter(CADRE_SCOPE_CLIENT, client->counters, "window_full"));
 	assert(row.column == COUNT_OF(client_columns));
 	return row.result;
 }
@@ -395,8 +366,8 @@ static int add_client(struct libscols_table *table,
 static int print_clients(const struct cadre_report *report,
 			 const struct cadre_pool_snapshot *pool)
 {
-	struct libscols_table *const table = open_table(client_columns,
-							COUNT_OF(client_columns));
+	struct libscols_table *const table = cadre_table_open(client_columns,
+							      COUNT_OF(client_columns));
 	const struct cadre_client_snapshot *client;
 	int r = table ? 0 : -ENOMEM;
 
@@ -414,48 +385,16 @@ static int print_clients(const struct cadre_report *report,
 
 /* ---- the whole ---- */
 
-int cadre_stat_print_table(const struct cadre_report *report,
-			   const struct cadre_pool_snapshot *pool)
+int cadre_stat_print_table(const struct cadre_stat_pool *pool,
+			   const struct cadre_stat_choice *choice)
 {
 	int r;
 
-	if (!pool->alive)
-		print_obituary(report, pool);
-	print_pool(pool);
+	if (!pool->pool->alive)
+		print_obituary(pool->report, pool->pool);
+	print_pool(pool->report, pool->pool);
 	putchar('\n');
-	r = print_workers(report);
-	return r < 0 ? r : print_clients(report, pool);
-}
-
-int cadre_stat_list_table(void)
-{
-	static const struct column columns[] = { { "SCOPE", 0 },
-						 { "NAME", 0 },
-						 { "KIND", 0 },
-						 { "UNIT", 0 },
-						 { "MEANING", 0 } };
-	struct libscols_table *const table = open_table(columns, COUNT_OF(columns));
-	int r = table ? 0 : -ENOMEM;
-
-	for (unsigned scope = 0; r == 0 && scope < CADRE_SCOPE_COUNT; scope++) {
-		size_t number;
-		const struct cadre_counter_description *const counters =
-			cadre_counter_describe((enum cadre_counter_scope)scope, &number);
-
-		for (size_t i = 0; r == 0 && i < number; i++) {
-			struct row row = open_row(table);
-
-			put(&row, "%s",
-			    cadre_stat_scope_name((enum cadre_counter_scope)scope));
-			put(&row, "%s", counters[i].name);
-			put(&row, "%s", cadre_stat_kind_name(counters[i].kind));
-			put(&row, "%s", counters[i].unit);
-			put(&row, "%s", counters[i].sentence);
-			r = row.result;
-		}
-	}
-	if (r == 0)
-		scols_print_table(table);
-	scols_unref_table(table);
-	return r;
+	r = print_workers(pool, choice);
+	return r < 0 || choice->chooses_workers ? r :
+						  print_clients(pool->report, pool->pool);
 }

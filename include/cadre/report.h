@@ -46,6 +46,11 @@ struct cadre_counter_description {
 CADRE_API const struct cadre_counter_description *cadre_counter_describe(
 	enum cadre_counter_scope scope, size_t *ret_count);
 
+/* A counter of a snapshot by its name: `values` is the array of that scope. 0 when there is
+ * none of that name. */
+CADRE_API uint64_t cadre_counter_value(enum cadre_counter_scope scope,
+				       const uint64_t *values, const char *name);
+
 #define CADRE_SNAPSHOT_COUNTERS_MAX 40
 
 /* ---- how long jobs took ---- */
@@ -259,6 +264,68 @@ CADRE_API const struct cadre_rates *cadre_sampler_worker(
 	const struct cadre_sampler *sampler, uint32_t index);
 CADRE_API const struct cadre_rates *cadre_sampler_operation(
 	const struct cadre_sampler *sampler, uint32_t index);
+
+/* ---- is it well? ---- */
+
+enum cadre_health_status {
+	CADRE_HEALTH_OK = 0,
+	CADRE_HEALTH_WARNING = 1,
+	CADRE_HEALTH_CRITICAL = 2,
+	CADRE_HEALTH_UNKNOWN = 3, /* for callers: there is no report */
+};
+
+enum cadre_health_measure_id {
+	CADRE_HEALTH_READY,
+	CADRE_HEALTH_HEARTBEAT,
+	CADRE_HEALTH_OLDEST,
+	CADRE_HEALTH_RUNNING,
+	CADRE_HEALTH_QUEUE,
+	CADRE_HEALTH_WINDOW,
+	CADRE_HEALTH_BLOCKS,
+	CADRE_HEALTH_LOAD,
+	CADRE_HEALTH_MEASURES,
+};
+
+struct cadre_health_measure {
+	const char *name;         /* "oldest" */
+	const char *unit;         /* "s", "%", "jobs", "workers" */
+	bool falling;             /* too little of it is bad, not too much */
+	double warning, critical; /* by default; below 0: none */
+	const char *sentence;
+};
+
+/* NULL when there is no such measure. */
+CADRE_API const struct cadre_health_measure *cadre_health_describe(
+	enum cadre_health_measure_id measure);
+
+/* In the measure's unit: reached (or, of a falling one, fallen below) it is no longer well.
+ * Below 0: no limit; but ready without a critical limit has the pool's workers_min. */
+struct cadre_health_limits {
+	double warning[CADRE_HEALTH_MEASURES];
+	double critical[CADRE_HEALTH_MEASURES];
+};
+
+CADRE_API void cadre_health_limits_default(struct cadre_health_limits *ret_limits);
+
+struct cadre_health {
+	enum cadre_health_status status;
+	char sentence[400]; /* what is wrong, or how well it is */
+	double value[CADRE_HEALTH_MEASURES];
+	struct cadre_health_limits limits; /* that it was judged by */
+};
+
+/* Judges the last read. Limits may be NULL for the defaults. Beside them it is critical
+ * that there is no supervisor, that the pool is degraded, stopping or terminated; and worth
+ * a warning that it starts, or that a worker is dead, disabled or overdue. */
+CADRE_API void cadre_report_health(const struct cadre_report *report,
+				   const struct cadre_health_limits *limits,
+				   struct cadre_health *ret_health);
+
+/* For the probes of container platforms, of the last read. Live: there is a supervisor, and
+ * it moves. Ready: the pool takes jobs, and there is a worker for them. */
+CADRE_API bool cadre_report_is_live(const struct cadre_report *report,
+				    int64_t heartbeat_most_ns);
+CADRE_API bool cadre_report_is_ready(const struct cadre_report *report);
 
 /* ---- everything that can be shown, described once ---- */
 
