@@ -55,6 +55,9 @@ enum kind {
 	KIND_STRAY_CREW,
 	KIND_STRAY_LEASE,
 	KIND_POOL_STATE,
+	KIND_EVENT,
+	KIND_CRASH,
+	KIND_KEPT,
 	/* Somebody who lives is about to mend these. */
 	KIND_DUE,
 	KIND_WORKER_DEAD = KIND_DUE,
@@ -64,6 +67,9 @@ enum kind {
 	KIND_LEASE_LEFT,
 	KIND_SLOT_OF_DEAD,
 	KIND_WAKE_LOST,
+	KIND_EVENT_UNFINISHED,
+	KIND_CRASH_UNFINISHED,
+	KIND_KEPT_UNFINISHED,
 };
 
 /* Something wrong with a subject. The evidence is what must not have moved on. */
@@ -628,6 +634,53 @@ static void look_at_stray_bits(struct check *check)
 	}
 }
 
+/* ---- events, crashes, kept requests ---- */
+
+/* The kind of an unfinished one follows that of an impossible one in the same order. */
+static void look_at_annals(struct check *check, const struct cadre_annals *annals,
+			   enum kind impossible, const char *what)
+{
+	const enum kind unfinished = impossible + KIND_EVENT_UNFINISHED - KIND_EVENT;
+
+	for (uint32_t place = 0; place < annals->count; place++) {
+		switch (cadre_annals_look(annals, place)) {
+		case CADRE_ANNALS_FINE:
+			break;
+		case CADRE_ANNALS_UNFINISHED:
+			/* Of a dead pool the next supervisor writes over it. */
+			if (check->supervisor != 0)
+				suspect(check, unfinished, place, 0,
+					"%s %u: it is being written and is not finished",
+					what, place);
+			break;
+		case CADRE_ANNALS_IMPOSSIBLE:
+			suspect(check, impossible, place, 0,
+				"%s %u: its sequence cannot be, beside what was written",
+				what, place);
+			break;
+		}
+	}
+}
+
+/* Records that stand must hold what can be shown. */
+static void look_at_events(struct check *check)
+{
+	const struct cadre_annals *const events = &check->view.events;
+	const struct cadre_annals_span span = cadre_annals_span(events);
+	struct cadre_event event;
+
+	look_at_annals(check, events, KIND_EVENT, "place of events");
+	look_at_annals(check, &check->view.crashes, KIND_CRASH, "place of crashes");
+	look_at_annals(check, &check->view.kept, KIND_KEPT, "place of kept requests");
+	for (uint64_t number = span.from; number != span.to; number++) {
+		if (cadre_annals_read(events, number, &event, sizeof(event)) &&
+		    !cadre_event_bound(&event))
+			suspect(check, KIND_EVENT, (uint32_t)(number % events->count), 1,
+				"event %llu: there is no kind %u",
+				(unsigned long long)number, event.kind);
+	}
+}
+
 static void look_at_header(struct check *check)
 {
 	/* Relaxed: it says something by itself. */
@@ -661,6 +714,7 @@ static void look(struct check *check, bool first)
 		look_at_window(check, window);
 	for (uint32_t block = 0; block < check->view.plan.total; block++)
 		look_at_block(check, block);
+	look_at_events(check);
 	drop_unseen(check);
 }
 

@@ -23,7 +23,7 @@ void cadre_crash_complete(struct cadre_crash *crash, uint32_t incarnation, int32
 }
 
 /* The copy is private, so what is checked is what is used. */
-static void make_possible(struct cadre_backtrace *trace)
+void cadre_crash_make_possible(struct cadre_backtrace *trace)
 {
 	if (trace->module_count > CADRE_BACKTRACE_MODULES)
 		trace->module_count = CADRE_BACKTRACE_MODULES;
@@ -59,7 +59,7 @@ int cadre_crash_read(const struct cadre_crash *crash, int32_t pid,
 		atomic_thread_fence(memory_order_acquire);
 		if (atomic_load_explicit(&crash->word, memory_order_relaxed) != word)
 			continue;
-		make_possible(&copy);
+		cadre_crash_make_possible(&copy);
 		/* The word named them before the record was begun. */
 		copy.pid = cadre_crash_pid_of(word);
 		copy.incarnation = cadre_crash_incarnation_of(word);

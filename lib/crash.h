@@ -59,4 +59,7 @@ void cadre_crash_complete(struct cadre_crash *crash, uint32_t incarnation, int32
 int cadre_crash_read(const struct cadre_crash *crash, int32_t pid,
 		     struct cadre_backtrace *ret_trace);
 
+/* Cuts counts, indices and strings of a private copy to what can be. */
+void cadre_crash_make_possible(struct cadre_backtrace *trace);
+
 #endif

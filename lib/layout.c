@@ -87,6 +87,14 @@ static uint64_t fingerprint(void)
 		sizeof(struct cadre_place_counters),
 		sizeof(struct cadre_client_counters),
 		sizeof(struct cadre_pool_counters),
+		sizeof(struct cadre_backtrace),
+		sizeof(struct cadre_event),
+		CADRE_EVENTS,
+		CADRE_EVENT_KINDS,
+		CADRE_CRASHES,
+		sizeof(struct cadre_kept),
+		CADRE_KEPT,
+		CADRE_KEPT_BYTES_MAX,
 	};
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
@@ -118,6 +126,19 @@ static uint32_t latency_lines(uint32_t workers)
 	if (fit < CADRE_LATENCY_LINES_MIN)
 		return CADRE_LATENCY_LINES_MIN;
 	return fit < CADRE_LATENCY_LINES_MAX ? fit : CADRE_LATENCY_LINES_MAX;
+}
+
+static struct cadre_annals cut_annals(struct cutter *cutter, uint32_t count,
+				      uint32_t body_size)
+{
+	struct cadre_annals_head *const head = cut(cutter, 1, sizeof(*head), 64);
+
+	return (struct cadre_annals){
+		.head = head,
+		.records = cut(cutter, count, cadre_annals_record_size(body_size), 64),
+		.count = count,
+		.body_size = body_size,
+	};
 }
 
 /* Limits are checked: nothing below overflows. */
@@ -155,6 +176,10 @@ static void lay_out(struct cadre_view *view)
 	view->block_owners = cut(&cutter, view->plan.total, sizeof(*view->block_owners),
 				 64);
 	view->start_data = cut(&cutter, 1, limits->start_length, 64);
+	view->events = cut_annals(&cutter, CADRE_EVENTS, sizeof(struct cadre_event));
+	view->crashes = cut_annals(&cutter, CADRE_CRASHES, sizeof(struct cadre_backtrace));
+	view->kept = cut_annals(&cutter, CADRE_KEPT,
+				cadre_kept_body_size(limits->payload_max));
 	view->arena = cut(&cutter, 1, view->plan.bytes, 4096);
 	view->size = (cutter.offset + 4095) / 4096 * 4096;
 }

@@ -3,7 +3,7 @@
  *
  *   header | places, bells, statistics, crash records, latencies of workers | places,
  *   bells, hints, counters, named counters of clients | slots | books | owner words of
- *   blocks | start arguments | blocks
+ *   blocks | start arguments | events, crashes, kept requests | blocks
  *
  * No offset is ever read from the segment. The header holds a handful of limits; they are
  * checked once, and every process computes the same layout from them in private memory. A
@@ -17,6 +17,8 @@
 #include "block.h"
 #include "crash.h"
 #include "crew.h"
+#include "event.h"
+#include "kept.h"
 #include "mask.h"
 #include "perf.h"
 #include "place.h"
@@ -143,6 +145,9 @@ struct cadre_view {
 	struct cadre_warrant *warrants; /* likewise */
 	struct cadre_block_owner *block_owners;
 	unsigned char *start_data;
+	struct cadre_annals events;  /* of struct cadre_event */
+	struct cadre_annals crashes; /* of struct cadre_backtrace: of the last deaths */
+	struct cadre_annals kept; /* of struct cadre_kept: requests that were refused */
 	unsigned char *arena;
 };
 

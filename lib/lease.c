@@ -115,13 +115,25 @@ static void begin_draining(struct cadre_supervisor *supervisor, unsigned client)
 			    supervisor->view.limits.workers);
 }
 
+static void tell_of_death(const struct cadre_supervisor *supervisor, unsigned client,
+			  pid_t pid)
+{
+	struct cadre_event event = cadre_event_now(CADRE_EVENT_client_died);
+
+	event.place = (int32_t)client;
+	event.incarnation = incarnation_of(place_of(supervisor, client));
+	event.pid = pid;
+	cadre_count_add(&supervisor->view.header->counters.clients_died, 1);
+	cadre_supervisor_tell(supervisor, &event);
+}
+
 void cadre_lease_client_died(struct cadre_supervisor *supervisor, unsigned client)
 {
 	const struct cadre_lease *const lease = &supervisor->leases[client];
 
 	if (lease->pidfd < 0 || !cadre_process_is_dead(lease->pidfd))
 		return;
-	cadre_count_add(&supervisor->view.header->counters.clients_died, 1);
+	tell_of_death(supervisor, client, lease->pid);
 	begin_draining(supervisor, client);
 }
 
@@ -167,12 +179,14 @@ void cadre_lease_adopt(struct cadre_supervisor *supervisor)
 		if (state == CADRE_PLACE_UP)
 			lease->pidfd = cadre_process_open(who);
 		if (lease->pidfd < 0) {
+			if (state == CADRE_PLACE_UP)
+				tell_of_death(supervisor, client, who.pid);
 			begin_draining(supervisor, client);
 			continue;
 		}
 		lease->pid = who.pid;
 		lease->nonce = atomic_load_explicit(&place->nonce, memory_order_relaxed);
-		cadre_supervisor_watch(supervisor, lease->pidfd, CADRE_EVENT_CLIENT,
+		cadre_supervisor_watch(supervisor, lease->pidfd, CADRE_HEARD_CLIENT,
 				       client);
 	}
 }
@@ -213,7 +227,7 @@ static struct cadre_control lease_to(struct cadre_supervisor *supervisor, unsign
 	move_place(place, CADRE_PLACE_UP, incarnation_of(place) + 1, who.pid);
 	CADRE_KILL_POINT("P6");
 	cadre_count_add(&supervisor->view.header->counters.clients_attached, 1);
-	cadre_supervisor_watch(supervisor, pidfd, CADRE_EVENT_CLIENT, client);
+	cadre_supervisor_watch(supervisor, pidfd, CADRE_HEARD_CLIENT, client);
 	return welcome(supervisor, client);
 }
 
@@ -320,7 +334,7 @@ static struct cadre_control keep_courier(struct cadre_supervisor *supervisor,
 	supervisor->connections[connection] = -1;
 	lease->courier = fd;
 	epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-	cadre_supervisor_watch(supervisor, fd, CADRE_EVENT_COURIER, question->place);
+	cadre_supervisor_watch(supervisor, fd, CADRE_HEARD_COURIER, question->place);
 	return cadre_control_message(CADRE_CONTROL_ANSWER);
 }
 
@@ -450,5 +464,5 @@ void cadre_lease_accept(struct cadre_supervisor *supervisor)
 	connection = make_room_for_connection(supervisor);
 	supervisor->connections[connection] = fd;
 	supervisor->connected_ns[connection] = cadre_clock_ns();
-	cadre_supervisor_watch(supervisor, fd, CADRE_EVENT_CONNECTION, connection);
+	cadre_supervisor_watch(supervisor, fd, CADRE_HEARD_CONNECTION, connection);
 }

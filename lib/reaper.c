@@ -52,6 +52,109 @@ static void count_buried(struct cadre_place_counters *counters, struct cadre_wor
 		cadre_count_add(&counters->jobs_lost, 1);
 }
 
+static struct cadre_event_job job_of(const struct cadre_view *view, uint32_t number,
+				     struct cadre_word word)
+{
+	return (struct cadre_event_job){
+		.id = word.generation * view->slot_count + number,
+		.operation = CADRE_READ_ONCE(view->slots[number].request.operation),
+		.attempt = word.attempt,
+	};
+}
+
+void cadre_reap_list(const struct cadre_view *view, unsigned worker,
+		     struct cadre_event *event)
+{
+	for (uint32_t number = 0; number < view->slot_count; number++) {
+		const struct cadre_word word = cadre_word_unpack(
+			cadre_slot_look(&view->slots[number]));
+
+		if (word.phase == CADRE_RUNNING && word.owner == worker + 1)
+			cadre_event_add_job(event, job_of(view, number, word));
+	}
+}
+
+/* ---- jobs that are refused ---- */
+
+/* The request's bytes in slot or block, and how many are certainly there. */
+static const void *request_of(const struct cadre_view *view, uint32_t number,
+			      uint64_t generation, uint64_t *ret_length)
+{
+	const struct cadre_block_pool blocks = cadre_layout_blocks(view);
+	const struct cadre_slot *const slot = &view->slots[number];
+	const uint32_t length = CADRE_READ_ONCE(slot->request.length);
+	const void *bytes;
+	uint64_t size;
+
+	*ret_length = length;
+	if (length <= CADRE_INLINE_MAX)
+		return slot->request.payload;
+	bytes = cadre_block_bytes(&blocks, CADRE_READ_ONCE(slot->request.block), number,
+				  generation, &size);
+	if (!bytes || length > size)
+		*ret_length = 0;
+	return *ret_length ? bytes : slot->request.payload;
+}
+
+/* Keeps the request of a job, while it is there, and prepares what is said of it. */
+static struct cadre_event keep(const struct cadre_view *view, unsigned worker,
+			       uint32_t number, struct cadre_word word,
+			       struct cadre_obituary obituary)
+{
+	struct cadre_event event = cadre_event_now(CADRE_EVENT_job_refused);
+	const struct cadre_event_job job = job_of(view, number, word);
+	const unsigned window = cadre_view_window_of(view, number);
+	uint64_t length;
+	const void *const request = request_of(view, number, word.generation, &length);
+	const struct cadre_kept head = {
+		.job = job.id,
+		.length = length,
+		.when_unix_ns = event.when_unix_ns,
+		.operation = job.operation,
+		.attempt = job.attempt,
+		.window = (int32_t)window,
+		.client_pid = cadre_place_who(&view->client_places[window]).pid,
+		.worker = (int32_t)worker,
+		.worker_pid = obituary.pid,
+		.code = obituary.code,
+	};
+
+	event.place = (int32_t)worker;
+	event.pid = head.client_pid;
+	event.window = head.window;
+	event.code = obituary.code;
+	event.length = length;
+	event.kept = 1 + cadre_kept_write(&view->kept, &head, request);
+	cadre_event_add_job(&event, job);
+	cadre_event_add_victims(&view->events, job.id, &event);
+	cadre_event_add_pid(&event, obituary.pid);
+	cadre_event_add_data(&event, request, length);
+	cadre_count_peak(&view->header->counters.requests_kept, event.kept);
+	return event;
+}
+
+/* A predecessor may have died between the refusal and the event. */
+static void tell_if_untold(const struct cadre_view *view, unsigned worker,
+			   uint32_t number, struct cadre_word word)
+{
+	const struct cadre_annals_span span = cadre_annals_span(&view->kept);
+	const uint64_t job = job_of(view, number, word).id;
+	struct cadre_kept head;
+
+	for (uint64_t kept = span.from; kept != span.to; kept++) {
+		struct cadre_event event;
+
+		if (!cadre_kept_read(&view->kept, kept, &head, NULL) || head.job != job ||
+		    cadre_event_forgot(&view->events, head.when_unix_ns) ||
+		    cadre_event_knows_job(&view->events, CADRE_EVENT_job_refused, job))
+			continue;
+		event = keep(view, worker, number, word,
+			     (struct cadre_obituary){ .pid = head.worker_pid,
+						      .code = head.code });
+		cadre_event_write(&view->events, &event);
+	}
+}
+
 static void reap_running(const struct cadre_view *view, unsigned worker, uint32_t number,
 			 uint64_t word, struct cadre_obituary obituary)
 {
@@ -59,6 +162,7 @@ static void reap_running(const struct cadre_view *view, unsigned worker, uint32_
 	struct cadre_place_counters *const counters = &view->worker_stats[worker].place;
 	const struct cadre_word parts = cadre_word_unpack(word);
 	const unsigned window = cadre_view_window_of(view, number);
+	struct cadre_event refusal;
 	enum cadre_outcome outcome;
 
 	if (may_run_again(slot, parts)) {
@@ -75,10 +179,17 @@ static void reap_running(const struct cadre_view *view, unsigned worker, uint32_
 				  parts.flags & CADRE_FLAG_IDEMPOTENT ?
 			  CADRE_REFUSED :
 			  CADRE_LOST;
+	if (parts.flags & CADRE_FLAG_DECIDED)
+		outcome = CADRE_LOST; /* what was decided stands, and nobody refuses it */
+	/* Once it is buried its client may free it. */
+	if (outcome == CADRE_REFUSED)
+		refusal = keep(view, worker, number, parts, obituary);
 	write_reply(slot, obituary);
 	if (!cadre_slot_bury(slot, word, outcome))
 		return;
 	CADRE_KILL_POINT("D4");
+	if (outcome == CADRE_REFUSED)
+		cadre_event_write(&view->events, &refusal);
 	count_buried(counters, parts, outcome);
 	cadre_view_ring_if_awaited(view, number, word);
 }
@@ -98,6 +209,8 @@ static void reap_slot(const struct cadre_view *view, unsigned worker, uint32_t n
 		/* It may have died between its last step and the ring. */
 		if (parts.phase == CADRE_DONE)
 			cadre_view_ring_if_awaited(view, number, word);
+		if (parts.phase == CADRE_DONE && parts.outcome == CADRE_REFUSED)
+			tell_if_untold(view, worker, number, parts);
 		if (parts.phase != CADRE_RUNNING)
 			return;
 		/* A successor that repeats this may count one death twice: then the job is refused

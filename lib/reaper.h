@@ -16,8 +16,13 @@ struct cadre_obituary {
 	int32_t code;
 };
 
+/* Notes in an event the jobs that a worker has. Changes nothing. */
+void cadre_reap_list(const struct cadre_view *view, unsigned worker,
+		     struct cadre_event *event);
+
 /* D: everything that names this worker, whose place is DEAD: its job is given to another
- * or ends as lost, sleepers are woken. */
+ * or ends as lost, sleepers are woken. A request that is refused is kept, and an event says
+ * so. */
 void cadre_reap_worker(const struct cadre_view *view, unsigned worker,
 		       struct cadre_obituary obituary);
 

@@ -245,7 +245,7 @@ int cadre_reload_begin(struct cadre_supervisor *supervisor, unsigned asker,
 	reload->step = CADRE_RELOAD_PROBING;
 	reload->until_ns = cadre_clock_in_ns(supervisor->options.start_timeout_ns);
 	reload->asker = asker;
-	cadre_supervisor_watch(supervisor, reload->probe.start_fd, CADRE_EVENT_PROBE, 0);
+	cadre_supervisor_watch(supervisor, reload->probe.start_fd, CADRE_HEARD_PROBE, 0);
 	cadre_supervisor_say(supervisor, "reloading the service");
 	return 0;
 }

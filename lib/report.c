@@ -208,6 +208,10 @@ const struct cadre_pool_snapshot *cadre_report_read(struct cadre_report *report)
 	for (uint32_t index = 0; index < report->view.limits.workers; index++)
 		cadre_report_read_worker(report, index);
 	sum_up_latencies(report);
+	cadre_chronicle_read(&report->chronicle, &report->view, report->now_ns);
+	report->pool.events = report->chronicle.events;
+	report->pool.event_count = report->chronicle.event_count;
+	report->pool.refused_count = report->chronicle.refused_count;
 	return &report->pool;
 }
 

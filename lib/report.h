@@ -13,6 +13,7 @@
 
 #include <cadre/report.h>
 
+#include "chronicle.h"
 #include "layout.h"
 
 /* What the slots say about one worker. */
@@ -33,6 +34,7 @@ struct cadre_report {
 	struct cadre_client_snapshot clients[CADRE_CLIENTS_MAX];
 	struct cadre_burden burdens[CADRE_WORKERS_MAX];
 	struct cadre_operation_snapshot operations[CADRE_REPORT_OPERATIONS_MAX];
+	struct cadre_chronicle chronicle;
 };
 
 /* ---- numbers that may be anything ---- */

@@ -48,6 +48,29 @@ static struct cadre_pool_counters *counters_of(const struct cadre_supervisor *su
 	return &supervisor->view.header->counters;
 }
 
+/* An event about the worker that sits there, for as long as it did. */
+static struct cadre_event event_of(const struct cadre_supervisor *supervisor,
+				   unsigned worker, enum cadre_event_kind kind)
+{
+	const struct cadre_member *const member = &supervisor->members[worker];
+	struct cadre_event event = cadre_event_now(kind);
+
+	event.place = (int32_t)worker;
+	event.incarnation = member->incarnation;
+	event.pid = member->child.pid;
+	if (event.when_ns > member->started_ns)
+		event.duration_ns = event.when_ns - member->started_ns;
+	return event;
+}
+
+static void tell_of(const struct cadre_supervisor *supervisor, unsigned worker,
+		    enum cadre_event_kind kind)
+{
+	const struct cadre_event event = event_of(supervisor, worker, kind);
+
+	cadre_supervisor_tell(supervisor, &event);
+}
+
 /* Moves a place whatever its state is; nobody else moves it but a worker to UP. Its owner
  * is named as long as there may be one. */
 static void force_place(struct cadre_place *place, enum cadre_place_state state,
@@ -160,8 +183,8 @@ void cadre_staff_start(struct cadre_supervisor *supervisor, unsigned worker,
 	member->replaces = false;
 	cadre_count_add(&counters_of(supervisor)->workers_started, 1);
 	cadre_supervisor_watch(supervisor, member->child.start_fd,
-			       CADRE_EVENT_WORKER_START, worker);
-	cadre_supervisor_watch(supervisor, member->child.pidfd, CADRE_EVENT_WORKER,
+			       CADRE_HEARD_WORKER_START, worker);
+	cadre_supervisor_watch(supervisor, member->child.pidfd, CADRE_HEARD_WORKER,
 			       worker);
 }
 
@@ -179,9 +202,11 @@ void cadre_staff_start_spoke(struct cadre_supervisor *supervisor, unsigned worke
 	if (r == 1 && message.kind == CADRE_CONTROL_FAILED)
 		snprintf(member->last_words, sizeof(member->last_words), "%.239s",
 			 message.text);
-	if (r == 1 && message.kind == CADRE_CONTROL_STARTED &&
-	    member->post == CADRE_POST_STARTING)
-		member->post = CADRE_POST_UP;
+	if (r == 1 && message.kind == CADRE_CONTROL_STARTED) {
+		tell_of(supervisor, worker, CADRE_EVENT_worker_started);
+		if (member->post == CADRE_POST_STARTING)
+			member->post = CADRE_POST_UP;
+	}
 	/* It has said all that it will say; or it died, and the pidfd tells how. */
 	close_if_open(&member->child.start_fd);
 }
@@ -203,17 +228,61 @@ static struct cadre_obituary write_obituary(const struct cadre_member *member,
 	return obituary;
 }
 
-/* Rule D, in its order. */
+/* Was that written by a predecessor, who died before the place was used again? */
+static bool is_told(const struct cadre_supervisor *supervisor, unsigned worker)
+{
+	static const enum cadre_event_kind ends[] = { CADRE_EVENT_worker_died,
+						      CADRE_EVENT_worker_left,
+						      CADRE_EVENT_start_failed };
+	const uint32_t incarnation = supervisor->members[worker].incarnation;
+
+	for (unsigned i = 0; supervisor->inherited && i < CADRE_COUNT_OF(ends); i++) {
+		if (cadre_event_knows_of(&supervisor->view.events, ends[i],
+					 (int32_t)worker, incarnation))
+			return true;
+	}
+	return false;
+}
+
+/* What the worker had, and what it left of its last moment. */
+static struct cadre_event compose_death(const struct cadre_supervisor *supervisor,
+					unsigned worker, enum cadre_event_kind kind,
+					struct cadre_obituary obituary)
+{
+	const struct cadre_view *const view = &supervisor->view;
+	const struct cadre_member *const member = &supervisor->members[worker];
+	struct cadre_event death = event_of(supervisor, worker, kind);
+	struct cadre_backtrace trace;
+
+	death.pid = obituary.pid;
+	death.code = obituary.code;
+	cadre_event_add_text(&death, member->last_words);
+	cadre_reap_list(view, worker, &death);
+	/* A copy: the worker that sits there next may crash as well. */
+	if (cadre_crash_read(&view->worker_crashes[worker], obituary.pid, &trace) == 0 &&
+	    trace.incarnation == member->incarnation)
+		death.crash = 1 + cadre_annals_write(&view->crashes, &trace,
+						     sizeof(trace), NULL, 0);
+	return death;
+}
+
+/* Rule D, in its order. The event is written before the place is used again, so that a
+ * successor that repeats this knows whether it was. */
 static void reap(struct cadre_supervisor *supervisor, unsigned worker,
-		 struct cadre_obituary obituary)
+		 enum cadre_event_kind kind, struct cadre_obituary obituary)
 {
 	const struct cadre_view *const view = &supervisor->view;
 	struct cadre_place *const place = cadre_staff_place(supervisor, worker);
 	struct cadre_place_stats *const stats = &view->worker_stats[worker];
 	const uint32_t incarnation = cadre_place_incarnation_of(cadre_place_look(place));
+	struct cadre_event death;
 
 	force_place(place, CADRE_PLACE_DEAD, incarnation);
+	death = compose_death(supervisor, worker, kind, obituary);
 	cadre_reap_worker(view, worker, obituary);
+	/* A place that nobody ever took has nobody who died. */
+	if (death.pid > 0 && !is_told(supervisor, worker))
+		cadre_supervisor_tell(supervisor, &death);
 	cadre_stats_bury(stats, cadre_clock_ns());
 	atomic_store_explicit(&stats->last_signal, obituary.code > 0 ? obituary.code : 0,
 			      memory_order_relaxed);
@@ -248,13 +317,18 @@ static void remember_death(struct cadre_supervisor *supervisor, int64_t now_ns)
 	int64_t *const oldest_ns =
 		&supervisor->deaths_ns[supervisor->death_turn++ % CADRE_DEATHS_REMEMBERED];
 	const bool many = *oldest_ns != 0 && now_ns - *oldest_ns < DEGRADED_WINDOW_NS;
+	struct cadre_event event = cadre_event_now(CADRE_EVENT_pool_degraded);
 
+	event.count = CADRE_DEATHS_REMEMBERED + 1;
+	event.duration_ns = now_ns - *oldest_ns;
 	*oldest_ns = now_ns;
-	if (many && !atomic_exchange(&header->degraded, 1))
-		cadre_supervisor_say(supervisor,
-				     "the pool is degraded: %d workers died within %lld s",
-				     CADRE_DEATHS_REMEMBERED + 1,
-				     (long long)(DEGRADED_WINDOW_NS / CADRE_NS_PER_S));
+	if (!many || atomic_exchange(&header->degraded, 1))
+		return;
+	cadre_supervisor_tell(supervisor, &event);
+	cadre_supervisor_say(supervisor,
+			     "the pool is degraded: %d workers died within %lld s",
+			     CADRE_DEATHS_REMEMBERED + 1,
+			     (long long)(DEGRADED_WINDOW_NS / CADRE_NS_PER_S));
 }
 
 static void recover_from_degradation(struct cadre_supervisor *supervisor, int64_t now_ns)
@@ -265,7 +339,11 @@ static void recover_from_degradation(struct cadre_supervisor *supervisor, int64_
 
 	if (atomic_load_explicit(&header->degraded, memory_order_relaxed) &&
 	    now_ns - oldest_ns >= DEGRADED_WINDOW_NS) {
+		const struct cadre_event event = cadre_event_now(
+			CADRE_EVENT_pool_recovered);
+
 		atomic_store(&header->degraded, 0);
+		cadre_supervisor_tell(supervisor, &event);
 		cadre_supervisor_say(supervisor, "the pool is no longer degraded");
 	}
 }
@@ -279,11 +357,14 @@ static void plan_replacement(struct cadre_supervisor *supervisor, unsigned worke
 	const bool healthy = member->post == CADRE_POST_UP &&
 			     now_ns - member->started_ns >= HEALTHY_NS;
 	const char *const because = member->last_words[0] ? ": " : "";
+	struct cadre_event plan = event_of(supervisor, worker,
+					   CADRE_EVENT_restart_scheduled);
 	int64_t wait_ns = 0;
 
 	if (end->si_code == CLD_EXITED && end->si_status == EXIT_DO_NOT_RESTART) {
 		member->post = CADRE_POST_DISABLED;
 		force_place(place, CADRE_PLACE_DISABLED, member->incarnation);
+		tell_of(supervisor, worker, CADRE_EVENT_worker_disabled);
 		cadre_supervisor_say(
 			supervisor,
 			"worker %u (pid %d) %s%s%s; it asked not to be started again",
@@ -298,6 +379,9 @@ static void plan_replacement(struct cadre_supervisor *supervisor, unsigned worke
 	member->retry_ns = now_ns + wait_ns;
 	atomic_store_explicit(&place->until_ns, member->retry_ns, memory_order_relaxed);
 	force_place(place, CADRE_PLACE_WAITING, member->incarnation);
+	plan.duration_ns = wait_ns;
+	plan.count = member->failures;
+	cadre_supervisor_tell(supervisor, &plan);
 	cadre_supervisor_say(supervisor,
 			     "worker %u (pid %d) %s%s%s; restarting in %lld ms", worker,
 			     (int)member->child.pid, how, because, member->last_words,
@@ -312,12 +396,23 @@ static void fail_beginning(struct cadre_supervisor *supervisor, unsigned worker,
 
 	if (supervisor->error)
 		return;
-	supervisor->error = cadre_refuse(
-		supervisor->diag, -ENOEXEC,
-		"cannot start pool \"%s\": worker %u (pid %d) %s before it had "
-		"started%s%s",
-		supervisor->pool, worker, (int)member->child.pid, how,
-		member->last_words[0] ? ": " : "", member->last_words);
+	supervisor->error =
+		cadre_refuse(supervisor->diag, -ENOEXEC,
+			     "cannot start pool \"%s\": worker %u (pid %d) %s %s%s%s",
+			     supervisor->pool, worker, (int)member->child.pid, how,
+			     member->post == CADRE_POST_UP ?
+				     "after it had started, before the others had" :
+				     "before it had started",
+			     member->last_words[0] ? ": " : "", member->last_words);
+}
+
+static enum cadre_event_kind kind_of_end(const struct cadre_supervisor *supervisor,
+					 const struct cadre_member *member)
+{
+	if (member->post == CADRE_POST_LEAVING || supervisor->phase >= CADRE_DRAINING)
+		return CADRE_EVENT_worker_left;
+	return member->post == CADRE_POST_STARTING ? CADRE_EVENT_start_failed :
+						     CADRE_EVENT_worker_died;
 }
 
 void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker)
@@ -339,7 +434,8 @@ void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker)
 	close_if_open(&member->child.pidfd);
 	close_if_open(&member->child.start_fd);
 	cadre_spawn_say_end(&end, how, sizeof(how));
-	reap(supervisor, worker, write_obituary(member, &end));
+	reap(supervisor, worker, kind_of_end(supervisor, member),
+	     write_obituary(member, &end));
 
 	if (member->post == CADRE_POST_LEAVING || supervisor->phase >= CADRE_DRAINING) {
 		member->post = CADRE_POST_EMPTY;
@@ -410,7 +506,17 @@ static void kill_in_stages(struct cadre_supervisor *supervisor, unsigned worker,
 	struct cadre_member *const member = &supervisor->members[worker];
 
 	if (member->abort_ns == 0) {
-		if (cadre_mask_has(&supervisor->survey.condemned, worker))
+		const bool condemned = cadre_mask_has(&supervisor->survey.condemned,
+						      worker);
+		struct cadre_event event = event_of(supervisor, worker,
+						    condemned ?
+							    CADRE_EVENT_worker_condemned :
+							    CADRE_EVENT_worker_overdue);
+
+		event.duration_ns = supervisor->view.limits.grace_ns;
+		cadre_reap_list(&supervisor->view, worker, &event);
+		cadre_supervisor_tell(supervisor, &event);
+		if (condemned)
 			cadre_supervisor_say(
 				supervisor,
 				"worker %u (pid %d) still runs a job that was cancelled by "
@@ -529,7 +635,7 @@ static void adopt_one(struct cadre_supervisor *supervisor, unsigned worker)
 	if (cadre_place_state_of(state) == CADRE_PLACE_STARTING &&
 	    cadre_place_move(place, state,
 			     cadre_place_pack(CADRE_PLACE_DEAD, member->incarnation))) {
-		reap(supervisor, worker,
+		reap(supervisor, worker, CADRE_EVENT_start_failed,
 		     (struct cadre_obituary){ .code = CADRE_STATUS_UNKNOWN });
 		return;
 	}
@@ -546,15 +652,21 @@ static void adopt_one(struct cadre_supervisor *supervisor, unsigned worker)
 					       CADRE_POST_UP :
 					       CADRE_POST_LEAVING;
 			cadre_supervisor_watch(supervisor, member->child.pidfd,
-					       CADRE_EVENT_WORKER, worker);
+					       CADRE_HEARD_WORKER, worker);
 			return;
 		}
 		reap(supervisor, worker,
+		     cadre_place_state_of(state) == CADRE_PLACE_DRAINING ?
+			     CADRE_EVENT_worker_left :
+			     CADRE_EVENT_worker_died,
 		     (struct cadre_obituary){ .pid = who.pid,
 					      .code = CADRE_STATUS_UNKNOWN });
 		break;
 	case CADRE_PLACE_DEAD:
 		reap(supervisor, worker,
+		     cadre_place_state_of(state) == CADRE_PLACE_DRAINING ?
+			     CADRE_EVENT_worker_left :
+			     CADRE_EVENT_worker_died,
 		     (struct cadre_obituary){ .pid = who.pid,
 					      .code = CADRE_STATUS_UNKNOWN });
 		break;

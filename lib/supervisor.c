@@ -38,12 +38,18 @@ void cadre_supervisor_say(const struct cadre_supervisor *supervisor, const char 
 	supervisor->notice(sentence, supervisor->notice_context);
 }
 
+void cadre_supervisor_tell(const struct cadre_supervisor *supervisor,
+			   const struct cadre_event *event)
+{
+	cadre_event_write(&supervisor->view.events, event);
+}
+
 int cadre_supervisor_watch(const struct cadre_supervisor *supervisor, int fd,
-			   enum cadre_event event, uint32_t index)
+			   enum cadre_heard what, uint32_t index)
 {
 	struct epoll_event interest = {
 		.events = EPOLLIN,
-		.data.u64 = (uint64_t)event << 32 | index,
+		.data.u64 = (uint64_t)what << 32 | index,
 	};
 
 	return epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_ADD, fd, &interest) < 0 ? -errno :
@@ -152,11 +158,34 @@ static void sign_header(const struct cadre_supervisor *supervisor)
 
 /* ---- phases ---- */
 
+/* The supervisor itself did something. `others` is another's pid, 0 for none. */
+static void tell_of_self(const struct cadre_supervisor *supervisor,
+			 enum cadre_event_kind kind, int32_t other)
+{
+	struct cadre_event event = cadre_event_now(kind);
+
+	event.pid = getpid();
+	event.count = cadre_staff_count(supervisor, CADRE_POST_UP);
+	if (other > 0)
+		cadre_event_add_pid(&event, other);
+	cadre_supervisor_tell(supervisor, &event);
+}
+
+static enum cadre_pool_state state_of(const struct cadre_supervisor *supervisor)
+{
+	return atomic_load_explicit(&supervisor->view.header->state, memory_order_relaxed);
+}
+
 static void begin_to_stop(struct cadre_supervisor *supervisor, bool stays)
 {
 	supervisor->stays = stays;
 	supervisor->phase = CADRE_STOPPING;
 	supervisor->stop_until_ns = cadre_clock_in_ns(supervisor->options.stop_timeout_ns);
+	/* A predecessor may have said so. */
+	if (state_of(supervisor) != (stays ? CADRE_POOL_DRAINING : CADRE_POOL_STOPPING))
+		tell_of_self(supervisor,
+			     stays ? CADRE_EVENT_pool_draining : CADRE_EVENT_pool_stopping,
+			     0);
 	set_state(supervisor, stays ? CADRE_POOL_DRAINING : CADRE_POOL_STOPPING);
 	CADRE_KILL_POINT("M2");
 	cadre_reload_cancel(supervisor, "the pool is stopped");
@@ -186,6 +215,7 @@ bool cadre_supervisor_start(struct cadre_supervisor *supervisor)
 	supervisor->stays = false;
 	supervisor->phase = CADRE_SERVING;
 	set_state(supervisor, CADRE_POOL_OPEN);
+	tell_of_self(supervisor, CADRE_EVENT_pool_reopened, 0);
 	cadre_supervisor_say(supervisor, "open again");
 	/* Those that are leaving leave; the next tick fills their places. */
 	cadre_size_hire(supervisor, supervisor->size.min);
@@ -199,6 +229,8 @@ void cadre_supervisor_terminate(struct cadre_supervisor *supervisor)
 	supervisor->phase = CADRE_ENDING;
 	supervisor->stays = false;
 	cadre_reload_cancel(supervisor, "the pool is terminated");
+	if (state_of(supervisor) != CADRE_POOL_TERMINATED)
+		tell_of_self(supervisor, CADRE_EVENT_pool_terminated, 0);
 	/* Flags first, then kills: a flag beats a retry. */
 	set_state(supervisor, CADRE_POOL_TERMINATED);
 	cadre_terminate_jobs(&supervisor->view);
@@ -217,7 +249,7 @@ static bool anybody_left(const struct cadre_supervisor *supervisor)
 
 static void watch_listener(const struct cadre_supervisor *supervisor)
 {
-	cadre_supervisor_watch(supervisor, supervisor->listener, CADRE_EVENT_LISTENER, 0);
+	cadre_supervisor_watch(supervisor, supervisor->listener, CADRE_HEARD_LISTENER, 0);
 }
 
 static void open_pool(struct cadre_supervisor *supervisor,
@@ -226,6 +258,8 @@ static void open_pool(struct cadre_supervisor *supervisor,
 	supervisor->phase = CADRE_SERVING;
 	set_state(supervisor, CADRE_POOL_OPEN);
 	watch_listener(supervisor);
+	if (!supervisor->inherited)
+		tell_of_self(supervisor, CADRE_EVENT_pool_ready, 0);
 	cadre_supervisor_say(supervisor, "pool \"%s\" is ready with %u workers",
 			     supervisor->pool,
 			     cadre_staff_count(supervisor, CADRE_POST_UP));
@@ -413,35 +447,35 @@ static void handle(struct cadre_supervisor *supervisor, uint64_t what)
 {
 	const uint32_t index = (uint32_t)what;
 
-	switch ((enum cadre_event)(what >> 32)) {
-	case CADRE_EVENT_SIGNAL:
+	switch ((enum cadre_heard)(what >> 32)) {
+	case CADRE_HEARD_SIGNAL:
 		heard_signal(supervisor);
 		break;
-	case CADRE_EVENT_LISTENER:
+	case CADRE_HEARD_LISTENER:
 		cadre_lease_accept(supervisor);
 		break;
-	case CADRE_EVENT_OWNER:
+	case CADRE_HEARD_OWNER:
 		if (supervisor->phase != CADRE_ENDING)
 			cadre_supervisor_say(supervisor,
 					     "the program that started the pool has ended");
 		cadre_supervisor_terminate(supervisor);
 		break;
-	case CADRE_EVENT_CONNECTION:
+	case CADRE_HEARD_CONNECTION:
 		cadre_lease_heard(supervisor, index);
 		break;
-	case CADRE_EVENT_WORKER:
+	case CADRE_HEARD_WORKER:
 		cadre_staff_died(supervisor, index);
 		break;
-	case CADRE_EVENT_WORKER_START:
+	case CADRE_HEARD_WORKER_START:
 		cadre_staff_start_spoke(supervisor, index);
 		break;
-	case CADRE_EVENT_CLIENT:
+	case CADRE_HEARD_CLIENT:
 		cadre_lease_client_died(supervisor, index);
 		break;
-	case CADRE_EVENT_COURIER:
+	case CADRE_HEARD_COURIER:
 		cadre_lease_courier_spoke(supervisor, index);
 		break;
-	case CADRE_EVENT_PROBE:
+	case CADRE_HEARD_PROBE:
 		cadre_reload_probe_spoke(supervisor);
 		break;
 	}
@@ -488,10 +522,10 @@ static int open_descriptors(struct cadre_supervisor *supervisor, const sigset_t 
 	if (supervisor->epoll_fd < 0 || supervisor->signal_fd < 0)
 		return cadre_refuse(supervisor->diag, -errno, "cannot supervise: %s",
 				    strerror(errno));
-	cadre_supervisor_watch(supervisor, supervisor->signal_fd, CADRE_EVENT_SIGNAL, 0);
+	cadre_supervisor_watch(supervisor, supervisor->signal_fd, CADRE_HEARD_SIGNAL, 0);
 	if (supervisor->owner_pidfd >= 0)
 		cadre_supervisor_watch(supervisor, supervisor->owner_pidfd,
-				       CADRE_EVENT_OWNER, 0);
+				       CADRE_HEARD_OWNER, 0);
 	return 0;
 }
 
@@ -510,6 +544,7 @@ static int begin(struct cadre_supervisor *supervisor,
 		 const struct cadre_embedding *embedding)
 {
 	int r = inherit(supervisor);
+	int32_t predecessor = 0;
 
 	supervisor->inherited = r == 1;
 	if (r == 0)
@@ -524,6 +559,9 @@ static int begin(struct cadre_supervisor *supervisor,
 	if (r < 0)
 		return cadre_refuse(supervisor->diag, r, "%s", strerror(-r));
 	supervisor->size = cadre_view_size(&supervisor->view);
+	if (supervisor->inherited)
+		predecessor = atomic_load_explicit(&supervisor->view.header->supervisor_pid,
+						   memory_order_relaxed);
 	sign_header(supervisor);
 	if (!supervisor->inherited) {
 		r = cadre_probe_operations(supervisor);
@@ -540,8 +578,12 @@ static int begin(struct cadre_supervisor *supervisor,
 		return supervisor->listener;
 	if (supervisor->inherited) {
 		cadre_count_add(&supervisor->view.header->counters.successions, 1);
+		cadre_annals_resume(&supervisor->view.events);
+		cadre_annals_resume(&supervisor->view.crashes);
+		cadre_annals_resume(&supervisor->view.kept);
 		cadre_staff_adopt(supervisor);
 		cadre_lease_adopt(supervisor);
+		tell_of_self(supervisor, CADRE_EVENT_succession, predecessor);
 		go_on(supervisor, embedding);
 		cadre_reload_adopt(supervisor);
 		cadre_ring_everyone(&supervisor->view);

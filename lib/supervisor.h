@@ -142,16 +142,16 @@ struct cadre_supervisor {
 };
 
 /* What an event of epoll is about: kind and index in one number. */
-enum cadre_event {
-	CADRE_EVENT_SIGNAL,
-	CADRE_EVENT_LISTENER,
-	CADRE_EVENT_OWNER,
-	CADRE_EVENT_CONNECTION,
-	CADRE_EVENT_WORKER,
-	CADRE_EVENT_WORKER_START,
-	CADRE_EVENT_CLIENT,
-	CADRE_EVENT_COURIER,
-	CADRE_EVENT_PROBE,
+enum cadre_heard {
+	CADRE_HEARD_SIGNAL,
+	CADRE_HEARD_LISTENER,
+	CADRE_HEARD_OWNER,
+	CADRE_HEARD_CONNECTION,
+	CADRE_HEARD_WORKER,
+	CADRE_HEARD_WORKER_START,
+	CADRE_HEARD_CLIENT,
+	CADRE_HEARD_COURIER,
+	CADRE_HEARD_PROBE,
 };
 
 /* ---- supervisor.c ---- */
@@ -173,8 +173,12 @@ int cadre_supervise(const struct cadre_source *source,
 void cadre_supervisor_say(const struct cadre_supervisor *supervisor, const char *format,
 			  ...) CADRE_PRINTF(2, 3);
 
+/* Writes an event into the segment. */
+void cadre_supervisor_tell(const struct cadre_supervisor *supervisor,
+			   const struct cadre_event *event);
+
 int cadre_supervisor_watch(const struct cadre_supervisor *supervisor, int fd,
-			   enum cadre_event event, uint32_t index);
+			   enum cadre_heard what, uint32_t index);
 
 /* Runs what was accepted, then ends. Twice is the same as once. */
 void cadre_supervisor_stop(struct cadre_supervisor *supervisor);

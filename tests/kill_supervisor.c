@@ -288,6 +288,29 @@ static void go_on_alone(struct turmoil *turmoil)
 	}
 }
 
+/* However many died while they wrote it down: each number that counts is there, whole, and
+ * nobody was said to be dead twice. */
+static void check_events(const struct cadre_view *view)
+{
+	const struct cadre_annals_span span = cadre_annals_span(&view->events);
+	struct cadre_event event, other;
+
+	for (uint64_t number = span.from; number != span.to; number++) {
+		if (!cadre_event_read(&view->events, number, &event))
+			ledger_complain("event %llu of %llu is not there",
+					(unsigned long long)number,
+					(unsigned long long)span.to);
+		if (event.kind != CADRE_EVENT_worker_died)
+			continue;
+		for (uint64_t later = number + 1; later < span.to; later++) {
+			if (cadre_event_read(&view->events, later, &other) &&
+			    other.kind == event.kind && other.place == event.place &&
+			    other.incarnation == event.incarnation)
+				ledger_complain("pid %d died twice", (int)event.pid);
+		}
+	}
+}
+
 /* The resident is done, the others have left: now nothing may be out any more. */
 static void await_peace(struct turmoil *turmoil, pid_t resident)
 {
@@ -306,6 +329,7 @@ static void await_peace(struct turmoil *turmoil, pid_t resident)
 		ledger_complain("the resident did not come to its end");
 	view = stage_view();
 	stage_await_rest(&view, NULL);
+	check_events(&view);
 	cadre_layout_close(&view);
 }
 
@@ -487,8 +511,9 @@ static void play_drain(const void *context)
 	X(P5)                                                                         \
 	X(P6)                                                                         \
 	X(D1)                                                                         \
-	X(D3) X(D4) X(D5) X(D6) X(D7) X(D8) X(X1) X(C1) X(C2) X(C3) X(L2) X(U1) X(U2) \
-		X(U3) X(M1) X(N1)
+	X(D3)                                                                         \
+	X(D4) X(D5) X(D6) X(D7) X(D8) X(E1) X(E2) X(X1) X(C1) X(C2) X(C3) X(L2) X(U1) \
+		X(U2) X(U3) X(M1) X(N1)
 
 #define NAME(label) #label,
 

@@ -133,6 +133,22 @@ static void check_parts(const struct cadre_limits *limits)
 		{ "block owners", view.block_owners,
 		  view.plan.total * sizeof(*view.block_owners), 8 },
 		{ "start data", view.start_data, limits->start_length, 1 },
+		{ "events", view.events.records,
+		  CADRE_EVENTS * cadre_annals_record_size(sizeof(struct cadre_event)),
+		  CADRE_CACHE_LINE },
+		{ "number of events", view.events.head, sizeof(*view.events.head),
+		  CADRE_CACHE_LINE },
+		{ "crashes", view.crashes.records,
+		  CADRE_CRASHES * cadre_annals_record_size(sizeof(struct cadre_backtrace)),
+		  CADRE_CACHE_LINE },
+		{ "number of crashes", view.crashes.head, sizeof(*view.crashes.head),
+		  CADRE_CACHE_LINE },
+		{ "kept requests", view.kept.records,
+		  CADRE_KEPT * cadre_annals_record_size(
+				       cadre_kept_body_size(limits->payload_max)),
+		  CADRE_CACHE_LINE },
+		{ "number of kept requests", view.kept.head, sizeof(*view.kept.head),
+		  CADRE_CACHE_LINE },
 		{ "blocks", view.arena, view.plan.bytes, 4096 },
 	};
 	const unsigned char *const base = view.segment.base;

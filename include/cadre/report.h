@@ -187,6 +187,69 @@ struct cadre_pool_snapshot {
 	uint32_t operation_count;
 	struct cadre_percentiles waiting, service, total;
 	struct cadre_latency latency[CADRE_LATENCY_KINDS];
+	uint64_t events;        /* that ever happened */
+	uint32_t event_count;   /* of them, those that can be read: the last */
+	uint32_t refused_count; /* requests of refused jobs that can be read: the last */
+};
+
+/* ---- what happened: deaths, restarts, refusals, successions ---- */
+
+struct cadre_event_description {
+	const char *name; /* "worker_died" */
+	const char *sentence; /* with its fields in braces: "worker {place} (pid {pid}) ..." */
+};
+
+/* The kinds of events, in no order that means anything. */
+CADRE_API const struct cadre_event_description *cadre_event_describe(size_t *ret_count);
+
+#define CADRE_EVENT_JOBS_MAX 8
+#define CADRE_EVENT_OTHERS_MAX 4
+#define CADRE_EVENT_ROOM_MAX 272
+
+/* One event. What its kind has nothing to say of is 0. */
+struct cadre_event_info {
+	uint64_t number;  /* counts up from 0 in the life of the pool */
+	const char *name; /* of its kind; static */
+	int64_t unix_ns;  /* CLOCK_REALTIME */
+	int64_t age_ns;
+	int32_t place; /* of the worker (client_died: of the client), -1 for none */
+	uint32_t incarnation; /* of whoever sat there */
+	int32_t pid;
+	int32_t code; /* how it ended, as struct cadre_result.code */
+	int64_t duration_ns;
+	uint32_t count;
+	int32_t window;  /* of the job's client, -1 for none */
+	uint64_t length; /* of a refused request */
+	int64_t refused; /* id of that request, see cadre_report_refused; -1: none */
+	int64_t crash;   /* see cadre_report_crash; -1: none */
+	uint32_t other_count;
+	int32_t others[CADRE_EVENT_OTHERS_MAX]; /* pids, as its sentence explains */
+	uint32_t job_count; /* all that a dead worker had; the first are: */
+	struct {
+		uint64_t id; /* as cadre_job_id */
+		int32_t operation;
+		uint32_t attempt;
+	} jobs[CADRE_EVENT_JOBS_MAX];
+	char words[CADRE_EVENT_ROOM_MAX + 1]; /* last words of a worker, or "" */
+	size_t data_length;
+	unsigned char data[CADRE_EVENT_ROOM_MAX]; /* the first bytes of a refused request */
+	char sentence[600];                       /* all of it, for people */
+};
+
+/* A job that was refused: workers died of it. */
+struct cadre_refused_info {
+	uint64_t id; /* counts up from 0; the last are kept */
+	uint64_t job;
+	int64_t unix_ns;
+	uint64_t length;      /* of the request */
+	uint64_t kept_length; /* of it, what was kept */
+	int32_t operation;
+	uint32_t attempts; /* how often it was tried */
+	int32_t window;    /* of its client */
+	int32_t client_pid;
+	int32_t worker; /* place of the last that died of it */
+	int32_t worker_pid;
+	int32_t code; /* how that one died, as struct cadre_result.code */
 };
 
 struct cadre_report;
@@ -221,6 +284,25 @@ CADRE_API int cadre_report_perf(const struct cadre_report *report, uint32_t clie
  * means whoever it was. -ENOENT when there is none. Read at the moment of the call. */
 CADRE_API int cadre_report_backtrace(const struct cadre_report *report, uint32_t worker,
 				     int32_t pid, struct cadre_backtrace *ret_backtrace);
+
+/* Events of the last read, oldest first; NULL when the index is out of range. */
+CADRE_API const struct cadre_event_info *cadre_report_event(
+	const struct cadre_report *report, uint32_t index);
+
+/* Where the worker was that the event says has died: a copy that its successors in the place
+ * do not overwrite. NULL when it left nothing, or when more than 16 others have crashed
+ * since. Of the last read. */
+CADRE_API const struct cadre_backtrace *cadre_report_crash(
+	const struct cadre_report *report, const struct cadre_event_info *event);
+
+/* Refused jobs of the last read, oldest first; NULL when the index is out of range. */
+CADRE_API const struct cadre_refused_info *cadre_report_refused(
+	const struct cadre_report *report, uint32_t index);
+
+/* Copies what was kept of a refused request, at most `size` bytes, and returns their number.
+ * -ENOENT: it is not there (any more). -ENOMEM. Looks into the segment itself. */
+CADRE_API int64_t cadre_report_refused_request(const struct cadre_report *report,
+					       uint64_t id, void *buffer, size_t size);
 
 /* Name of an operation of the pool, or NULL. */
 CADRE_API const char *cadre_report_operation(const struct cadre_report *report,

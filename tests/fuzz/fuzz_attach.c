@@ -52,6 +52,12 @@ static void read_ends(const struct cadre_view *view)
 	READ_LAST(view->books, view->slot_count);
 	READ_LAST(view->block_owners, view->plan.total);
 	READ_LAST(view->start_data, limits->start_length);
+	READ_LAST(view->events.records,
+		  CADRE_EVENTS * cadre_annals_record_size(view->events.body_size));
+	READ_LAST(view->crashes.records,
+		  CADRE_CRASHES * cadre_annals_record_size(view->crashes.body_size));
+	READ_LAST(view->kept.records,
+		  CADRE_KEPT * cadre_annals_record_size(view->kept.body_size));
 	READ_LAST(view->arena, view->plan.bytes);
 }
 

@@ -26,6 +26,28 @@ static void compare(struct cadre_sampler *sampler, const struct cadre_report *re
 	FUZZ_CHECK(cadre_sampler_pool(sampler)->interval_s >= 0);
 }
 
+static void look_at_events(const struct cadre_report *report)
+{
+	const struct cadre_event_info *event;
+	const struct cadre_refused_info *refused;
+	static unsigned char request[8192];
+
+	for (uint32_t i = 0; (event = cadre_report_event(report, i)); i++) {
+		const struct cadre_backtrace *const trace = cadre_report_crash(report,
+									       event);
+
+		FUZZ_CHECK(memchr(event->sentence, 0, sizeof(event->sentence)));
+		FUZZ_CHECK(memchr(event->words, 0, sizeof(event->words)));
+		FUZZ_CHECK(event->data_length <= sizeof(event->data));
+		FUZZ_CHECK(event->other_count <= CADRE_EVENT_OTHERS_MAX);
+		FUZZ_CHECK(!trace || trace->frame_count <= CADRE_BACKTRACE_FRAMES);
+	}
+	for (uint32_t i = 0; (refused = cadre_report_refused(report, i)); i++)
+		FUZZ_CHECK(cadre_report_refused_request(report, refused->id, request,
+							sizeof(request)) <=
+			   (int64_t)sizeof(request));
+}
+
 static void look_at(struct cadre_report *report)
 {
 	const struct cadre_pool_snapshot *const pool = cadre_report_read(report);
@@ -62,6 +84,7 @@ static void look_at(struct cadre_report *report)
 
 		FUZZ_CHECK(!name || strlen(name) < CADRE_CACHE_LINE);
 	}
+	look_at_events(report);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -119,6 +119,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	begin(&supervisor, view);
 	/* What a dead predecessor left. */
 	fuzz_next(&script, &operation);
+	supervisor.inherited = true;
+	cadre_annals_resume(&view->events);
+	cadre_annals_resume(&view->crashes);
+	cadre_annals_resume(&view->kept);
 	cadre_staff_adopt(&supervisor);
 	cadre_lease_adopt(&supervisor);
 	for (unsigned i = 0; i < 100 && fuzz_next(&script, &operation); i++)

@@ -64,6 +64,9 @@ const struct killing_point killing_points[] = {
 	{ "U3", KILLING_SUPERVISOR },
 	{ "M1", KILLING_SUPERVISOR },
 	{ "M2", KILLING_SUPERVISOR },
+	/* what is written down of it */
+	{ "E1", KILLING_SUPERVISOR },
+	{ "E2", KILLING_SUPERVISOR },
 	/* the end */
 	{ "T1", KILLING_SUPERVISOR },
 	/* descriptors change hands: kill_descriptors.c */
