@@ -167,13 +167,18 @@ static int64_t now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* A segment that is not finished looks like one that is damaged. */
+static bool may_come(int error)
+{
+	return error == -ENOENT || error == -ECONNREFUSED || error == -EBADMSG;
+}
+
 static int renew_patiently(struct cadre_stat_pools *pools)
 {
 	const int64_t until_ns = now_ns() + pools->wait_ns;
 	int r = renew(pools);
 
-	while ((r == -ENOENT || r == -ECONNREFUSED) && pools->wait_ns > 0 &&
-	       now_ns() < until_ns) {
+	while (may_come(r) && pools->wait_ns > 0 && now_ns() < until_ns) {
 		nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
 		r = renew(pools);
 	}
