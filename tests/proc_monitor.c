@@ -460,6 +460,31 @@ Test(monitor, latency_is_shown_by_operation)
 	cr_assert_not(says(run.out, "burn"), "nobody called it");
 }
 
+Test(monitor, the_last_events_are_shown_with_their_backtraces)
+{
+	json_t *event;
+	char *last;
+
+	work_a_little(); /* One worker died of SIGSEGV. */
+	cr_assert_eq(cadre("stat", "--events", scene.pool, NULL), 0);
+	cr_assert(says(run.out, "was killed by SIGSEGV"), "%s", run.out);
+	cr_assert(says(run.out, "\n    "), "no backtrace: %s", run.out);
+	cr_assert(says(run.out, "crash"), "the handler is named: %s", run.out);
+
+	cr_assert_eq(cadre("stat", "--events=1", scene.pool, NULL), 0);
+	cr_assert_eq(lines_of(run.out), 1, "%s", run.out);
+
+	cr_assert_eq(cadre("stat", "--events", "--json", scene.pool, NULL), 0);
+	while ((last = strrchr(run.out, '\n')) && !says(last, "worker_died"))
+		*last = '\0';
+	event = json_loads(last ? last + 1 : run.out, 0, NULL);
+	cr_assert_str_eq(text(event, "event"), "worker_died");
+	cr_assert_eq(number(event, "code"), SIGSEGV);
+	cr_assert_eq(json_array_size(json_object_get(event, "jobs")), 1);
+	cr_assert_neq(text(event, "backtrace")[0], '\0');
+	json_decref(event);
+}
+
 Test(monitor, stat_waits_for_a_pool_when_told_to)
 {
 	char *arguments[] = { NULL, "stat", "--wait", "20s", "--json", scene.pool, NULL };

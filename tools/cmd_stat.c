@@ -23,12 +23,14 @@
 #include <unistd.h>
 
 #define EXIT_UNREADABLE 3
+#define EVENTS_DEFAULT 20
 
 enum form {
 	FORM_TABLE,
 	FORM_LINE, /* the table's way of an interval */
 	FORM_FIELDS,
 	FORM_LATENCY,
+	FORM_EVENTS,
 	FORM_JSON,
 	FORM_PROMETHEUS,
 };
@@ -37,7 +39,8 @@ struct options {
 	const char *pool; /* NULL: the only one */
 	bool all;
 	bool list;
-	bool json, prometheus, latency;
+	bool json, prometheus, latency, events;
+	uint32_t events_most;
 	const char *textfile;
 	enum cadre_stat_check check;
 	struct cadre_health_limits limits;
@@ -48,7 +51,15 @@ struct options {
 	enum form form;
 };
 
-enum { OPT_LIST = 256, OPT_TEXTFILE, OPT_LATENCY, OPT_CHECK, OPT_LIMIT, OPT_WAIT };
+enum {
+	OPT_LIST = 256,
+	OPT_TEXTFILE,
+	OPT_LATENCY,
+	OPT_EVENTS,
+	OPT_CHECK,
+	OPT_LIMIT,
+	OPT_WAIT
+};
 
 static const struct argp_option argp_options[] = {
 	{ "name", 'n', "POOL", 0, "The pool, also when its name is a number", 0 },
@@ -58,6 +69,10 @@ static const struct argp_option argp_options[] = {
 	  "Only these fields, as they are: letter,pid,jobs.*; a scope may stand before",
 	  0 },
 	{ "latency", OPT_LATENCY, NULL, 0, "How long jobs took, by operation", 0 },
+	{ "events", OPT_EVENTS, "N", OPTION_ARG_OPTIONAL,
+	  "The last N deaths, restarts and the like (20), with backtraces; with an interval "
+	  "the new ones",
+	  0 },
 	{ "json", 'j', NULL, 0, "One JSON object on one line for each pool", 0 },
 	{ "prometheus", 'p', NULL, 0, "Prometheus text", 0 },
 	{ "textfile", OPT_TEXTFILE, "PATH", 0,
@@ -91,6 +106,7 @@ static const char documentation[] =
 	"  cadre stat orders\n"
 	"  cadre stat orders 1 10\n"
 	"  cadre stat --json orders | jq .pool.queue_length\n"
+	"  cadre stat --events=5 orders\n"
 	"  cadre stat --check --limit oldest=100ms:1s --limit ready=8:4 orders\n"
 	"  cadre stat --all --textfile /var/lib/node_exporter/cadre.prom 15";
 
@@ -198,22 +214,25 @@ static void take_argument(const struct argp_state *state, struct options *option
 static void check_together(const struct argp_state *state, struct options *options)
 {
 	const struct cadre_stat_choice *const choice = &options->choice;
-	const int forms = options->json + (options->prometheus || options->textfile) +
-			  options->latency +
+	const int forms = (options->json || options->events) +
+			  (options->prometheus || options->textfile) + options->latency +
 			  (options->check != CADRE_STAT_NO_CHECK && !options->list);
 
 	if (options->pool && options->all)
 		cadre_refuse_usage(state, "--all: names every pool, \"%s\" names one",
 				   options->pool);
 	if (forms > 1)
-		cadre_refuse_usage(state, "--json, --prometheus, --latency and --check: "
-					  "one of them");
+		cadre_refuse_usage(state,
+				   "--json, --events, --prometheus, --latency and --check: "
+				   "one of them");
 	if (options->prometheus && options->interval_ns && !options->textfile)
 		cadre_refuse_usage(state, "--prometheus: has no interval; --textfile has");
 	if (options->check != CADRE_STAT_NO_CHECK && options->interval_ns)
 		cadre_refuse_usage(state, "--check: has no interval");
 
-	if (options->json)
+	if (options->events)
+		options->form = FORM_EVENTS;
+	else if (options->json)
 		options->form = FORM_JSON;
 	else if (options->prometheus || options->textfile)
 		options->form = FORM_PROMETHEUS;
@@ -254,6 +273,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_LATENCY:
 		options->latency = true;
+		return 0;
+	case OPT_EVENTS:
+		options->events = true;
+		options->events_most = arg ? cadre_option_number(state, "--events", arg,
+								 1, UINT32_MAX) :
+					     EVENTS_DEFAULT;
 		return 0;
 	case OPT_LIST:
 		options->list = true;
@@ -329,7 +354,7 @@ static int write_textfile(const struct options *options,
 	return CADRE_EXIT_FAILED;
 }
 
-static int show_one(const struct options *options, const struct cadre_stat_pool *pool,
+static int show_one(const struct options *options, struct cadre_stat_pool *pool,
 		    unsigned long round)
 {
 	switch (options->form) {
@@ -342,6 +367,12 @@ static int show_one(const struct options *options, const struct cadre_stat_pool 
 		return cadre_stat_print_fields(pool, &options->choice);
 	case FORM_LATENCY:
 		return cadre_stat_print_latency(pool, &options->choice);
+	case FORM_EVENTS:
+		if (options->json)
+			return cadre_stat_print_events_json(pool, &options->choice,
+							    options->events_most);
+		cadre_stat_print_events(pool, &options->choice, options->events_most);
+		return 0;
 	case FORM_JSON:
 		return cadre_stat_print_json(pool, &options->choice);
 	case FORM_PROMETHEUS: /* All at once, elsewhere. */

@@ -20,6 +20,7 @@ struct cadre_stat_pool {
 	struct cadre_report *report;
 	struct cadre_sampler *sampler;
 	const struct cadre_pool_snapshot *pool;
+	uint64_t events_seen; /* the number behind that of the event shown last */
 };
 
 /* What is to be shown of it. */
@@ -58,6 +59,13 @@ int cadre_stat_print_latency(const struct cadre_stat_pool *pool,
  * workers. The names of the columns come first, and again every screenful. */
 void cadre_stat_print_line(const struct cadre_stat_pool *pool,
 			   const struct cadre_stat_choice *choice, unsigned long round);
+
+/* stat_events.c: of the last `most` events those not shown yet, a line each, and of a worker
+ * that crashed its backtrace; or a JSON object each. */
+void cadre_stat_print_events(struct cadre_stat_pool *pool,
+			     const struct cadre_stat_choice *choice, uint32_t most);
+int cadre_stat_print_events_json(struct cadre_stat_pool *pool,
+				 const struct cadre_stat_choice *choice, uint32_t most);
 
 /* stat_json.c */
 int cadre_stat_print_json(const struct cadre_stat_pool *pool,

@@ -24,6 +24,11 @@ static void set(json_t *object, const char *key, json_t *value)
 	failed |= json_object_set_new(object, key, value) < 0;
 }
 
+static json_t *count(uint64_t number)
+{
+	return json_integer(number > INT64_MAX ? INT64_MAX : (json_int_t)number);
+}
+
 static void append(json_t *array, json_t *value)
 {
 	failed |= json_array_append_new(array, value) < 0;
@@ -188,14 +193,41 @@ static json_t *workers(const struct cadre_stat_pool *pool,
 	return array;
 }
 
+/* Counters that clients named themselves, so they are no fields of the catalogue. */
+static json_t *named(const struct cadre_stat_pool *pool, uint32_t window)
+{
+	json_t *const array = json_array();
+	struct cadre_perf perf;
+
+	for (uint32_t i = 0; i < CADRE_PERF_COUNTERS_MAX; i++) {
+		json_t *object;
+
+		if (cadre_report_perf(pool->report, window, i, &perf) < 0)
+			continue;
+		object = json_object();
+		set(object, "name", json_string(perf.name));
+		set(object, "jobs", count(perf.count));
+		set(object, "errors", count(perf.errors));
+		set(object, "sum_ns", count(perf.total_ns));
+		set(object, "max_ns", count(perf.max_ns));
+		append(array, object);
+	}
+	return array;
+}
+
 static json_t *clients(const struct cadre_stat_pool *pool,
 		       const struct cadre_stat_choice *choice)
 {
 	json_t *const array = json_array();
 	const struct cadre_client_snapshot *client;
 
-	for (uint32_t i = 0; (client = cadre_report_client(pool->report, i)); i++)
-		append(array, object_of(choice, CADRE_FIELDS_CLIENT, client));
+	for (uint32_t i = 0; (client = cadre_report_client(pool->report, i)); i++) {
+		json_t *const object = object_of(choice, CADRE_FIELDS_CLIENT, client);
+
+		if (!choice->fields)
+			set(object, "named", named(pool, client->place));
+		append(array, object);
+	}
 	return array;
 }
 

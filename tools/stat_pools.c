@@ -191,13 +191,17 @@ static int renew_patiently(struct cadre_stat_pools *pools)
 static void look_for_successor(struct cadre_stat_pool *pool)
 {
 	struct cadre_report *successor;
+	int64_t created_unix_s;
 
 	if ((pool->pool->alive && strcmp(pool->pool->state, "terminated") != 0) ||
 	    cadre_report_open(pool->name, &successor, NULL) < 0)
 		return;
+	created_unix_s = pool->pool->created_unix_s;
 	cadre_report_close(pool->report);
 	pool->report = successor;
 	pool->pool = cadre_report_read(successor);
+	if (pool->pool->created_unix_s != created_unix_s)
+		pool->events_seen = 0;
 }
 
 int cadre_stat_pools_read(struct cadre_stat_pools *pools)

@@ -383,6 +383,49 @@ static int print_clients(const struct cadre_report *report,
 	return r;
 }
 
+/* ---- counters that clients named ---- */
+
+static const struct cadre_column named_columns[] = {
+	{ "CLIENT", SCOLS_FL_RIGHT }, { "COUNTER", 0 },
+	{ "JOBS", SCOLS_FL_RIGHT },   { "ERRORS", SCOLS_FL_RIGHT },
+	{ "MEAN", SCOLS_FL_RIGHT },   { "MAX", SCOLS_FL_RIGHT },
+};
+
+static int add_named(struct libscols_table *table, uint32_t client,
+		     const struct cadre_perf *perf)
+{
+	const uint64_t mean_ns = perf->count ? perf->total_ns / perf->count : 0;
+	struct cadre_row row = cadre_row_open(table);
+
+	cadre_row_put(&row, "%u", client);
+	cadre_row_put(&row, "%s", perf->name);
+	cadre_row_put_count(&row, perf->count);
+	cadre_row_put_count(&row, perf->errors);
+	cadre_row_put(&row, "%s", cadre_text_duration_or_dash((int64_t)mean_ns));
+	cadre_row_put(&row, "%s", cadre_text_duration_or_dash((int64_t)perf->max_ns));
+	return row.result;
+}
+
+static int print_named(const struct cadre_report *report)
+{
+	struct libscols_table *const table = cadre_table_open(named_columns,
+							      COUNT_OF(named_columns));
+	const struct cadre_client_snapshot *client;
+	struct cadre_perf perf;
+	int r = table ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; r == 0 && (client = cadre_report_client(report, i)); i++) {
+		for (uint32_t n = 0; r == 0 && n < CADRE_PERF_COUNTERS_MAX; n++) {
+			if (cadre_report_perf(report, client->place, n, &perf) == 0)
+				r = add_named(table, client->place, &perf);
+		}
+	}
+	if (r == 0 && !scols_table_is_empty(table))
+		putchar('\n');
+	cadre_table_close(table);
+	return r;
+}
+
 /* ---- the whole ---- */
 
 int cadre_stat_print_table(const struct cadre_stat_pool *pool,
@@ -395,6 +438,8 @@ int cadre_stat_print_table(const struct cadre_stat_pool *pool,
 	print_pool(pool->report, pool->pool);
 	putchar('\n');
 	r = print_workers(pool, choice);
-	return r < 0 || choice->chooses_workers ? r :
-						  print_clients(pool->report, pool->pool);
+	if (r < 0 || choice->chooses_workers)
+		return r;
+	r = print_clients(pool->report, pool->pool);
+	return r < 0 ? r : print_named(pool->report);
 }
