@@ -1,5 +1,7 @@
 /*
- * proc_pool.c - claims about a pool as a whole: how many workers it has, and how it ends.
+ * proc_pool.c - SPEC section 3: claims about a pool as a whole: how many workers it has, how
+ * it is stopped, started again, and how it ends. (Dispatch, 3.2: proc_dispatch.c; refusals
+ * of 3.1: proc_refusal.c; 3.7: proc_client.c.)
  */
 #include "claims.h"
 
@@ -110,6 +112,202 @@ static int size_is_cpus(void *context)
 Test(pool, without_options_it_has_a_name_of_its_own_and_at_most_a_worker_per_cpu)
 {
 	cr_assert_eq(child_run(size_is_cpus, NULL), CHILD_FINE);
+}
+
+/* ---- another size ---- */
+
+static int order(enum cadre_order_kind kind, uint32_t min, uint32_t max)
+{
+	const struct cadre_order wish = { .kind = kind,
+					  .workers_min = min,
+					  .workers_max = max };
+
+	return cadre_order(troupe.scene.pool, &wish, GENEROUS, &troupe.diag);
+}
+
+Test(pool, it_is_scaled_up_while_it_runs)
+{
+	START(.workers_min = 1, .workers_max = 1, .workers_limit = 4);
+	cr_assert_eq(order(CADRE_ORDER_SCALE, 3, 4), 0);
+	cr_assert(eventually(workers_ready() == 3));
+	/* And from there it grows to its new max. */
+	for (int i = 0; i < 4; i++)
+		submit(ASK(TROUPE_HOLD, 1));
+	cr_assert(eventually(all_wait(4)));
+	open_gate(1);
+}
+
+Test(pool, it_is_scaled_down_and_who_has_a_job_finishes_it)
+{
+	struct cadre_ticket tickets[3];
+
+	START(.workers_min = 3, .workers_max = 3);
+	for (int i = 0; i < 3; i++)
+		tickets[i] = submit(ASK(TROUPE_HOLD, 1));
+	cr_assert(eventually(all_wait(3)));
+	cr_assert_eq(order(CADRE_ORDER_SCALE, 1, 1), 0);
+	cr_assert(eventually(workers_ready() == 1));
+	open_gate(1);
+	for (int i = 0; i < 3; i++)
+		expect(tickets[i], CADRE_OK);
+	cr_assert(eventually(troupe.board->finis == 2));
+	cr_assert_eq(troupe_look(troupe.scene.pool).workers_max, 1);
+}
+
+Test(pool, those_who_idle_leave_first_when_it_is_scaled_down)
+{
+	struct cadre_ticket ticket;
+	struct cadre_result result;
+
+	START(.workers_min = 3, .workers_max = 3);
+	ticket = submit(ASK(TROUPE_HOLD, 1));
+	cr_assert(eventually(all_wait(1)));
+	cr_assert_eq(order(CADRE_ORDER_SCALE, 1, 1), 0);
+	cr_assert(eventually(troupe.board->finis == 2), "although nothing has ended");
+	open_gate(1);
+	result = await(ticket);
+	cr_assert_eq(result.outcome, CADRE_OK);
+	cr_assert_eq(ask_who().pid, result.worker_pid);
+	release(&result);
+}
+
+Test(pool, a_size_beyond_its_limit_or_that_cannot_be_is_refused_with_a_sentence)
+{
+	START(.workers_min = 1, .workers_max = 2, .workers_limit = 3);
+	cr_assert_eq(order(CADRE_ORDER_SCALE, 1, 4), -EINVAL);
+	cr_assert_not_null(strstr(troupe.diag.text, "1..4 workers"), "%s",
+			   troupe.diag.text);
+	cr_assert_eq(order(CADRE_ORDER_SCALE, 2, 1), -EINVAL);
+	cr_assert_eq(order(CADRE_ORDER_SCALE, 0, 0), -EINVAL);
+	cr_assert_eq(troupe_look(troupe.scene.pool).workers_min, 1);
+	cr_assert_eq(troupe_look(troupe.scene.pool).workers_max, 2);
+	cr_assert_eq(order(CADRE_ORDER_SCALE, 0, 3), 0);
+}
+
+/* ---- presets ---- */
+
+Test(pool, the_preset_for_cpu_bound_services_has_a_worker_per_cpu_with_one_job_each)
+{
+	struct cadre_pool_options options = { .size = sizeof(options) };
+
+	cr_assert_eq(cadre_pool_options_for(CADRE_CPU_BOUND, &options), 0);
+	cr_assert_geq(options.workers_max, 1);
+	cr_assert_leq(options.workers_max, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN));
+	cr_assert_eq(options.workers_min, options.workers_max);
+	cr_assert_eq(options.parallel, 1);
+	start(options);
+	cr_assert_eq(workers_ready(), options.workers_max);
+}
+
+Test(pool, the_preset_for_io_bound_services_has_many_jobs_per_worker_and_does_not_spin)
+{
+	struct cadre_pool_options options = { .size = sizeof(options), .workers_max = 2 };
+
+	cr_assert_eq(cadre_pool_options_for(CADRE_IO_BOUND, &options), 0);
+	cr_assert_eq(options.workers_min, 1);
+	cr_assert_eq(options.workers_max, 2, "what was set stands");
+	cr_assert_gt(options.parallel, 1);
+	cr_assert_lt(options.spin_ns, 0);
+	start(options);
+	cr_assert_eq(troupe_look(troupe.scene.pool).parallel, options.parallel);
+	cr_assert_eq(cadre_pool_options_for((enum cadre_preset)9, &options), -EINVAL);
+	options.size = 1;
+	cr_assert_eq(cadre_pool_options_for(CADRE_IO_BOUND, &options), -EINVAL);
+}
+
+/* ---- stop with a predicate ---- */
+
+struct asked {
+	unsigned count;
+	uint32_t spared; /* place of one that may stay; UINT32_MAX: none */
+	bool plausible;
+};
+
+static bool may_leave(const struct cadre_worker_snapshot *worker, void *context)
+{
+	struct asked *const asked = context;
+
+	asked->count++;
+	asked->plausible = asked->plausible && worker->pid > 0 && worker->idle_ns > 0 &&
+			   worker->uptime_ns >= worker->idle_ns;
+	return worker->place != asked->spared;
+}
+
+static int stop_idle(struct asked *asked)
+{
+	*asked = (struct asked){ .spared = asked->spared, .plausible = true };
+	return cadre_stop_idle(troupe.scene.pool, may_leave, asked, &troupe.diag);
+}
+
+Test(pool, stop_with_a_predicate_asks_about_idle_workers_only)
+{
+	struct asked asked = { .spared = UINT32_MAX };
+	struct cadre_ticket ticket;
+
+	START(.workers_min = 3, .workers_max = 3);
+	cr_assert_eq(order(CADRE_ORDER_SCALE, 0, 3), 0);
+	ticket = submit(ASK(TROUPE_HOLD, 1));
+	cr_assert(eventually(all_wait(1)));
+	cr_assert_eq(stop_idle(&asked), 2);
+	cr_assert_eq(asked.count, 2);
+	cr_assert(asked.plausible);
+	cr_assert(eventually(troupe.board->finis == 2));
+	cr_assert_eq(workers_ready(), 1);
+	open_gate(1);
+	expect(ticket, CADRE_OK);
+}
+
+Test(pool, stop_with_a_predicate_stops_those_that_match)
+{
+	struct asked asked = { .spared = 1 };
+
+	START(.workers_min = 3, .workers_max = 3);
+	cr_assert_eq(order(CADRE_ORDER_SCALE, 0, 3), 0);
+	cr_assert_eq(stop_idle(&asked), 2);
+	cr_assert_eq(asked.count, 3);
+	cr_assert(eventually(workers_ready() == 1));
+	cr_assert_eq(troupe_look_worker(troupe.scene.pool, 1).letter, '_');
+	/* And the pool goes on. */
+	call_ok(ASK(TROUPE_LOG, 1));
+}
+
+Test(pool, stop_with_a_predicate_never_goes_below_min)
+{
+	struct asked asked = { .spared = UINT32_MAX };
+
+	START(.workers_min = 3, .workers_max = 3);
+	cr_assert_eq(order(CADRE_ORDER_SCALE, 2, 3), 0);
+	cr_assert_eq(stop_idle(&asked), 1);
+	cr_assert(eventually(troupe.board->finis == 1));
+	cr_assert_eq(stop_idle(&asked), 0);
+	cr_assert_eq(workers_ready(), 2);
+}
+
+/* It got busy between the report and the order: here, while the predicate is asked. */
+static bool give_it_a_job(const struct cadre_worker_snapshot *worker, void *context)
+{
+	*(struct cadre_ticket *)context = submit(ASK(TROUPE_HOLD, 1));
+	return eventually(all_wait(1)) && worker->letter == '_';
+}
+
+Test(pool, stop_with_a_predicate_spares_one_that_got_busy_meanwhile)
+{
+	struct cadre_ticket ticket;
+
+	START(ONE_WORKER);
+	cr_assert_eq(order(CADRE_ORDER_SCALE, 0, 1), 0);
+	cr_assert_eq(cadre_stop_idle(troupe.scene.pool, give_it_a_job, &ticket, NULL), 0);
+	open_gate(1);
+	expect(ticket, CADRE_OK);
+	cr_assert_eq(troupe.board->finis, 0);
+}
+
+Test(pool, stop_with_a_predicate_of_a_pool_that_is_not_there_is_an_error)
+{
+	struct asked asked = { .spared = UINT32_MAX };
+
+	cr_assert_eq(stop_idle(&asked), -ENOENT);
+	cr_assert_eq(asked.count, 0);
 }
 
 /* ---- in its own program ---- */
@@ -265,6 +463,131 @@ Test(pool, stop_with_min_0_and_no_worker_starts_one_for_what_was_accepted)
 	await_end();
 	expect(ticket, CADRE_OK);
 	cr_assert_eq(troupe.board->logged, 1);
+}
+
+/* ---- drain, and start again ---- */
+
+static bool is(const char *state)
+{
+	return strcmp(troupe_look(troupe.scene.pool).state, state) == 0;
+}
+
+Test(pool, drained_it_has_run_what_was_accepted_and_refuses_what_is_new)
+{
+	const struct cadre_request late = ASK(TROUPE_LOG, 9);
+	struct cadre_ticket first, second, none;
+	struct cadre_client *other;
+
+	START(ONE_WORKER);
+	first = occupy_worker();
+	second = submit(ASK(TROUPE_LOG, 1));
+	cr_assert_eq(order(CADRE_ORDER_DRAIN, 0, 0), 0);
+	cr_assert_eq(order(CADRE_ORDER_DRAIN, 0, 0), 0, "twice is the same as once");
+	cr_assert(is("draining"));
+	cr_assert_eq(cadre_try_submit(troupe.client, &late, &none), -ESHUTDOWN);
+	cr_assert_eq(cadre_client_attach(troupe.scene.pool, NULL, &other, NULL),
+		     -ESHUTDOWN);
+	open_gate(1);
+	expect(first, CADRE_OK);
+	expect(second, CADRE_OK);
+	cr_assert(eventually(is("stopped")));
+	cr_assert_eq(troupe.board->finis, 1);
+	cr_assert_eq(workers_ready(), 0);
+	cr_assert_eq(cadre_submit(troupe.client, &late, GENEROUS, &none), -ESHUTDOWN);
+	cr_assert_gt(scene_files(troupe.scene.pool), 0, "it is kept");
+}
+
+Test(pool, drained_and_started_again_it_serves_the_clients_that_it_had)
+{
+	START(.workers_min = 2, .workers_max = 2);
+	for (uint32_t round = 1; round <= 3; round++) {
+		call_ok(ASK(TROUPE_LOG, round));
+		cr_assert_eq(order(CADRE_ORDER_DRAIN, 0, 0), 0);
+		cr_assert(eventually(is("stopped")));
+		cr_assert_eq(troupe.board->finis, 2 * round);
+		cr_assert_eq(order(CADRE_ORDER_START, 0, 0), 0);
+		cr_assert_eq(order(CADRE_ORDER_START, 0, 0), 0);
+		cr_assert(is("open"));
+		cr_assert(eventually(workers_ready() == 2));
+	}
+	call_ok(ASK(TROUPE_LOG, 9));
+	cr_assert_eq(troupe.board->logged, 4);
+}
+
+Test(pool, started_again_while_it_drains_it_goes_on_and_loses_nothing)
+{
+	struct cadre_ticket held;
+
+	START(ONE_WORKER);
+	held = occupy_worker();
+	cr_assert_eq(order(CADRE_ORDER_DRAIN, 0, 0), 0);
+	cr_assert_eq(order(CADRE_ORDER_START, 0, 0), 0);
+	cr_assert(is("open"));
+	open_gate(1);
+	expect(held, CADRE_OK);
+	call_ok(ASK(TROUPE_LOG, 1));
+	cr_assert_eq(troupe.board->inits, 1, "by the worker that it had");
+}
+
+Test(pool, what_takes_longer_than_stop_timeout_to_drain_is_terminated_and_it_stays)
+{
+	struct cadre_ticket held;
+
+	START(ONE_WORKER, .stop_timeout_ns = 50 * MS);
+	held = occupy_worker();
+	cr_assert_eq(order(CADRE_ORDER_DRAIN, 0, 0), 0);
+	expect(held, CADRE_TERMINATED);
+	cr_assert(eventually(is("stopped")));
+	cr_assert_eq(order(CADRE_ORDER_START, 0, 0), 0);
+	call_ok(ASK(TROUPE_LOG, 1));
+}
+
+Test(pool, a_drained_one_can_be_scaled_stopped_and_terminated)
+{
+	START(ONE_WORKER);
+	cr_assert_eq(order(CADRE_ORDER_DRAIN, 0, 0), 0);
+	cr_assert(eventually(is("stopped")));
+	cr_assert_eq(order(CADRE_ORDER_SCALE, 2, 2), 0);
+	cr_assert_eq(workers_ready(), 0);
+	cr_assert_eq(order(CADRE_ORDER_START, 0, 0), 0);
+	cr_assert(eventually(workers_ready() == 2));
+	cr_assert_eq(order(CADRE_ORDER_DRAIN, 0, 0), 0);
+	cr_assert(eventually(is("stopped")));
+	stop();
+	await_end();
+	cr_assert_eq(order(CADRE_ORDER_START, 0, 0), -ECONNREFUSED);
+}
+
+static int drain_and_start_again(void *context)
+{
+	const struct cadre_request request = { .operation = TROUPE_WHO };
+	struct cadre_result result;
+	struct cadre_pool *pool;
+
+	(void)context;
+	CHILD_CHECK(cadre_pool_start(&troupe_service, NULL, &pool, NULL) == 0);
+	CHILD_CHECK(cadre_pool_await_drained(pool, 0) == -ESHUTDOWN);
+	CHILD_CHECK(cadre_pool_drain(pool) == 0);
+	CHILD_CHECK(cadre_pool_await_drained(pool, GENEROUS) == 0);
+	CHILD_CHECK(cadre_call(cadre_pool_client(pool), &request, &result) == -ESHUTDOWN);
+	CHILD_CHECK(cadre_pool_scale(pool, 1, 1, NULL) == 0);
+	CHILD_CHECK(cadre_pool_start_again(pool) == 0);
+	CHILD_CHECK(cadre_call(cadre_pool_client(pool), &request, &result) == 0);
+	CHILD_CHECK(result.outcome == CADRE_OK);
+	cadre_release(cadre_pool_client(pool), &result);
+	/* What it was told by stop, it was told for good. */
+	CHILD_CHECK(cadre_pool_stop(pool) == 0);
+	CHILD_CHECK(cadre_pool_start_again(pool) == -ESHUTDOWN);
+	CHILD_CHECK(cadre_pool_drain(pool) == -ESHUTDOWN);
+	CHILD_CHECK(cadre_pool_await_end(pool, GENEROUS) == 0);
+	CHILD_CHECK(cadre_pool_start_again(pool) == -ESHUTDOWN);
+	cadre_pool_close(pool);
+	return CHILD_FINE;
+}
+
+Test(pool, its_program_drains_it_starts_it_again_and_stops_it_for_good)
+{
+	cr_assert_eq(child_run(drain_and_start_again, NULL), CHILD_FINE);
 }
 
 /* ---- terminate ---- */
