@@ -28,6 +28,10 @@ static_assert(sizeof(struct cadre_bell) == CADRE_CACHE_LINE, "segment layout");
 
 #define CADRE_BELL_EVERYONE UINT32_MAX
 
+/* On a worker's bell: the thread that looks for jobs. The other bits are those of jobs whose
+ * producers wait for room in their streams. */
+#define CADRE_BELL_DISPATCHER (UINT32_C(1) << 31)
+
 uint32_t cadre_bell_remember(const struct cadre_bell *bell);
 
 /* Sleeps until a ring that meets `bits` comes, or came since `remembered`, or timeout_ns

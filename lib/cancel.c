@@ -51,6 +51,7 @@ int cadre_cancel(struct cadre_client *client, struct cadre_ticket ticket)
 		return r;
 	cadre_client_decide(client, index, cadre_ticket_generation(ticket),
 			    CADRE_CANCELLED);
+	cadre_client_stream_was_cancelled(client, index, cadre_ticket_generation(ticket));
 	return 0;
 }
 
@@ -67,10 +68,12 @@ int cadre_cancel_all(struct cadre_client *client)
 							   memory_order_acquire);
 		const enum cadre_pending_state state = cadre_pending_state(word);
 
-		if (state == CADRE_PENDING_OUT || state == CADRE_PENDING_LEFT)
-			ended += cadre_client_decide(client, index,
-						     cadre_pending_generation(word),
-						     CADRE_CANCELLED);
+		if (state != CADRE_PENDING_OUT && state != CADRE_PENDING_LEFT)
+			continue;
+		ended += cadre_client_decide(client, index, cadre_pending_generation(word),
+					     CADRE_CANCELLED);
+		cadre_client_stream_was_cancelled(client, index,
+						  cadre_pending_generation(word));
 	}
 	return ended;
 }
@@ -113,6 +116,7 @@ int cadre_cancel_forced(struct cadre_client *client, struct cadre_ticket ticket,
 	issue_warrant(client, index, generation,
 		      grace_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + grace_ns);
 	cadre_client_decide(client, index, generation, CADRE_CANCELLED);
+	cadre_client_stream_was_cancelled(client, index, generation);
 	/* So that the supervisor looks in time. Unheard, its next tick is soon: a job runs. */
 	(void)cadre_control_ask(client->pool, &knock, 0, NULL);
 	return 0;

@@ -170,6 +170,8 @@ static int make_private(struct cadre_client *client)
 	r = -pthread_mutex_init(&client->warrant_lock, NULL);
 	if (r == 0)
 		r = cadre_forkguard_init(&client->guard);
+	if (r == 0)
+		r = cadre_consume_init(client);
 	return r < 0 ? r : cadre_completion_init(client);
 }
 
@@ -256,6 +258,7 @@ int cadre_client_attach(const char *pool, const struct cadre_client_options *opt
 
 free_private:
 	cadre_forkguard_fini(&client->guard);
+	cadre_consume_fini(client);
 	free(client->pending);
 	cadre_layout_close(&client->view);
 free_client:
@@ -275,6 +278,7 @@ void cadre_client_detach(struct cadre_client *client)
 	}
 	cadre_courier_fini(client);
 	cadre_forkguard_fini(&client->guard);
+	cadre_consume_fini(client);
 	free(client->pending);
 	cadre_layout_close(&client->view);
 	free(client);

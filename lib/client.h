@@ -1,6 +1,6 @@
 /*
  * client.h - what the files of one client share: client.c (attach, detach), submit.c,
- * take.c and completion.c.
+ * take.c, consume.c (streams) and completion.c.
  *
  * What other processes must know stands in the segment; everything here is private to the
  * process. Its threads agree through one word per slot: whoever moves it on has the right
@@ -50,6 +50,7 @@ struct cadre_pending {
 	struct cds_wfcq_node node;  /* in the queue of completions, while TAKEN */
 	_Atomic bool nudged;        /* a sleeper was woken for it, because it grew old */
 	_Atomic bool decided;       /* by this process: no stamp will tell of it */
+	_Atomic bool is_stream;     /* then its consumer, below, is in use */
 	_Atomic uint64_t published; /* generation of the last job that went out */
 };
 
@@ -76,6 +77,28 @@ struct cadre_perf_counter {
 	char name[CADRE_PERF_NAME_MAX + 1];
 };
 
+/* A stream with callbacks is kept by the thread that looks at it, or by the queue that it
+ * stands in. Whoever comes in vain says so, and the keeper looks once more before it lets
+ * go: so nothing that somebody was rung for is left lying. */
+enum cadre_keeping {
+	CADRE_KEEPING_NOBODY = 0,
+	CADRE_KEEPING_ONE = 1,
+	CADRE_KEEPING_MISSED = 2,
+};
+
+/* The private side of one stream, beside the pending of its slot. */
+struct cadre_consumer {
+	/* Whoever reads: the thread that has the ticket, or with callbacks whoever keeps it. */
+	struct cadre_reader reader;
+	cadre_item_fn *item; /* written in HELD; NULL: by ticket */
+	/* Generation and enum cadre_keeping: who reads for callbacks. */
+	_Atomic uint64_t kept;
+	_Atomic uint64_t over; /* generation of the job whose end was seen, or wished */
+	_Atomic uint64_t left; /* generation of the job whose items nobody wants any more */
+	uint32_t pauses;       /* under streams_lock */
+	_Atomic bool paused;
+};
+
 struct cadre_client {
 	struct cadre_view view;
 	struct cadre_block_pool blocks;
@@ -100,6 +123,10 @@ struct cadre_client {
 	_Atomic uint32_t callbacks;    /* jobs with a callback that was not called yet */
 	_Atomic uint32_t crew_turn;    /* whom to wake next */
 	pthread_mutex_t warrant_lock;  /* cancel.c: one warrant at a time */
+
+	/* consume.c */
+	struct cadre_consumer *_Atomic consumers; /* one per slot, from the first stream on */
+	pthread_mutex_t streams_lock; /* pauses, beside the end of their stream */
 
 	_Atomic bool dead; /* the pool died: nothing is accepted any more */
 	_Atomic int64_t
@@ -235,6 +262,63 @@ void cadre_courier_fini(struct cadre_client *client);
 /* Adds a result to the counter that its job named. The pending is TAKEN by this thread. */
 void cadre_client_count(struct cadre_client *client, uint32_t index,
 			const struct cadre_result *result);
+/* The slot of a ticket whose job is out. -ESTALE: released, or never ours. -EBUSY: another
+ * thread takes it, or its result is out. */
+int cadre_client_find(const struct cadre_client *client, struct cadre_ticket ticket,
+		      uint32_t *ret_index);
+
+/* OUT -> TAKEN: whoever wins this has the outcome. */
+bool cadre_client_accept(struct cadre_client *client, uint32_t index, uint64_t generation);
+
+/* consume.c */
+int cadre_consume_init(struct cadre_client *client);
+void cadre_consume_fini(struct cadre_client *client);
+
+/* Bytes of item room that a request asks for, or gets without asking. */
+uint64_t cadre_client_stream_room(const struct cadre_client *client,
+				  const struct cadre_request *request);
+
+/* S1 for a stream: a ring in front of its payload, in a block of its own. As prepare in
+ * submit.c; a slot that is FILLING already keeps its generation. */
+int cadre_client_prepare_stream(struct cadre_client *client, uint32_t index,
+				const struct cadre_request *request, void **ret_data);
+
+static inline bool cadre_client_is_stream(const struct cadre_client *client,
+					  uint32_t index)
+{
+	/* Relaxed: whether it is of the job that is meant, the pending's word tells. */
+	return atomic_load_explicit(&client->pending[index].is_stream,
+				    memory_order_relaxed);
+}
+
+/* True while the result of this stream may not be taken: it was not read to its end. */
+bool cadre_client_stream_goes_on(const struct cadre_client *client, uint32_t index,
+				 uint64_t generation);
+
+/* Its ring holds what cannot be. */
+bool cadre_client_stream_is_damaged(const struct cadre_client *client, uint32_t index);
+
+/* Its caller has cancelled it: the result of a stream may be taken. */
+void cadre_client_stream_was_cancelled(struct cadre_client *client, uint32_t index,
+				       uint64_t generation);
+
+/* No thread pauses it any more; its block may be given back. */
+void cadre_client_close_stream(struct cadre_client *client);
+
+/* Callbacks: keeps a stream that has something to deliver, for whom it is queued. With
+ * `wait`, one that has not is told that somebody sleeps for it. */
+bool cadre_client_keep_stream(struct cadre_client *client, uint32_t index,
+			      uint64_t generation, bool wait);
+
+/* Calls back for at most `most` items of a stream that is kept. *ret_called: how many.
+ * What is next for it: */
+enum cadre_delivery {
+	CADRE_DELIVERY_LATER, /* nothing there; it is kept no longer */
+	CADRE_DELIVERY_AGAIN, /* there is more, and it is kept */
+	CADRE_DELIVERY_ENDED, /* its job is TAKEN by this thread: call `ended` */
+};
+enum cadre_delivery cadre_client_deliver(struct cadre_client *client, uint32_t index,
+					 size_t most, size_t *ret_called);
 
 /* completion.c */
 int cadre_completion_init(struct cadre_client *client);

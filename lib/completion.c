@@ -22,7 +22,14 @@ int cadre_completion_init(struct cadre_client *client)
 	return -pthread_mutex_init(&client->notifier_lock, NULL);
 }
 
-/* Takes every job with a callback that has ended, and queues it. With `wait` it marks the
+static void enqueue(struct cadre_client *client, struct cadre_pending *pending)
+{
+	cds_wfcq_node_init(&pending->node);
+	cds_wfcq_enqueue(&client->completed_head, &client->completed_tail, &pending->node);
+}
+
+/* Takes every job with a callback that has ended, keeps every stream with one that has
+ * something to deliver, and queues it. With `wait` it marks the
  * others as awaited, and tells when the next of them is due. Returns how many it took. */
 static unsigned harvest(struct cadre_client *client, bool wait, int64_t *due_ns)
 {
@@ -43,13 +50,20 @@ static unsigned harvest(struct cadre_client *client, bool wait, int64_t *due_ns)
 						   memory_order_relaxed);
 		if (deadline_ns && now_ns >= deadline_ns)
 			cadre_client_decide(client, index, generation, CADRE_TIMED_OUT);
+		if (wait && deadline_ns && deadline_ns < *due_ns)
+			*due_ns = deadline_ns;
+		if (cadre_client_is_stream(client, index)) {
+			if (!cadre_client_keep_stream(client, index, generation, wait))
+				continue;
+			enqueue(client, pending);
+			taken++;
+			continue;
+		}
 		if (wait) {
 			const uint64_t word = cadre_slot_await(&client->slots[index],
 							       generation);
 
 			cadre_client_nudge_once(client, index, word);
-			if (deadline_ns && deadline_ns < *due_ns)
-				*due_ns = deadline_ns;
 		}
 		/* V7: release, pairs with V8 in call_back, which another thread may do: the
 		 * queue's own order is not one that the language or a sanitizer knows. */
@@ -59,9 +73,7 @@ static unsigned harvest(struct cadre_client *client, bool wait, int64_t *due_ns)
 			    cadre_pending_pack(CADRE_PENDING_TAKEN, generation),
 			    memory_order_acq_rel, memory_order_relaxed))
 			continue;
-		cds_wfcq_node_init(&pending->node);
-		cds_wfcq_enqueue(&client->completed_head, &client->completed_tail,
-				 &pending->node);
+		enqueue(client, pending);
 		taken++;
 	}
 	return taken;
@@ -145,10 +157,8 @@ void cadre_completion_fini(struct cadre_client *client)
 	pthread_mutex_destroy(&client->notifier_lock);
 }
 
-static void call_back(struct cadre_client *client, struct cds_wfcq_node *node)
+static void call_back(struct cadre_client *client, struct cadre_pending *pending)
 {
-	struct cadre_pending *const pending =
-		(void *)((char *)node - offsetof(struct cadre_pending, node));
 	const uint32_t index = (uint32_t)(pending - client->pending);
 	cadre_ended_fn *ended;
 	struct cadre_result result;
@@ -166,10 +176,35 @@ static void call_back(struct cadre_client *client, struct cds_wfcq_node *node)
 	atomic_fetch_sub_explicit(&client->callbacks, 1, memory_order_relaxed);
 }
 
+/* Delivers what one queued job has. Returns how many callbacks it called. A stream that has
+ * more to deliver goes to the end of the queue, so that each gets its turn. */
+static size_t deliver(struct cadre_client *client, struct cds_wfcq_node *node, size_t most)
+{
+	struct cadre_pending *const pending =
+		(void *)((char *)node - offsetof(struct cadre_pending, node));
+	const uint32_t index = (uint32_t)(pending - client->pending);
+	size_t called = 0;
+
+	if (cadre_client_is_stream(client, index)) {
+		switch (cadre_client_deliver(client, index, most, &called)) {
+		case CADRE_DELIVERY_LATER:
+			return called;
+		case CADRE_DELIVERY_AGAIN:
+			enqueue(client, pending);
+			return called;
+		case CADRE_DELIVERY_ENDED:
+			break;
+		}
+	}
+	call_back(client, pending);
+	return called + 1;
+}
+
 int cadre_client_dispatch(struct cadre_client *client, size_t most)
 {
 	const bool notified = atomic_load(&client->notifier_runs);
 	size_t called = 0;
+	uint32_t turns = 0;
 	uint64_t signals;
 	int r = cadre_client_enter(client);
 
@@ -182,14 +217,14 @@ int cadre_client_dispatch(struct cadre_client *client, size_t most)
 	if (!notified)
 		harvest(client, false, NULL);
 
-	while (most == 0 || called < most) {
+	/* Streams come again and again; no more turns than there can be jobs. */
+	while ((most == 0 || called < most) && turns++ < client->slot_count) {
 		struct cds_wfcq_node *const node = cds_wfcq_dequeue_blocking(
 			&client->completed_head, &client->completed_tail);
 
 		if (!node)
 			break;
-		call_back(client, node);
-		called++;
+		called += deliver(client, node, most == 0 ? SIZE_MAX : most - called);
 	}
 	if (notified && !cds_wfcq_empty(&client->completed_head, &client->completed_tail))
 		signal_fd(client);

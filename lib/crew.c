@@ -21,7 +21,7 @@ static bool wake_between(const struct cadre_crew *crew, struct cadre_bell *bells
 {
 	for (unsigned worker = from;
 	     (worker = cadre_mask_next(&crew->sleepers, worker, to)) < to; worker++) {
-		if (cadre_bell_ring(&bells[worker], CADRE_BELL_EVERYONE, 1) > 0) {
+		if (cadre_bell_ring(&bells[worker], CADRE_BELL_DISPATCHER, 1) > 0) {
 			*turn = worker + 1;
 			return true;
 		}
@@ -47,7 +47,7 @@ int cadre_crew_wake_all(const struct cadre_crew *crew, struct cadre_bell *bells,
 	for (unsigned worker = 0;
 	     (worker = cadre_mask_next(&crew->sleepers, worker, workers)) < workers;
 	     worker++)
-		woken += cadre_bell_ring(&bells[worker], CADRE_BELL_EVERYONE, 1);
+		woken += cadre_bell_ring(&bells[worker], CADRE_BELL_DISPATCHER, 1);
 	return woken;
 }
 

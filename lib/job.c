@@ -30,6 +30,7 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 {
 	struct cadre_slot *const at = &host->view->slots[slot];
 	const struct cadre_request_lines *const lines = &at->request;
+	const unsigned with = CADRE_READ_ONCE(lines->with);
 	uint64_t size = 0;
 
 	job->host = host;
@@ -39,9 +40,7 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	job->data = lines->payload;
 	job->length = CADRE_READ_ONCE(lines->length);
 	job->operation = lines->operation;
-	job->deadline_ns = CADRE_READ_ONCE(lines->with) & CADRE_WITH_DEADLINE ?
-				   lines->deadline_ns :
-				   0;
+	job->deadline_ns = with & CADRE_WITH_DEADLINE ? lines->deadline_ns : 0;
 	job->submitted_ns = credible(CADRE_READ_ONCE(lines->submitted_ns), taken_ns);
 	/* A job is not taken before it is submitted, even when the clock was read before it
 	 * was looked for. */
@@ -55,12 +54,15 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	job->room_block = CADRE_NO_BLOCK;
 	job->fd_count = 0;
 	job->fetched = false;
+	job->emitter.stream = NULL;
 	/* Relaxed: no other thread knows of the job yet. */
 	atomic_store_explicit(&job->parties, 2, memory_order_relaxed);
 	atomic_store_explicit(&job->ended, false, memory_order_relaxed);
 	atomic_store_explicit(&job->deferred, false, memory_order_relaxed);
 	atomic_store_explicit(&job->watched.state, CADRE_UNWATCHED, memory_order_relaxed);
 
+	if (with & CADRE_WITH_STREAM)
+		return cadre_job_open_stream(job);
 	if (job->length <= CADRE_INLINE_MAX)
 		return 0;
 	job->data = cadre_block_bytes(&host->blocks, lines->block, slot,

@@ -14,6 +14,7 @@
 
 #include <cadre/descriptors.h>
 #include <cadre/service.h>
+#include <cadre/stream.h>
 
 #include "layout.h"
 #include "watch.h"
@@ -49,6 +50,13 @@ struct cadre_job_host {
 		      enum cadre_outcome outcome, bool late);
 	/* Both parties are done; the struct may be used again. Any thread. */
 	void (*over)(struct cadre_job_host *host, struct cadre_job *job);
+	/* Its producer begins or ends to wait for room in its stream. Any thread. */
+	void (*blocked)(struct cadre_job_host *host, struct cadre_job *job, bool begins);
+	/* Nobody is left who could end the wait: the pool died. *alone_since_ns belongs to the
+	 * wait, 0 at first. */
+	bool (*deserted)(struct cadre_job_host *host, int64_t *alone_since_ns);
+	/* The job wants to be called back when there is room. Any thread. */
+	void (*wants_room)(struct cadre_job_host *host, struct cadre_job *job);
 };
 
 struct cadre_job {
@@ -69,6 +77,10 @@ struct cadre_job {
 	size_t room_size;  /* all that there is */
 	size_t room_asked; /* of it; no more is committed */
 	uint32_t room_block;
+	struct cadre_emitter emitter; /* of a stream */
+	cadre_room_fn *on_room;       /* whom to call when there is room */
+	void *on_room_context;
+	_Atomic bool wants_room;  /* release by who asks, acquire by who calls back */
 	_Atomic uint32_t parties; /* 2: handler and reply; 0: over */
 	_Atomic bool ended;
 	_Atomic bool deferred;
@@ -102,6 +114,13 @@ static inline bool cadre_job_is_watched(const struct cadre_job *job)
 
 /* True once somebody has begun to end it. */
 bool cadre_job_has_reply(const struct cadre_job *job);
+
+/* emit.c: finds the ring of a stream whose payload is job->length bytes, and checks it. 0, or
+ * -EBADMSG. */
+int cadre_job_open_stream(struct cadre_job *job);
+
+/* There is room for what the job asked for last, or a reason to look: it was cancelled. */
+bool cadre_job_has_room(struct cadre_job *job);
 
 /* The handler has returned: a job that it neither ended nor deferred fails. */
 void cadre_job_handler_returned(struct cadre_job *job);

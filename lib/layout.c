@@ -79,6 +79,7 @@ static uint64_t fingerprint(void)
 		sizeof(struct cadre_slot),
 		sizeof(struct cadre_books),
 		sizeof(struct cadre_warrant),
+		sizeof(struct cadre_stream),
 		CADRE_INLINE_MAX,
 		CADRE_BLOCK_SMALLEST,
 		CADRE_BLOCK_CLASSES,
@@ -327,4 +328,20 @@ struct cadre_block_pool cadre_layout_blocks(const struct cadre_view *view)
 		.slots = view->slots,
 		.slot_count = view->slot_count,
 	};
+}
+
+struct cadre_stream *cadre_view_stream(const struct cadre_view *view, uint32_t slot,
+				       uint64_t word, uint64_t *ret_size)
+{
+	const struct cadre_request_lines *const request = &view->slots[slot].request;
+	const struct cadre_block_pool blocks = cadre_layout_blocks(view);
+	unsigned char *bytes;
+
+	if (!(CADRE_READ_ONCE(request->with) & CADRE_WITH_STREAM))
+		return NULL;
+	bytes = cadre_block_bytes(&blocks, CADRE_READ_ONCE(request->block), slot,
+				  cadre_word_generation(word), ret_size);
+	if (!bytes || *ret_size < sizeof(struct cadre_stream))
+		return NULL;
+	return (struct cadre_stream *)(void *)bytes;
 }

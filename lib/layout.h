@@ -25,6 +25,7 @@
 #include "segment.h"
 #include "slot.h"
 #include "stats.h"
+#include "stream.h"
 #include "window.h"
 
 #include <cadre/service.h>
@@ -205,6 +206,38 @@ static inline struct cadre_latency_line *cadre_view_latencies(const struct cadre
 	return &view->latencies[(size_t)worker * view->latency_lines];
 }
 
+/* Of the stream whose job stands in this slot, in a block of that job. NULL when the numbers
+ * cannot be, or the job is no stream. *ret_size: bytes of the block. */
+struct cadre_stream *cadre_view_stream(const struct cadre_view *view, uint32_t slot,
+				       uint64_t word, uint64_t *ret_size);
+
+/* Bit of a worker's bell for the producer of a stream. */
+static inline uint32_t cadre_view_producer_bit(uint32_t slot)
+{
+	return UINT32_C(1) << slot % 31;
+}
+
+/* Rings the worker that runs this slot's job, for its producer. */
+static inline void cadre_view_ring_producer(const struct cadre_view *view, uint32_t slot,
+					    uint64_t word)
+{
+	const unsigned owner = cadre_word_unpack(word).owner;
+
+	if (cadre_word_phase(word) == CADRE_RUNNING && owner >= 1 &&
+	    owner <= view->limits.workers)
+		cadre_bell_ring(&view->worker_bells[owner - 1],
+				cadre_view_producer_bit(slot), INT32_MAX);
+}
+
+/* The outcome of a running job was decided: its handler learns it when it looks, a producer
+ * that waits for room now. */
+static inline void cadre_view_tell_producer(const struct cadre_view *view, uint32_t slot,
+					    uint64_t replaced)
+{
+	if (CADRE_READ_ONCE(view->slots[slot].request.with) & CADRE_WITH_STREAM)
+		cadre_view_ring_producer(view, slot, replaced);
+}
+
 /* Rings for whoever waits for this slot, if its word says that somebody does. */
 static inline void cadre_view_ring_if_awaited(const struct cadre_view *view,
 					      uint32_t slot, uint64_t word)
@@ -225,6 +258,7 @@ static inline void cadre_view_tell_decided(const struct cadre_view *view, uint32
 	if (cadre_word_phase(replaced) == CADRE_RUNNING && owner != CADRE_OWNER_NONE &&
 	    owner <= view->limits.workers)
 		cadre_bell_notify(&view->worker_bells[owner - 1]);
+	cadre_view_tell_producer(view, slot, replaced);
 }
 
 #endif

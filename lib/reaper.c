@@ -21,13 +21,28 @@ static bool is_fault(struct cadre_obituary obituary)
 	}
 }
 
-static bool may_run_again(const struct cadre_slot *slot, struct cadre_word word)
+/* A consumer that has seen items must not see them twice: a stream that has begun is not
+ * tried again. Nor is one whose ring cannot be found. */
+static bool has_emitted(const struct cadre_view *view, uint32_t number, uint64_t bits)
 {
+	const struct cadre_stream *stream;
+	uint64_t size;
+
+	if (!(CADRE_READ_ONCE(view->slots[number].request.with) & CADRE_WITH_STREAM))
+		return false;
+	stream = cadre_view_stream(view, number, bits, &size);
+	return !stream || !cadre_stream_is_untouched(stream);
+}
+
+static bool may_run_again(const struct cadre_view *view, uint32_t number, uint64_t bits)
+{
+	const struct cadre_slot *const slot = &view->slots[number];
+	const struct cadre_word word = cadre_word_unpack(bits);
 	const unsigned retries = slot->request.retries;
 
 	return word.flags & CADRE_FLAG_IDEMPOTENT && !(word.flags & CADRE_FLAG_DECIDED) &&
 	       word.attempt < retries && word.attempt < CADRE_ATTEMPT_MAX &&
-	       slot->request.faults < CADRE_FAULTS_MAX;
+	       slot->request.faults < CADRE_FAULTS_MAX && !has_emitted(view, number, bits);
 }
 
 /* The worker is dead, so the reply is ours to write. */
@@ -165,7 +180,7 @@ static void reap_running(const struct cadre_view *view, unsigned worker, uint32_
 	struct cadre_event refusal;
 	enum cadre_outcome outcome;
 
-	if (may_run_again(slot, parts)) {
+	if (may_run_again(view, number, word)) {
 		if (!cadre_slot_requeue(slot, word))
 			return;
 		CADRE_KILL_POINT("D3");

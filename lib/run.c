@@ -82,8 +82,9 @@ static void account_taken(struct cadre_worker *worker, struct cadre_task *task)
 								memory_order_relaxed);
 
 	lock_stats(worker);
-	if (!worker->busy) {
+	if (!worker->busy || worker->says_blocked) {
 		worker->busy = true;
+		worker->says_blocked = false;
 		cadre_stats_turn_to(worker->stats, CADRE_ACTIVITY_BUSY, job->taken_ns);
 	}
 	cadre_count_add(&counters->jobs_taken, 1);
@@ -128,7 +129,46 @@ static void account_ended(struct cadre_job_host *host, struct cadre_job *job,
 	cadre_histogram_add(&line->service, ran_ns);
 	cadre_histogram_add(&line->total, job->ended_ns - job->submitted_ns);
 	cadre_count_add_ns(&line->service_ns, ran_ns);
+	if (job->emitter.stream)
+		cadre_count_add(&counters->items_emitted, job->emitter.count);
 	unlock_stats(worker);
+}
+
+/* Blocked is a worker all of whose jobs wait for the consumers of their streams. */
+static void say_blocked(struct cadre_worker *worker, uint32_t workload, int64_t now_ns)
+{
+	const bool blocked = workload > 0 && worker->blocked >= workload;
+
+	if (!worker->busy || blocked == worker->says_blocked)
+		return;
+	worker->says_blocked = blocked;
+	cadre_stats_turn_to(worker->stats,
+			    blocked ? CADRE_ACTIVITY_BLOCKED : CADRE_ACTIVITY_BUSY,
+			    now_ns);
+}
+
+static void account_blocked(struct cadre_job_host *host, struct cadre_job *job,
+			    bool begins)
+{
+	struct cadre_worker *const worker = worker_of(host);
+
+	(void)job;
+	/* Whoever counted on us to look for jobs soon must not. */
+	if (begins && !worker->thread_count && !worker->engaged && worker->handles &&
+	    pthread_equal(pthread_self(), worker->dispatcher))
+		cadre_run_engage(worker);
+	lock_stats(worker);
+	worker->blocked += begins ? 1 : UINT32_MAX;
+	if (begins)
+		cadre_count_add(&worker->stats->worker.emit_waits, 1);
+	say_blocked(worker, atomic_load_explicit(&worker->workload, memory_order_relaxed),
+		    cadre_clock_ns());
+	unlock_stats(worker);
+}
+
+static bool is_deserted(struct cadre_job_host *host, int64_t *alone_since_ns)
+{
+	return cadre_worker_is_alone(worker_of(host), alone_since_ns);
 }
 
 /* Handler and reply are both done: the room is free again. */
@@ -147,8 +187,11 @@ static void give_room_back(struct cadre_job_host *host, struct cadre_job *job)
 	cadre_count_set(&worker->stats->worker.workload, workload);
 	if (!alone && workload == 0 && worker->busy) {
 		worker->busy = false;
+		worker->says_blocked = false;
 		cadre_stats_turn_to(worker->stats, CADRE_ACTIVITY_IDLE, ended_ns);
 	}
+	if (worker->blocked)
+		say_blocked(worker, workload, ended_ns);
 	/* R1: release, pairs with the acquire in take_task: the struct is done with. */
 	atomic_store_explicit(&task_of(job)->taken, false, memory_order_release);
 	if (alone) {
@@ -168,7 +211,7 @@ static void give_room_back(struct cadre_job_host *host, struct cadre_job *job)
 	unlock_stats(worker);
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&worker->waits_for_room, memory_order_relaxed))
-		cadre_bell_ring(worker->bell, CADRE_BELL_EVERYONE, 1);
+		cadre_bell_ring(worker->bell, CADRE_BELL_DISPATCHER, 1);
 	/* R4: release, pairs with R5 in cadre_run_fini: our last look at the worker. */
 	atomic_fetch_sub_explicit(&worker->givers, 1, memory_order_release);
 }
@@ -251,6 +294,40 @@ static void handle(struct cadre_worker *worker, struct cadre_task *task)
 	cadre_job_handler_returned(&task->job);
 }
 
+static void want_room(struct cadre_job_host *host, struct cadre_job *job)
+{
+	struct cadre_worker *const worker = worker_of(host);
+
+	/* Counted first, so that whoever finds it wanted may count down. */
+	atomic_fetch_add_explicit(&worker->room_wanted, 1, memory_order_relaxed);
+	/* R6: release, pairs with R7: the emitter is the dispatcher's from now on. */
+	atomic_store_explicit(&job->wants_room, true, memory_order_release);
+	if (!pthread_equal(pthread_self(), worker->dispatcher))
+		cadre_bell_ring(worker->bell, CADRE_BELL_DISPATCHER, INT32_MAX);
+}
+
+static void call_back_if_ready(struct cadre_worker *worker, struct cadre_job *job)
+{
+	/* R7: acquire, pairs with R6. */
+	if (!atomic_load_explicit(&job->wants_room, memory_order_acquire) ||
+	    !cadre_job_has_room(job))
+		return;
+	atomic_store_explicit(&job->wants_room, false, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&worker->room_wanted, 1, memory_order_relaxed);
+	cadre_emitter_say_awake(&job->emitter);
+	account_blocked(&worker->host, job, false);
+	/* It may end the job, and the job's room be another's. */
+	job->on_room(job, job->on_room_context);
+}
+
+void cadre_run_call_back(struct cadre_worker *worker)
+{
+	if (atomic_load_explicit(&worker->room_wanted, memory_order_relaxed) == 0)
+		return;
+	for (uint32_t i = 0; i < worker->parallel; i++)
+		call_back_if_ready(worker, &worker->tasks[i].job);
+}
+
 static void *handle_queued(void *argument)
 {
 	struct cadre_worker *const worker = argument;
@@ -294,7 +371,9 @@ static void start(struct cadre_worker *worker, struct cadre_task *task)
 	}
 	if (will_be_long(worker, task->duty))
 		cadre_run_engage(worker);
+	worker->handles = true;
 	handle(worker, task);
+	worker->handles = false;
 	if (worker->engaged)
 		cadre_run_disengage(worker);
 }
@@ -365,6 +444,10 @@ int cadre_run_init(struct cadre_worker *worker)
 
 	worker->host.ended = account_ended;
 	worker->host.over = give_room_back;
+	worker->host.blocked = account_blocked;
+	worker->host.deserted = is_deserted;
+	worker->host.wants_room = want_room;
+	worker->dispatcher = pthread_self();
 	worker->parallel = worker->view.limits.parallel;
 	worker->shares_stats = worker->parallel > 1 ||
 			       service->flags & CADRE_SERVICE_THREADS;

@@ -98,6 +98,7 @@ enum cadre_with {
 	CADRE_WITH_DEADLINE = 1u << 0, /* deadline_ns, on the second line */
 	/* its client has descriptors for whoever runs it; they do not stand in the segment */
 	CADRE_WITH_DESCRIPTORS = 1u << 1,
+	CADRE_WITH_STREAM = 1u << 2, /* a ring of items, in front of its payload (stream.h) */
 };
 
 #define CADRE_INLINE_MAX 88 /* bytes of payload that fit the slot, either way */
@@ -114,7 +115,7 @@ struct cadre_request_lines {
 	uint8_t with;          /* C: CADRE_WITH_..., what else must be looked at */
 	uint8_t payload[CADRE_INLINE_MAX]; /* C: when length <= CADRE_INLINE_MAX */
 	int64_t deadline_ns;               /* C: CLOCK_MONOTONIC */
-	uint32_t block;                    /* C: where a longer payload lies */
+	uint32_t block;  /* C: where a longer payload lies, or the stream */
 	uint32_t faults; /* C: 0; then the supervisor: workers that died of this job */
 };
 

@@ -97,13 +97,28 @@ static uint64_t take_slot(struct cadre_client *client)
 	return UINT64_MAX;
 }
 
+/* A stream that is delivered by callback has both of them; nobody reads a detached one. */
+static int check_stream(const struct cadre_client *client,
+			const struct cadre_request *request)
+{
+	if (!(request->flags & CADRE_STREAM) || request->flags & CADRE_DETACHED ||
+	    !request->item != !request->ended ||
+	    (request->stream_room && request->stream_room < CADRE_STREAM_ROOM_LEAST))
+		return -EINVAL;
+	if (request->stream_room > client->view.limits.payload_max ||
+	    cadre_stream_bytes(request->length, cadre_client_stream_room(client, request)) >
+		    client->view.limits.payload_max)
+		return -EMSGSIZE;
+	return 0;
+}
+
 static int check_request(const struct cadre_client *client,
 			 const struct cadre_request *request)
 {
 	if (request->operation < 1 || request->operation > CADRE_OPERATION_ID_MAX ||
 	    request->retries > CADRE_ATTEMPT_MAX || (request->length && !request->data) ||
 	    request->deadline_ns < 0 ||
-	    request->flags & ~(unsigned)(CADRE_IDEMPOTENT | CADRE_DETACHED) ||
+	    request->flags & ~(unsigned)(CADRE_IDEMPOTENT | CADRE_DETACHED | CADRE_STREAM) ||
 	    (request->flags & CADRE_DETACHED &&
 	     (request->ended || request->descriptor_count || request->counter)) ||
 	    (request->counter && request->counter->client != client) ||
@@ -112,7 +127,9 @@ static int check_request(const struct cadre_client *client,
 		return -EINVAL;
 	if (request->length > client->view.limits.payload_max)
 		return -EMSGSIZE;
-	return 0;
+	return request->flags & CADRE_STREAM || request->item || request->stream_room ?
+		       check_stream(client, request) :
+		       0;
 }
 
 /* 0, or why nothing is accepted at all. */
@@ -185,18 +202,20 @@ static void describe(struct cadre_client *client, uint32_t index,
 {
 	struct cadre_request_lines *const lines = &client->slots[index].request;
 	struct cadre_pending *const pending = &client->pending[index];
+	const bool is_stream = request->flags & CADRE_STREAM;
 
 	lines->submitted_ns = now_ns;
 	lines->length = (uint32_t)request->length;
 	lines->operation = (uint16_t)request->operation;
 	lines->retries = (uint8_t)(request->retries ? request->retries : RETRIES_DEFAULT);
 	lines->with = (uint8_t)((request->deadline_ns ? CADRE_WITH_DEADLINE : 0) |
-				(request->descriptor_count ? CADRE_WITH_DESCRIPTORS : 0));
+				(request->descriptor_count ? CADRE_WITH_DESCRIPTORS : 0) |
+				(is_stream ? CADRE_WITH_STREAM : 0));
 	if (request->flags & CADRE_IDEMPOTENT)
 		lines->faults = 0;
 	if (request->deadline_ns)
 		lines->deadline_ns = request->deadline_ns;
-	if (request->length > CADRE_INLINE_MAX)
+	if (request->length > CADRE_INLINE_MAX || is_stream)
 		lines->block = pending->request_block;
 	pending->context = request->context;
 	pending->counter = request->counter ?
@@ -208,6 +227,7 @@ static void describe(struct cadre_client *client, uint32_t index,
 	atomic_store_explicit(&pending->ended, request->ended, memory_order_relaxed);
 	atomic_store_explicit(&pending->nudged, false, memory_order_relaxed);
 	atomic_store_explicit(&pending->decided, false, memory_order_relaxed);
+	atomic_store_explicit(&pending->is_stream, is_stream, memory_order_relaxed);
 }
 
 static unsigned word_flags(const struct cadre_client *client,
@@ -411,7 +431,9 @@ static int submit_quietly(struct cadre_client *client, const struct cadre_reques
 
 	if (position == UINT64_MAX)
 		return -EAGAIN;
-	r = prepare(client, index, request->length, &data);
+	r = request->flags & CADRE_STREAM ?
+		    cadre_client_prepare_stream(client, index, request, &data) :
+		    prepare(client, index, request->length, &data);
 	if (r < 0) {
 		vacate(client, index);
 		return r;
@@ -538,14 +560,33 @@ int cadre_try_draft(struct cadre_client *client, size_t capacity,
 
 /* Payload in a block, but short enough for the slot: workers decide by length, so the
  * bytes move into the slot. */
-static void settle(struct cadre_client *client, uint32_t index,
-		   const struct cadre_draft *draft, size_t length)
+static int settle(struct cadre_client *client, uint32_t index,
+		  const struct cadre_draft *draft, size_t length)
 {
 	struct cadre_pending *const pending = &client->pending[index];
 
 	if (pending->request_block != CADRE_NO_BLOCK && length <= CADRE_INLINE_MAX &&
 	    length)
 		memcpy(client->slots[index].request.payload, draft->data, length);
+	return 0;
+}
+
+/* The ring lies in front of the payload, so a draft is copied behind a ring. */
+static int turn_into_stream(struct cadre_client *client, uint32_t index,
+			    const struct cadre_draft *draft,
+			    const struct cadre_request *request)
+{
+	const uint32_t block = client->pending[index].request_block;
+	void *data;
+	const int r = cadre_client_prepare_stream(client, index, request, &data);
+
+	if (r < 0)
+		return r;
+	if (request->length)
+		memcpy(data, draft->data, request->length);
+	cadre_block_give(&client->blocks, block, client->slot_base + index,
+			 cadre_client_generation(client, index));
+	return 0;
 }
 
 int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
@@ -561,9 +602,12 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 	if (r < 0)
 		return r;
 	filled.data = draft->data;
-	if (draft->id == 0 || filled.length > draft->capacity ||
-	    check_request(client, &filled) < 0 ||
-	    (!ret_ticket && !filled.ended && !(filled.flags & CADRE_DETACHED)))
+	if (draft->id == 0 || filled.length > draft->capacity)
+		return -EINVAL;
+	r = check_request(client, &filled);
+	if (r < 0)
+		return r;
+	if ((!ret_ticket && !filled.ended && !(filled.flags & CADRE_DETACHED)))
 		return -EINVAL;
 	r = check_open(client);
 	if (r < 0) {
@@ -571,7 +615,10 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 		return r;
 	}
 
-	settle(client, index, draft, filled.length);
+	r = filled.flags & CADRE_STREAM ? turn_into_stream(client, index, draft, &filled) :
+					  settle(client, index, draft, filled.length);
+	if (r < 0)
+		return r;
 	describe(client, index, &filled, cadre_clock_ns());
 	r = pack(client, index, &filled);
 	if (r < 0) {

@@ -185,7 +185,13 @@ void cadre_client_result(struct cadre_client *client, uint32_t index,
 		result->worker_pid = slot->reply.worker_pid;
 		read_times(slot, result);
 	}
-	if (result->outcome == CADRE_OK && !find_reply(client, index, generation, result)) {
+	if (cadre_client_is_stream(client, index) &&
+	    cadre_client_stream_is_damaged(client, index)) {
+		result->outcome = CADRE_LOST;
+		result->code = CADRE_STATUS_UNKNOWN;
+		strcpy(result->sentence, "somebody has written over its ring");
+	} else if (result->outcome == CADRE_OK &&
+		   !find_reply(client, index, generation, result)) {
 		result->outcome = CADRE_LOST;
 		result->code = CADRE_STATUS_UNKNOWN;
 		strcpy(result->sentence, "its reply lies outside of the segment");
@@ -201,6 +207,8 @@ void cadre_client_let_go(struct cadre_client *client, uint32_t index)
 	const uint64_t word = cadre_slot_look(&client->slots[index]);
 
 	cadre_courier_close(client, index);
+	if (cadre_client_is_stream(client, index))
+		cadre_client_close_stream(client);
 	if (cadre_word_phase(word) != CADRE_DONE) {
 		/* V1 as well, for who reclaims it. */
 		atomic_store_explicit(&pending->word,
@@ -214,10 +222,8 @@ void cadre_client_let_go(struct cadre_client *client, uint32_t index)
 	atomic_store_explicit(&pending->word, CADRE_PENDING_VACANT, memory_order_release);
 }
 
-/* The slot of a ticket whose job is out. -ESTALE: released, or never ours. -EBUSY: another
- * thread takes it, or its result is out. */
-static int find(const struct cadre_client *client, struct cadre_ticket ticket,
-		uint32_t *ret_index)
+int cadre_client_find(const struct cadre_client *client, struct cadre_ticket ticket,
+		      uint32_t *ret_index)
 {
 	const uint32_t index = cadre_ticket_index(ticket);
 	const struct cadre_pending *pending;
@@ -233,23 +239,43 @@ static int find(const struct cadre_client *client, struct cadre_ticket ticket,
 	if (cadre_pending_generation(word) != cadre_ticket_generation(ticket) ||
 	    (state != CADRE_PENDING_OUT && state != CADRE_PENDING_TAKEN))
 		return -ESTALE;
-	if (state != CADRE_PENDING_OUT ||
-	    atomic_load_explicit(&pending->ended, memory_order_relaxed))
+	if (state != CADRE_PENDING_OUT)
 		return -EBUSY;
 	*ret_index = index;
 	return 0;
 }
 
-/* Whoever wins this has the outcome. */
-static int accept(struct cadre_client *client, uint32_t index, uint64_t generation,
-		  struct cadre_result *ret_result)
+/* The same for who takes a result: a job with a callback is -EBUSY, and so is a stream that
+ * was not read to its end, since it might wait for its reader for ever. */
+static int find(const struct cadre_client *client, struct cadre_ticket ticket,
+		uint32_t *ret_index)
+{
+	const int r = cadre_client_find(client, ticket, ret_index);
+
+	if (r < 0)
+		return r;
+	if (atomic_load_explicit(&client->pending[*ret_index].ended, memory_order_relaxed) ||
+	    (cadre_client_is_stream(client, *ret_index) &&
+	     cadre_client_stream_goes_on(client, *ret_index,
+					 cadre_ticket_generation(ticket))))
+		return -EBUSY;
+	return 0;
+}
+
+bool cadre_client_accept(struct cadre_client *client, uint32_t index, uint64_t generation)
 {
 	uint64_t out = cadre_pending_pack(CADRE_PENDING_OUT, generation);
 
-	if (!atomic_compare_exchange_strong_explicit(
-		    &client->pending[index].word, &out,
-		    cadre_pending_pack(CADRE_PENDING_TAKEN, generation),
-		    memory_order_acquire, memory_order_relaxed))
+	return atomic_compare_exchange_strong_explicit(
+		&client->pending[index].word, &out,
+		cadre_pending_pack(CADRE_PENDING_TAKEN, generation), memory_order_acquire,
+		memory_order_relaxed);
+}
+
+static int accept(struct cadre_client *client, uint32_t index, uint64_t generation,
+		  struct cadre_result *ret_result)
+{
+	if (!cadre_client_accept(client, index, generation))
 		return -EBUSY;
 	cadre_client_result(client, index, ret_result);
 	if (client->pending[index].counter)
@@ -480,7 +506,7 @@ int cadre_call(struct cadre_client *client, const struct cadre_request *request,
 	struct cadre_ticket ticket;
 	int r;
 
-	if (request->ended || request->flags & CADRE_DETACHED)
+	if (request->ended || request->flags & (CADRE_DETACHED | CADRE_STREAM))
 		return -EINVAL;
 	r = cadre_submit(client, request, until_ns, &ticket);
 	return r < 0 ? r : cadre_await(client, ticket, CADRE_FOREVER, ret_result);

@@ -49,17 +49,22 @@ static bool told_to_leave(const struct cadre_worker *worker)
 }
 
 /* A worker without a supervisor goes on for orphan_ns, in the hope of a successor. */
-static bool is_orphan_for_long(struct cadre_worker *worker)
+bool cadre_worker_is_alone(struct cadre_worker *worker, int64_t *since_ns)
 {
 	const int64_t now_ns = cadre_clock_ns();
 
 	if (cadre_lock_holder(worker->pool) != 0) {
-		worker->orphan_since_ns = 0;
+		*since_ns = 0;
 		return false;
 	}
-	if (worker->orphan_since_ns == 0)
-		worker->orphan_since_ns = now_ns;
-	return now_ns - worker->orphan_since_ns > worker->view.limits.orphan_ns;
+	if (*since_ns == 0)
+		*since_ns = now_ns;
+	return now_ns - *since_ns > worker->view.limits.orphan_ns;
+}
+
+static bool is_orphan_for_long(struct cadre_worker *worker)
+{
+	return cadre_worker_is_alone(worker, &worker->orphan_since_ns);
 }
 
 /* ---- start ---- */
@@ -279,9 +284,11 @@ static void await_room(struct cadre_worker *worker, uint32_t most, bool draining
 	cadre_run_engage(worker);
 	atomic_store_explicit(&worker->waits_for_room, true, memory_order_relaxed); /* R3 */
 	atomic_thread_fence(memory_order_seq_cst);
+	cadre_run_call_back(worker);
 	if (atomic_load_explicit(&worker->workload, memory_order_relaxed) > most &&
 	    (draining || !told_to_leave(worker)))
-		cadre_bell_sleep(worker->bell, rings, CADRE_BELL_EVERYONE, SLEEP_MOST_NS);
+		cadre_bell_sleep(worker->bell, rings, cadre_worker_bell_bits(worker),
+				 SLEEP_MOST_NS);
 	atomic_store_explicit(&worker->waits_for_room, false, memory_order_relaxed);
 	cadre_run_disengage(worker);
 }
@@ -299,6 +306,7 @@ static bool spin(struct cadre_worker *worker)
 				return true;
 			cadre_pause();
 		}
+		cadre_run_call_back(worker);
 		/* The clock is read now and then only; a busy worker never gets here. */
 		cadre_run_idle(worker);
 		if (until_ns == 0)
@@ -329,10 +337,11 @@ static void sleep_until_rung(struct cadre_worker *worker)
 
 	if (lie_down(worker))
 		return;
+	cadre_run_call_back(worker);
 	if (!told_to_leave(worker)) {
 		cadre_count_add(&worker->stats->worker.sleeps, 1);
-		rung = cadre_bell_sleep(worker->bell, rings, CADRE_BELL_EVERYONE,
-					SLEEP_MOST_NS);
+		rung = cadre_bell_sleep(worker->bell, rings,
+					cadre_worker_bell_bits(worker), SLEEP_MOST_NS);
 	}
 	cadre_run_get_up(worker);
 	CADRE_KILL_POINT("K2");
@@ -345,6 +354,7 @@ static void sleep_until_rung(struct cadre_worker *worker)
 static void serve(struct cadre_worker *worker)
 {
 	while (!told_to_leave(worker)) {
+		cadre_run_call_back(worker);
 		if (!cadre_worker_has_room(worker)) {
 			await_room(worker, worker->parallel - 1, false);
 			/* Long handlers keep us from sleeping; look after the supervisor here too. */
@@ -525,6 +535,7 @@ int cadre_worker_step(struct cadre_worker *worker)
 	cadre_run_get_up(worker);
 	if (is_orphan_for_long(worker))
 		leave_wished = 1;
+	cadre_run_call_back(worker);
 	for (;;) {
 		/* Without room, whoever ends a job rings, and the notifier tells of it. */
 		atomic_store_explicit(&worker->waits_for_room, true, memory_order_relaxed);

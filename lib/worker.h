@@ -66,7 +66,12 @@ struct cadre_worker {
 	_Atomic bool waits_for_room; /* the dispatcher sleeps until a job is over */
 	bool engaged;                /* our bits in the crew's masks */
 	bool asleep;
-	bool busy; /* what the statistics say of us */
+	bool handles; /* a handler runs on the dispatcher */
+	bool busy;    /* what the statistics say of us */
+	bool says_blocked;
+	uint32_t blocked; /* jobs that wait for room in their streams; as the statistics */
+	pthread_t dispatcher;
+	_Atomic uint32_t room_wanted; /* jobs that are to be called back when there is room */
 	int64_t last_ended_ns;
 
 	/* Statistics have one writer: with parallel > 1 whoever holds this. */
@@ -112,6 +117,22 @@ void cadre_run_disengage(struct cadre_worker *worker);
 
 /* Takes back that we sleep. */
 void cadre_run_get_up(struct cadre_worker *worker);
+
+/* Calls back the jobs that wait for room in their streams and have it. Never from within a
+ * handler. */
+void cadre_run_call_back(struct cadre_worker *worker);
+
+/* What the dispatcher listens to while it sleeps, and for how long. */
+static inline uint32_t cadre_worker_bell_bits(const struct cadre_worker *worker)
+{
+	/* Relaxed: it asked for rooms itself, or was rung for those who did. */
+	return atomic_load_explicit(&worker->room_wanted, memory_order_relaxed) ?
+		       CADRE_BELL_EVERYONE :
+		       CADRE_BELL_DISPATCHER;
+}
+
+/* worker.c: no supervisor has been there for longer than workers bear it. */
+bool cadre_worker_is_alone(struct cadre_worker *worker, int64_t *since_ns);
 
 /* Tells the statistics that there is nothing to do. */
 void cadre_run_idle(struct cadre_worker *worker);

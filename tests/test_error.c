@@ -52,6 +52,9 @@ static const struct witness {
 	{ "EBUSY", "proc_client.c", "a_second_taker_is_told_that_the_ticket_is_busy" },
 	{ "EALREADY", "proc_worker.c",
 	  "a_second_reply_is_refused_and_leaves_a_short_first_one_alone" },
+	{ "ENOSTR", "proc_stream.c", "emits_in_a_job_that_is_no_stream_are_refused" },
+	{ "ECANCELED", "proc_stream.c",
+	  "a_consumer_that_leaves_wakes_a_producer_that_waits" },
 	{ "ECHILD", "proc_loss.c",
 	  "a_forked_child_can_use_its_copy_of_a_client_for_nothing_but_to_free_it" },
 	{ "ENOTSUP", "proc_refusal.c", "a_program_that_has_threads_starts_no_pool" },
@@ -188,8 +191,8 @@ Test(error, each_test_of_the_table_exists_and_names_its_error)
 
 Test(error, no_public_header_promises_an_error_that_is_not_in_the_list)
 {
-	static const char *const headers[] = { "client.h", "pool.h", "report.h",
-					       "service.h", "worker.h" };
+	static const char *const headers[] = { "client.h",  "pool.h",   "report.h",
+					       "service.h", "stream.h", "worker.h" };
 	char name[32];
 
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {

@@ -5,6 +5,7 @@
  *   pool.h     start a pool: in this program, or as a server of its own
  *   client.h   submit jobs and take their results
  *   descriptors.h  descriptors that travel with a job
+ *   stream.h   jobs that answer with many items
  *   worker.h   be a worker: a program that the supervisor starts
  *   backtrace.h where a worker was when it crashed
  *   order.h    tell a running pool what to do: drain, start, scale, reload, stop
@@ -24,6 +25,7 @@
 #include <cadre/pool.h>
 #include <cadre/report.h>
 #include <cadre/service.h>
+#include <cadre/stream.h>
 #include <cadre/worker.h>
 
 #endif

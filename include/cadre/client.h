@@ -66,22 +66,32 @@ enum {
 	 * other than KILL, TERM, INT and HUP, or an exit) it is refused instead. */
 	CADRE_IDEMPOTENT = 1u << 0,
 	CADRE_DETACHED = 1u << 1, /* fire and forget: outlives its client, has no result */
+	CADRE_STREAM = 1u << 2, /* answers with items (stream.h); not with CADRE_DETACHED */
 };
 
 /* Called by cadre_client_dispatch, in the thread that called it; the result is released
  * when it returns. It may submit further jobs. */
 typedef void cadre_ended_fn(const struct cadre_result *result, void *context);
 
+/* The same for one item of a stream, each in its order and before `ended`. It may pause,
+ * cancel or leave the stream. */
+struct cadre_item;
+typedef void cadre_item_fn(const struct cadre_item *item, void *context);
+
 /* One job to submit. Zero what is not used: { .operation = 1, .data = ..., .length = ... } */
 struct cadre_request {
 	int32_t operation;
-	unsigned flags;   /* CADRE_IDEMPOTENT, CADRE_DETACHED */
+	unsigned flags;   /* CADRE_IDEMPOTENT, CADRE_DETACHED, CADRE_STREAM */
 	uint32_t retries; /* idempotent jobs: tries after the first, 0 .. 15; 0 means 3 */
 	const void *data; /* copied before the call returns */
 	size_t length;
 	int64_t deadline_ns;   /* the job's own; 0 for none */
 	cadre_ended_fn *ended; /* deliver by callback instead of by ticket; NULL: ticket */
-	void *context;         /* handed to `ended` */
+	void *context;         /* handed to `ended` and `item` */
+	size_t stream_room;  /* streams: bytes for items that were not read yet, each with
+	                        * CADRE_ITEM_OVERHEAD; 0: 7 KiB, or what fits; at least 64.
+	                        * With `length` and 192 it must not exceed payload_max */
+	cadre_item_fn *item; /* streams with `ended`: deliver items by callback, too */
 	/* Descriptors to travel with the job, at most CADRE_DESCRIPTORS_MAX; not with detached
 	 * ones. Accepted, they are the library's: descriptors.h. */
 	const int *descriptors;
@@ -151,7 +161,9 @@ CADRE_API int cadre_try_draft(struct cadre_client *client, size_t capacity,
 			      struct cadre_draft *ret_draft);
 
 /* Submits the draft's first request->length bytes; request->data is ignored. The draft is
- * gone, unless -EINVAL is returned. Descriptors stay the caller's unless 0 is returned. */
+ * gone, unless -EINVAL is returned, or, for a stream, whose ring lies in front of its payload
+ * so that the draft is copied, -EMSGSIZE or -ENOBUFS. Descriptors stay the caller's unless 0
+ * is returned. */
 CADRE_API int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 				 const struct cadre_request *request,
 				 struct cadre_ticket *ret_ticket);
@@ -167,7 +179,8 @@ CADRE_API void cadre_draft_discard(struct cadre_client *client, struct cadre_dra
 CADRE_API int cadre_call(struct cadre_client *client, const struct cadre_request *request,
 			 struct cadre_result *ret_result);
 
-/* Takes the result if the job has ended, else -EAGAIN. -ESTALE, -ECHILD, -EBUSY. */
+/* Takes the result if the job has ended, else -EAGAIN. -ESTALE, -ECHILD, -EBUSY (also for a
+ * stream that was neither read to its end nor cancelled). */
 CADRE_API int cadre_try_take(struct cadre_client *client, struct cadre_ticket ticket,
 			     struct cadre_result *ret_result);
 
@@ -275,8 +288,9 @@ CADRE_API int cadre_cancel_pool(const char *pool, struct cadre_diag *diag);
  * errno when that fails. */
 CADRE_API int cadre_client_fd(struct cadre_client *client);
 
-/* Calls the callbacks of jobs that have ended, at most `most` of them (0: no bound).
- * Returns how many, 0 included; never blocks. -EOWNERDEAD, -ECHILD. */
+/* Calls the callbacks of jobs that have ended and of items of streams, at most `most` of
+ * them (0: no bound, but a stream gets no more than its turn). Returns how many, 0 included;
+ * never blocks. -EOWNERDEAD, -ECHILD. */
 CADRE_API int cadre_client_dispatch(struct cadre_client *client, size_t most);
 
 /* Waits until dispatch has something to do, then does as cadre_client_dispatch. 0 when no

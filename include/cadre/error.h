@@ -10,7 +10,8 @@
  *                    has not ended yet
  *   ETIMEDOUT        the deadline of this call passed; the job itself goes on
  *   ENOBUFS          no block of the size asked for is free just now
- *   EMSGSIZE         the payload or reply is longer than the pool's payload_max
+ *   EMSGSIZE         the payload or reply is longer than the pool's payload_max, or the
+ *                    item than its stream's ring
  *   ENOENT           there is no such pool, operation or ticket
  *   EEXIST           the name is taken by a living pool
  *   EMFILE           the client has as many named counters as it can have
@@ -26,7 +27,10 @@
  *   ESTALE           the ticket names a job whose result was released already
  *   EBUSY            somebody else has the ticket: another thread takes its result, or a
  *                    callback does; of an order: a reload is under way
+ *                    callback does; or its stream was not read to the end
  *   EALREADY         the job has its reply already
+ *   ENOSTR           the job was not submitted as a stream
+ *   ECANCELED        nobody reads on: the job was cancelled, timed out, or its client left
  *   ECHILD           the handle belongs to the process that forked this one
  *   ENOTSUP          a program that has threads cannot fork workers of itself
  *   EBADF            one of the descriptors to be sent is not open

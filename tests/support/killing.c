@@ -37,6 +37,13 @@ const struct killing_point killing_points[] = {
 	{ "C1", KILLING_CLIENT | KILLING_SUPERVISOR },
 	{ "C2", KILLING_CLIENT | KILLING_SUPERVISOR },
 	{ "C3", KILLING_CLIENT | KILLING_SUPERVISOR },
+	/* a stream: kill_stream.c */
+	{ "I0", KILLING_ELSEWHERE },
+	{ "I1", KILLING_ELSEWHERE },
+	{ "I5", KILLING_ELSEWHERE },
+	{ "I3", KILLING_ELSEWHERE },
+	{ "I6", KILLING_ELSEWHERE },
+	{ "I7", KILLING_ELSEWHERE },
 	/* a ring */
 	{ "L2", KILLING_WORKER | KILLING_CLIENT | KILLING_SUPERVISOR },
 	/* cancellation: a notice to a worker, a warrant */
