@@ -45,6 +45,8 @@ enum cadre_control_kind {
 	CADRE_CONTROL_SCALE,  /* place = workers_min, incarnation = workers_max */
 	CADRE_CONTROL_RELOAD, /* replace each worker; the answer comes when it is done */
 	CADRE_CONTROL_STOP_IDLE, /* place, incarnation: let this one leave, if it idles */
+	CADRE_CONTROL_LOG_LEVEL, /* place = level */
+	CADRE_CONTROL_LOG, /* there are lines to be told; there is no answer */
 };
 
 struct cadre_control {

@@ -25,6 +25,7 @@ static const enum cadre_control_kind kinds[] = {
 	[CADRE_ORDER_SCALE] = CADRE_CONTROL_SCALE,
 	[CADRE_ORDER_RELOAD] = CADRE_CONTROL_RELOAD,
 	[CADRE_ORDER_CANCEL] = CADRE_CONTROL_CANCEL,
+	[CADRE_ORDER_LOG_LEVEL] = CADRE_CONTROL_LOG_LEVEL,
 };
 
 static int refuse(struct cadre_diag *diag, const char *pool, int error)
@@ -84,7 +85,22 @@ int cadre_order(const char *pool, const struct cadre_order *order, int64_t until
 	question = cadre_control_message(kinds[order->kind]);
 	question.place = order->workers_min;
 	question.incarnation = order->workers_max;
+	if (order->kind == CADRE_ORDER_LOG_LEVEL)
+		question.place = (uint32_t)order->log_level;
 	return ask(pool, &question, until_ns, ret_said);
+}
+
+int cadre_log_set_level(const char *pool, enum cadre_log_level level,
+			struct cadre_diag *diag)
+{
+	const struct cadre_order order = { .kind = CADRE_ORDER_LOG_LEVEL,
+					   .log_level = level };
+	struct cadre_diag said;
+	const int r = cadre_order(pool, &order, cadre_clock_in_ns(ASK_NS), &said);
+
+	if (r < 0 && diag)
+		*diag = said;
+	return r;
 }
 
 static int stop_one(const char *pool, const struct cadre_worker_snapshot *worker,

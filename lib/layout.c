@@ -70,6 +70,8 @@ static uint64_t fingerprint(void)
 		sizeof(struct cadre_place),
 		sizeof(struct cadre_place_stats),
 		sizeof(struct cadre_crash),
+		sizeof(struct cadre_log_ring),
+		offsetof(struct cadre_header, log_level),
 		sizeof(struct cadre_latency_line),
 		CADRE_LATENCY_BYTES,
 		CADRE_LATENCY_LINES_MIN,
@@ -163,6 +165,8 @@ static void lay_out(struct cadre_view *view)
 				   sizeof(*view->worker_crashes), 64);
 	view->latencies = cut(&cutter, (size_t)limits->workers * view->latency_lines,
 			      sizeof(*view->latencies), 64);
+	view->log_rings = cut(&cutter, limits->workers + (size_t)1,
+			      sizeof(*view->log_rings), 64);
 	view->client_places = cut(&cutter, limits->clients, sizeof(*view->client_places),
 				  64);
 	view->client_bells = cut(&cutter, limits->clients, sizeof(*view->client_bells),

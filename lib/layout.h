@@ -1,9 +1,9 @@
 /*
  * layout.h - where things lie in a segment, and the header that says so.
  *
- *   header | places, bells, statistics, crash records, latencies of workers | places,
- *   bells, hints, counters, named counters of clients | slots | books | owner words of
- *   blocks | start arguments | events, crashes, kept requests | blocks
+ *   header | places, bells, statistics, crash records, latencies, last log lines of
+ *   workers | places, bells, hints, counters, named counters of clients | slots | books |
+ *   owner words of blocks | start arguments | events, crashes, kept requests | blocks
  *
  * No offset is ever read from the segment. The header holds a handful of limits; they are
  * checked once, and every process computes the same layout from them in private memory. A
@@ -19,6 +19,7 @@
 #include "crew.h"
 #include "event.h"
 #include "kept.h"
+#include "logring.h"
 #include "mask.h"
 #include "perf.h"
 #include "place.h"
@@ -104,6 +105,10 @@ struct cadre_header {
 	_Atomic uint32_t version; /* S, at any time: of the service that is served */
 
 	alignas(CADRE_CACHE_LINE) _Atomic uint32_t wish_to_grow; /* clients set, S clears */
+	_Atomic uint32_t wish_to_log; /* workers set, S clears: there are lines to be told */
+
+	/* S, at any time. On a line of its own, which each worker reads at each message. */
+	alignas(CADRE_CACHE_LINE) _Atomic int32_t log_level;
 
 	struct cadre_crew crew;
 	struct cadre_mask leased; /* S: windows that have a client, or jobs of a dead one */
@@ -136,6 +141,7 @@ struct cadre_view {
 	struct cadre_bell *worker_bells;
 	struct cadre_place_stats *worker_stats;
 	struct cadre_crash *worker_crashes;
+	struct cadre_log_ring *log_rings; /* of each worker's place, and of the supervisor */
 	struct cadre_latency_line *latencies; /* worker after worker */
 	struct cadre_place *client_places;
 	struct cadre_bell *client_bells;

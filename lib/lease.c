@@ -410,6 +410,9 @@ void cadre_lease_heard(struct cadre_supervisor *supervisor, unsigned connection)
 	case CADRE_CONTROL_KNOCK:
 		supervisor->knocked = true;
 		return;
+	case CADRE_CONTROL_LOG:
+		cadre_clerk_drain(&supervisor->clerk);
+		return;
 	case CADRE_CONTROL_COURIER:
 		answer = keep_courier(supervisor, &question, sender, connection);
 		break;

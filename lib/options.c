@@ -62,6 +62,15 @@ int cadre_pool_options_complete(struct cadre_pool_options *options,
 	    options->stop_timeout_ns < 0 || options->grace_ns < 0 ||
 	    options->orphan_ns < 0 || options->max_age_ns < 0)
 		return cadre_refuse(diag, -EINVAL, "a time-out must not be negative");
+	if ((unsigned)options->log_level > CADRE_LOG_TRACE)
+		return cadre_refuse(diag, -EINVAL, "log_level %d: there are 0 (off) to %d",
+				    (int)options->log_level, CADRE_LOG_TRACE);
+	if (options->log_sinks &
+	    ~(unsigned)(CADRE_LOG_TO_STDERR | CADRE_LOG_TO_SYSLOG | CADRE_LOG_TO_NOBODY))
+		return cadre_refuse(diag, -EINVAL, "log_sinks 0x%x: there is no such sink",
+				    options->log_sinks);
+	if (options->log_sinks == 0)
+		options->log_sinks = CADRE_LOG_TO_STDERR;
 	if (options->workers_max == 0) {
 		const unsigned cpus = cadre_process_cpus();
 

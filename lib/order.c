@@ -81,6 +81,18 @@ static struct cadre_control cancel(struct cadre_supervisor *supervisor)
 	return answer;
 }
 
+static struct cadre_control set_log_level(struct cadre_supervisor *supervisor,
+					  uint32_t level)
+{
+	if (level > CADRE_LOG_TRACE)
+		return cadre_order_no(-EINVAL, "there is no log level %u", level);
+	/* Relaxed: workers read it at each message. */
+	atomic_store_explicit(&supervisor->view.header->log_level, (int32_t)level,
+			      memory_order_relaxed);
+	return cadre_order_yes("the log level is \"%s\"",
+			       cadre_log_level_name((enum cadre_log_level)level));
+}
+
 static struct cadre_control stop_idle(struct cadre_supervisor *supervisor,
 				      const struct cadre_control *order)
 {
@@ -127,6 +139,9 @@ bool cadre_order_obey(struct cadre_supervisor *supervisor, unsigned connection,
 		break;
 	case CADRE_CONTROL_STOP_IDLE:
 		*ret_answer = stop_idle(supervisor, order);
+		break;
+	case CADRE_CONTROL_LOG_LEVEL:
+		*ret_answer = set_log_level(supervisor, order->place);
 		break;
 	case CADRE_CONTROL_CANCEL:
 		*ret_answer = cancel(supervisor);

@@ -62,6 +62,10 @@ static int check(const struct cadre_service *service, struct cadre_pool_options 
 
 	if (r == 0)
 		r = cadre_pool_options_complete(options, diag);
+	if (r == 0 && options->log)
+		r = cadre_refuse(diag, -EINVAL,
+				 "log: the supervisor of an embedded pool is another process "
+				 "(cadre_log_open reads its log in this one)");
 	if (r == 0 && options->name)
 		r = cadre_name_check(options->name, diag);
 	if (r == 0 && threads > 1)

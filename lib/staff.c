@@ -169,8 +169,8 @@ void cadre_staff_start(struct cadre_supervisor *supervisor, unsigned worker,
 			       &member->child);
 	CADRE_KILL_POINT("P4");
 	if (r < 0) {
-		cadre_supervisor_say(supervisor, "cannot fork worker %u: %s", worker,
-				     strerror(-r));
+		cadre_supervisor_warn(supervisor, "cannot fork worker %u: %s", worker,
+				      strerror(-r));
 		force_place(place, CADRE_PLACE_VACANT, seat.incarnation);
 		member->post = CADRE_POST_WAITING;
 		member->retry_ns = now_ns + BACKOFF_LEAST_NS;
@@ -325,10 +325,10 @@ static void remember_death(struct cadre_supervisor *supervisor, int64_t now_ns)
 	if (!many || atomic_exchange(&header->degraded, 1))
 		return;
 	cadre_supervisor_tell(supervisor, &event);
-	cadre_supervisor_say(supervisor,
-			     "the pool is degraded: %d workers died within %lld s",
-			     CADRE_DEATHS_REMEMBERED + 1,
-			     (long long)(DEGRADED_WINDOW_NS / CADRE_NS_PER_S));
+	cadre_supervisor_warn(supervisor,
+			      "the pool is degraded: %d workers died within %lld s",
+			      CADRE_DEATHS_REMEMBERED + 1,
+			      (long long)(DEGRADED_WINDOW_NS / CADRE_NS_PER_S));
 }
 
 static void recover_from_degradation(struct cadre_supervisor *supervisor, int64_t now_ns)
@@ -365,7 +365,7 @@ static void plan_replacement(struct cadre_supervisor *supervisor, unsigned worke
 		member->post = CADRE_POST_DISABLED;
 		force_place(place, CADRE_PLACE_DISABLED, member->incarnation);
 		tell_of(supervisor, worker, CADRE_EVENT_worker_disabled);
-		cadre_supervisor_say(
+		cadre_supervisor_warn(
 			supervisor,
 			"worker %u (pid %d) %s%s%s; it asked not to be started again",
 			worker, (int)member->child.pid, how, because, member->last_words);
@@ -382,10 +382,10 @@ static void plan_replacement(struct cadre_supervisor *supervisor, unsigned worke
 	plan.duration_ns = wait_ns;
 	plan.count = member->failures;
 	cadre_supervisor_tell(supervisor, &plan);
-	cadre_supervisor_say(supervisor,
-			     "worker %u (pid %d) %s%s%s; restarting in %lld ms", worker,
-			     (int)member->child.pid, how, because, member->last_words,
-			     (long long)(wait_ns / CADRE_NS_PER_MS));
+	cadre_supervisor_warn(supervisor,
+			      "worker %u (pid %d) %s%s%s; restarting in %lld ms", worker,
+			      (int)member->child.pid, how, because, member->last_words,
+			      (long long)(wait_ns / CADRE_NS_PER_MS));
 }
 
 /* A worker that died while the pool begins: the beginning has failed. */
@@ -434,6 +434,8 @@ void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker)
 	close_if_open(&member->child.pidfd);
 	close_if_open(&member->child.start_fd);
 	cadre_spawn_say_end(&end, how, sizeof(how));
+	/* Its last lines come before the notice of its death. */
+	cadre_clerk_drain(&supervisor->clerk);
 	reap(supervisor, worker, kind_of_end(supervisor, member),
 	     write_obituary(member, &end));
 
@@ -523,7 +525,7 @@ static void kill_in_stages(struct cadre_supervisor *supervisor, unsigned worker,
 				"force, past its grace: aborting it",
 				worker, (int)member->child.pid);
 		else
-			cadre_supervisor_say(
+			cadre_supervisor_warn(
 				supervisor,
 				"worker %u (pid %d) is more than %lld ms past the deadline "
 				"of its job: aborting it",

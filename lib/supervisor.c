@@ -24,18 +24,32 @@
 #define TICK_ENDING_NS (5 * CADRE_NS_PER_MS)
 #define LOCK_PATIENCE_NS (200 * CADRE_NS_PER_MS)
 
-void cadre_supervisor_say(const struct cadre_supervisor *supervisor, const char *format,
-			  ...)
+static void tell(struct cadre_supervisor *supervisor, enum cadre_log_level level,
+		 const char *format, va_list arguments)
 {
 	char sentence[600];
+
+	vsnprintf(sentence, sizeof(sentence), format, arguments);
+	if (!cadre_clerk_write(&supervisor->clerk, level, sentence) && supervisor->notice)
+		supervisor->notice(sentence, supervisor->notice_context);
+}
+
+void cadre_supervisor_say(struct cadre_supervisor *supervisor, const char *format, ...)
+{
 	va_list arguments;
 
-	if (!supervisor->notice)
-		return;
 	va_start(arguments, format);
-	vsnprintf(sentence, sizeof(sentence), format, arguments);
+	tell(supervisor, CADRE_LOG_NOTICE, format, arguments);
 	va_end(arguments);
-	supervisor->notice(sentence, supervisor->notice_context);
+}
+
+void cadre_supervisor_warn(struct cadre_supervisor *supervisor, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	tell(supervisor, CADRE_LOG_WARNING, format, arguments);
+	va_end(arguments);
 }
 
 void cadre_supervisor_tell(const struct cadre_supervisor *supervisor,
@@ -294,7 +308,8 @@ static void go_on(struct cadre_supervisor *supervisor,
 /* They had their time. A pool that stays does without them, any other ends. */
 static void end_late_jobs(struct cadre_supervisor *supervisor)
 {
-	cadre_supervisor_say(supervisor, "the time to stop is over: killing what is left");
+	cadre_supervisor_warn(supervisor,
+			      "the time to stop is over: killing what is left");
 	if (!supervisor->stays) {
 		cadre_supervisor_terminate(supervisor);
 		return;
@@ -371,8 +386,9 @@ static void end_damaged(struct cadre_supervisor *supervisor)
 		"pool \"%s\": %llu slot words cannot be, so a process has "
 		"written where it must not; the pool was terminated",
 		supervisor->pool, (unsigned long long)supervisor->survey.impossible);
-	cadre_supervisor_say(supervisor, "%llu slot words cannot be: terminating the pool",
-			     (unsigned long long)supervisor->survey.impossible);
+	cadre_supervisor_warn(supervisor,
+			      "%llu slot words cannot be: terminating the pool",
+			      (unsigned long long)supervisor->survey.impossible);
 	cadre_supervisor_terminate(supervisor);
 }
 
@@ -388,6 +404,7 @@ static void tick(struct cadre_supervisor *supervisor, int64_t now_ns)
 		end_damaged(supervisor);
 	cadre_staff_tick(supervisor, now_ns);
 	cadre_lease_tick(supervisor, now_ns);
+	cadre_clerk_drain(&supervisor->clerk);
 	supervisor->knocked = false;
 	/* With all the workers that there may be, more knocks would help nobody. */
 	if (cadre_size_present(supervisor) < supervisor->size.max)
@@ -430,7 +447,7 @@ static void heard_signal(struct cadre_supervisor *supervisor)
 		struct cadre_diag diag;
 
 		if (cadre_reload_begin(supervisor, CADRE_NOBODY, &diag) < 0)
-			cadre_supervisor_say(supervisor, "not reloaded: %s", diag.text);
+			cadre_supervisor_warn(supervisor, "not reloaded: %s", diag.text);
 		return;
 	}
 	if (supervisor->phase == CADRE_BEGINNING) {
@@ -488,7 +505,10 @@ static void loop(struct cadre_supervisor *supervisor,
 
 	while (!is_over(supervisor)) {
 		struct epoll_event events[16];
-		const int64_t left_ns = cadre_clock_left_ns(due_ns, TICK_IDLE_NS);
+		const int64_t log_ns = supervisor->clerk.next_ns;
+		const int64_t left_ns = cadre_clock_left_ns(log_ns < due_ns ? log_ns :
+									      due_ns,
+							    TICK_IDLE_NS);
 		const int n = epoll_wait(supervisor->epoll_fd, events,
 					 CADRE_COUNT_OF(events),
 					 (int)((left_ns + CADRE_NS_PER_MS - 1) /
@@ -498,6 +518,8 @@ static void loop(struct cadre_supervisor *supervisor,
 		for (int i = 0; i < n; i++)
 			handle(supervisor, events[i].data.u64);
 		now_ns = cadre_clock_ns();
+		if (now_ns >= supervisor->clerk.next_ns)
+			cadre_clerk_drain(&supervisor->clerk);
 		if (n > 0) {
 			/* What happened may have brought something forward: a retry, a late start. */
 			const int64_t staff_ns = cadre_staff_next_ns(supervisor);
@@ -539,6 +561,19 @@ static void close_descriptors(struct cadre_supervisor *supervisor)
 		close(supervisor->epoll_fd);
 }
 
+static int open_log(struct cadre_supervisor *supervisor)
+{
+	const struct cadre_pool_options *const options = &supervisor->options;
+	struct cadre_sink sink;
+
+	if (options->log_level != CADRE_LOG_OFF || !supervisor->inherited)
+		atomic_store_explicit(&supervisor->view.header->log_level,
+				      (int32_t)options->log_level, memory_order_relaxed);
+	cadre_sink_init(&sink, options->log_sinks, options->log, options->log_context);
+	return cadre_clerk_init(&supervisor->clerk, supervisor->pool, &supervisor->view,
+				&sink);
+}
+
 /* Everything up to the first worker. On failure the caller undoes it. */
 static int begin(struct cadre_supervisor *supervisor,
 		 const struct cadre_embedding *embedding)
@@ -551,7 +586,9 @@ static int begin(struct cadre_supervisor *supervisor,
 		r = create(supervisor);
 	if (r < 0)
 		return r;
-	r = cadre_staff_init(supervisor);
+	r = open_log(supervisor);
+	if (r == 0)
+		r = cadre_staff_init(supervisor);
 	if (r == 0)
 		r = cadre_lease_init(supervisor);
 	if (r == 0)
@@ -606,6 +643,7 @@ static void end(struct cadre_supervisor *supervisor)
 	cadre_staff_fini(supervisor);
 	cadre_lease_fini(supervisor);
 	cadre_pulse_fini(&supervisor->pulse);
+	cadre_clerk_fini(&supervisor->clerk);
 	close_descriptors(supervisor);
 	cadre_layout_close(&supervisor->view);
 	cadre_lock_release(&supervisor->lock);

@@ -12,6 +12,7 @@
 
 #include <cadre/pool.h>
 
+#include "clerk.h"
 #include "control.h"
 #include "layout.h"
 #include "pulse.h"
@@ -135,6 +136,7 @@ struct cadre_supervisor {
 
 	struct cadre_survey survey; /* of the last tick */
 	struct cadre_pulse pulse;
+	struct cadre_clerk clerk;
 	bool knocked; /* a client said that nobody looks */
 	int64_t deaths_ns[CADRE_DEATHS_REMEMBERED];
 	unsigned death_turn;
@@ -170,8 +172,12 @@ int cadre_supervise(const struct cadre_source *source,
 		    const struct cadre_embedding *embedding, cadre_notice_fn *notice,
 		    void *notice_context, struct cadre_diag *diag);
 
-void cadre_supervisor_say(const struct cadre_supervisor *supervisor, const char *format,
-			  ...) CADRE_PRINTF(2, 3);
+/* A line of the log, and what whoever serves is told when no sink of the log was. `say` is
+ * for NOTICE, `warn` for WARNING. */
+void cadre_supervisor_say(struct cadre_supervisor *supervisor, const char *format, ...)
+	CADRE_PRINTF(2, 3);
+void cadre_supervisor_warn(struct cadre_supervisor *supervisor, const char *format, ...)
+	CADRE_PRINTF(2, 3);
 
 /* Writes an event into the segment. */
 void cadre_supervisor_tell(const struct cadre_supervisor *supervisor,

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "control.h"
 #include "diag.h"
+#include "log.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -209,6 +210,7 @@ static void release(struct cadre_worker *worker)
 {
 	cadre_run_fini(worker);
 	cadre_capture_end(worker);
+	cadre_log_end(&worker->view);
 	cadre_fetcher_fini(&worker->host.fetcher);
 	cadre_looker_fini(&worker->looker);
 	if (worker->owns_view)
@@ -235,6 +237,8 @@ static int sit_down(const struct cadre_service *service, const struct cadre_view
 	/* Before init: what the service installs itself is not overridden. */
 	if (r == 0)
 		r = prepare_for_the_worst(worker);
+	if (r == 0)
+		cadre_log_begin(&worker->view, worker->pool, seat->worker);
 	if (r == 0)
 		r = cadre_run_init(worker);
 	if (r < 0)
@@ -267,9 +271,8 @@ static void stand_up(struct cadre_worker *worker)
 		    CADRE_POOL_TERMINATED)
 		r = service->fini(worker->state);
 	if (r != 0)
-		fprintf(stderr, "cadre: worker %u: fini of service \"%s\" failed: %s\n",
-			worker->host.worker, service->name ? service->name : "",
-			strerror(r < 0 ? -r : r));
+		cadre_log(CADRE_LOG_WARNING, "fini of service \"%s\" failed: %s",
+			  service->name ? service->name : "", strerror(r < 0 ? -r : r));
 	release(worker);
 }
 

@@ -353,6 +353,12 @@ static void expect_output(const struct run *run, const char *text)
 	cr_expect_str_eq(run->out.data, text);
 }
 
+static void expect_mention_in_output(const struct run *run, const char *words)
+{
+	cr_expect_not_null(strstr(run->out.data, words), "does not say \"%s\": %s", words,
+			   run->out.data);
+}
+
 /* One line, that begins with the command's name and holds the words. */
 static void expect_sentence(const struct run *run, const char *command, const char *words)
 {
@@ -542,6 +548,44 @@ Test(call, a_worker_that_crashes_makes_its_job_lost_and_is_named, .init = prepar
 	expect_status(&run, 1);
 	expect_sentence(&run, "cadre call: job lost: worker ", "ABRT");
 	expect_mention(&run, "pid ");
+}
+
+static void count_line(const struct cadre_log_line *line, void *context)
+{
+	unsigned *const heard = context;
+
+	*heard += strcmp(line->text, "heard") == 0 ? 1 : 100;
+}
+
+Test(call, lines_of_handlers_come_out_at_the_level_that_ctl_sets, .init = prepare_demo,
+     .fini = clean_up)
+{
+	struct run run = cadre("", "call", pool, "log", "--data", "info unheard", NULL);
+	struct cadre_log *log;
+	unsigned heard = 0;
+
+	expect_status(&run, 0);
+	run = cadre("", "ctl", pool, "log-level", "info", NULL);
+	expect_status(&run, 0);
+	expect_mention_in_output(&run, "the log level is \"info\"");
+	cr_assert_eq(cadre_log_open(pool, true, &log, NULL), 0);
+	run = cadre("", "call", pool, "log", "--data", "info heard", NULL);
+	expect_status(&run, 0);
+	cadre_log_read(log, count_line, &heard);
+	cr_expect_eq(heard, 1, "%u", heard);
+	cadre_log_close(log);
+}
+
+Test(call, a_log_level_that_does_not_exist_is_refused, .init = prepare_demo,
+     .fini = clean_up)
+{
+	struct run run = cadre("", "ctl", pool, "log-level", "loud", NULL);
+
+	expect_status(&run, 64);
+	expect_sentence(&run, "cadre ctl: log-level loud: must be ", "trace");
+	run = cadre("", "serve", "--name", "x", "--log-to", "nowhere", "y.so", NULL);
+	expect_status(&run, 64);
+	expect_sentence(&run, "cadre serve: --log-to nowhere: must be ", "syslog");
 }
 
 Test(call, where_a_worker_crashed_is_shown, .init = prepare_demo, .fini = clean_up)

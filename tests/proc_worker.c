@@ -216,7 +216,9 @@ Test(worker, a_fini_that_fails_is_logged_and_not_raised)
 
 	service.fini = fail_in_fini;
 	dup2(log, STDERR_FILENO);
-	r = troupe_start(&troupe, &service, (struct cadre_pool_options){ ONE_WORKER });
+	r = troupe_start(&troupe, &service,
+			 (struct cadre_pool_options){ ONE_WORKER,
+						      .log_level = CADRE_LOG_WARNING });
 	dup2(usual, STDERR_FILENO);
 	cr_assert_eq(r, 0);
 	cr_assert_eq(troupe_stop(&troupe), 0);

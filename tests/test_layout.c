@@ -113,6 +113,8 @@ static void check_parts(const struct cadre_limits *limits)
 		  limits->workers * sizeof(*view.worker_stats), CADRE_CACHE_LINE },
 		{ "client perfs", view.client_perfs,
 		  limits->clients * sizeof(*view.client_perfs), CADRE_CACHE_LINE },
+		{ "log rings", view.log_rings,
+		  (limits->workers + (size_t)1) * sizeof(*view.log_rings), CADRE_CACHE_LINE },
 		{ "worker crashes", view.worker_crashes,
 		  limits->workers * sizeof(*view.worker_crashes), CADRE_CACHE_LINE },
 		{ "latencies", view.latencies,

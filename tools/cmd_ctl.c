@@ -54,6 +54,7 @@ static const struct verb verbs[] = {
 	{ "scale", give_order, CADRE_ORDER_SCALE, "open", true },
 	{ "reload", give_order, CADRE_ORDER_RELOAD, NULL, false },
 	{ "cancel", give_order, CADRE_ORDER_CANCEL, NULL, false },
+	{ "log-level", give_order, CADRE_ORDER_LOG_LEVEL, NULL, true },
 	{ "stop-idle", stop_idle, 0, NULL, true },
 };
 
@@ -80,6 +81,8 @@ static const char documentation[] =
 	"  reload           replace each worker by one of the service's new version; when that "
 	"does not start, nothing has changed and the exit status is 1\n"
 	"  cancel           cancel every job that waits or runs; the pool goes on\n"
+	"  log-level LEVEL  off, error, warning, notice, info, debug, trace: at once, for all "
+	"workers\n"
 	"  stop-idle DURATION  let workers leave that have idled for so long, down to MIN\n\n"
 	"Exit status: 0 done; 1 the pool said no, or did not come to it in time; 2 there is no "
 	"such pool, it is dead, or takes no orders from this user; 64 wrong arguments.\n\n"
@@ -107,6 +110,9 @@ static void parse_argument(struct options *options, const struct argp_state *sta
 		cadre_refuse_usage(state, "\"%s\" is one argument too many", text);
 	if (options->verb->run == stop_idle)
 		options->idle_ns = cadre_option_duration(state, "stop-idle", text);
+	else if (options->verb->kind == CADRE_ORDER_LOG_LEVEL)
+		options->order.log_level = cadre_option_log_level(state, "log-level",
+								  text);
 	else
 		cadre_option_workers(state, "scale", text, &options->order.workers_min,
 				     &options->order.workers_max);
@@ -121,6 +127,8 @@ static void check(const struct options *options, const struct argp_state *state)
 		cadre_refuse_usage(state, "%s needs %s (see cadre ctl --help)",
 				   options->verb->name,
 				   options->verb->run == stop_idle ? "a duration" :
+				   options->verb->kind == CADRE_ORDER_LOG_LEVEL ?
+								     "a level" :
 								     "MIN..MAX");
 }
 

@@ -37,6 +37,8 @@ enum {
 	OPT_MAX_AGE,
 	OPT_MAX_JOBS,
 	OPT_MAX_RSS,
+	OPT_LOG_LEVEL,
+	OPT_LOG_TO,
 	OPT_MODE,
 	OPT_NAME,
 	OPT_ORPHAN,
@@ -67,6 +69,13 @@ static const struct argp_option argp_options[] = {
 	  "Jobs one worker may have at once (default 1)", 1 },
 	{ "start", OPT_START, "TEXT", 0, "Start argument of each worker", 1 },
 	{ "start-file", OPT_START_FILE, "FILE", 0, "The same, read from FILE", 1 },
+	{ "log-level", OPT_LOG_LEVEL, "LEVEL", 0,
+	  "Log what workers and supervisor have to say: error, warning, notice, info, debug or "
+	  "trace (default off; cadre ctl changes it)",
+	  1 },
+	{ "log-to", OPT_LOG_TO, "SINK", 0,
+	  "stderr (default), syslog, or none: only for those who read along. May be given twice",
+	  1 },
 	{ "quiet", 'q', NULL, 0, "Do not tell of workers that start and die", 1 },
 
 	{ NULL, 0, NULL, 0, "Workers are replaced, the replacement first, when they:", 4 },
@@ -150,6 +159,17 @@ static uint32_t parse_mode(const struct argp_state *state, const char *text)
 				   "--mode %s: must be permission bits such as 0660",
 				   text);
 	return (uint32_t)mode;
+}
+
+static unsigned parse_sink(const struct argp_state *state, const char *text)
+{
+	if (strcmp(text, "stderr") == 0)
+		return CADRE_LOG_TO_STDERR;
+	if (strcmp(text, "syslog") == 0)
+		return CADRE_LOG_TO_SYSLOG;
+	if (strcmp(text, "none") == 0)
+		return CADRE_LOG_TO_NOBODY;
+	cadre_refuse_usage(state, "--log-to %s: must be stderr, syslog or none", text);
 }
 
 static void use_start_text(struct options *options, const struct argp_state *state,
@@ -284,6 +304,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_ORPHAN:
 		pool->orphan_ns = cadre_option_duration(state, "--orphan", arg);
+		return 0;
+	case OPT_LOG_LEVEL:
+		pool->log_level = cadre_option_log_level(state, "--log-level", arg);
+		return 0;
+	case OPT_LOG_TO:
+		pool->log_sinks |= parse_sink(state, arg);
 		return 0;
 	case OPT_MODE:
 		pool->mode = parse_mode(state, arg);

@@ -186,3 +186,16 @@ int32_t cadre_find_operation(const char *command, const char *pool,
 			pool, operation);
 	return id;
 }
+
+enum cadre_log_level cadre_option_log_level(const struct argp_state *state,
+					    const char *option, const char *text)
+{
+	const int level = cadre_log_level_of(text);
+
+	if (level < 0)
+		cadre_refuse_usage(state,
+				   "%s %s: must be off, emergency, alert, critical, error, "
+				   "warning, notice, info, debug or trace",
+				   option, text);
+	return (enum cadre_log_level)level;
+}

@@ -58,4 +58,8 @@ int cadre_attach_to(const char *command, const char *pool,
 int32_t cadre_find_operation(const char *command, const char *pool,
 			     const struct cadre_client *client, const char *operation);
 
+/* A level by its name or number. */
+enum cadre_log_level cadre_option_log_level(const struct argp_state *state,
+					    const char *option, const char *text);
+
 #endif

@@ -14,6 +14,7 @@
 
 #include <cadre/api.h>
 #include <cadre/error.h>
+#include <cadre/log.h>
 #include <cadre/report.h>
 
 CADRE_BEGIN_DECLS
@@ -40,11 +41,15 @@ enum cadre_order_kind {
 	CADRE_ORDER_RELOAD = 6,
 	/* Cancel every job of the pool that has not ended; the pool goes on. */
 	CADRE_ORDER_CANCEL = 7,
+	/* log_level: from the answer on it is another one for each worker, also for those that
+	 * are in a handler. */
+	CADRE_ORDER_LOG_LEVEL = 8,
 };
 
 struct cadre_order {
 	enum cadre_order_kind kind;
 	uint32_t workers_min, workers_max; /* SCALE */
+	enum cadre_log_level log_level;    /* LOG_LEVEL */
 };
 
 /* Gives the order and waits for the answer until `until_ns`. 0, and ret_said, unless NULL,

@@ -15,6 +15,7 @@
 #include <cadre/api.h>
 #include <cadre/client.h>
 #include <cadre/error.h>
+#include <cadre/log.h>
 #include <cadre/service.h>
 
 CADRE_BEGIN_DECLS
@@ -55,6 +56,13 @@ struct cadre_pool_options {
 	uint64_t max_jobs;
 	int64_t max_age_ns;
 	size_t max_rss;
+	enum cadre_log_level log_level; /* off; a pool that is taken over keeps its own then */
+	unsigned log_sinks;             /* CADRE_LOG_TO_...: CADRE_LOG_TO_STDERR */
+	/* Called with each line in the supervisor's process, so only by cadre_serve; the program
+	 * that started an embedded pool reads with cadre_log_open. It must not block: the
+	 * supervisor waits for it. */
+	cadre_log_fn *log;
+	void *log_context;
 };
 
 /* What the work of a service mostly waits for. */
@@ -139,8 +147,8 @@ struct cadre_source {
 	char *const *program; /* argv of a program that calls cadre_worker_main */
 };
 
-/* Called by cadre_serve for each line worth telling: worker started, died, pool ready. The
- * sentence carries no newline. */
+/* Called by cadre_serve for each line worth telling: worker died, pool ready. The sentence
+ * carries no newline. What the log tells its sinks is not told here once more. */
 typedef void cadre_notice_fn(const char *sentence, void *context);
 
 /* Makes this process the supervisor of a pool until SIGTERM, SIGINT or SIGHUP (orderly end;

@@ -14,6 +14,7 @@
 
 #include <cadre/api.h>
 #include <cadre/error.h>
+#include <cadre/log.h>
 
 CADRE_BEGIN_DECLS
 

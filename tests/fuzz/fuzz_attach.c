@@ -43,6 +43,7 @@ static void read_ends(const struct cadre_view *view)
 	READ_LAST(view->worker_bells, limits->workers);
 	READ_LAST(view->worker_stats, limits->workers);
 	READ_LAST(view->worker_crashes, limits->workers);
+	READ_LAST(view->log_rings, limits->workers + 1);
 	READ_LAST(view->latencies, limits->workers * view->latency_lines);
 	READ_LAST(view->client_perfs, limits->clients);
 	READ_LAST(view->client_places, limits->clients);

@@ -62,6 +62,10 @@ const struct killing_point killing_points[] = {
 	{ "D6", KILLING_SUPERVISOR },
 	{ "D7", KILLING_SUPERVISOR },
 	{ "D8", KILLING_SUPERVISOR },
+	/* the log */
+	{ "Y1", KILLING_LOG },
+	{ "Y2", KILLING_LOG },
+	{ "Y3", KILLING_LOG },
 	/* last words */
 	{ "Z1", KILLING_WRECK },
 	{ "Z2", KILLING_WRECK },

@@ -16,6 +16,7 @@ enum {
 	KILLING_CLIENT = 1u << 1,
 	KILLING_SUPERVISOR = 1u << 2,
 	KILLING_WRECK = 1u << 3, /* a worker that is dying of a fault */
+	KILLING_LOG = 1u << 4,   /* who writes a line or collects lines */
 };
 
 struct killing_point {

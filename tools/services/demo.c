@@ -13,6 +13,7 @@
  *    9  spool       bytes              replies that many, in room that grows while it writes
  *   10  later       milliseconds       defers the job; another thread replies the number then
  *   11  crash-once  a signal or ""     dies of it on the first attempt, else replies "ATTEMPT"
+ *   30  log         LEVEL TEXT         writes the text into the pool's log
  *
  * Numbers are decimal; what is no number fails its job with EINVAL. The start argument
  * decides how init goes: "fail-init", "exit-init STATUS", "crash-init", "slow-init MS".
@@ -373,6 +374,28 @@ static int fini(void *state)
 	return 0;
 }
 
+static void write_log(struct cadre_job *job, void *state)
+{
+	size_t length;
+	const char *const payload = cadre_job_data(job, &length);
+	char line[CADRE_LOG_TEXT_MAX + 1], *text;
+	int level;
+
+	(void)state;
+	snprintf(line, sizeof(line), "%.*s", (int)without_newline(payload, length),
+		 payload);
+	text = strchr(line, ' ');
+	if (text)
+		*text++ = '\0';
+	level = cadre_log_level_of(line);
+	if (level < CADRE_LOG_EMERGENCY || !text) {
+		cadre_job_fail(job, EINVAL, "a level and a text are wanted");
+		return;
+	}
+	cadre_log((enum cadre_log_level)level, "%s", text);
+	cadre_job_reply(job, "", 0);
+}
+
 static const struct cadre_operation operations[] = {
 	{ 1, "echo", echo },
 	{ 2, "sleep", sleep_job },
@@ -385,6 +408,7 @@ static const struct cadre_operation operations[] = {
 	{ 9, "spool", spool },
 	{ 10, "later", later },
 	{ 11, "crash-once", crash_once },
+	{ 30, "log", write_log },
 };
 
 const struct cadre_service cadre_service = {
