@@ -1,5 +1,6 @@
 #include "bell.h"
 #include "futex.h"
+#include "trace.h"
 
 #include <errno.h>
 
@@ -13,15 +14,24 @@ uint32_t cadre_bell_remember(const struct cadre_bell *bell)
 bool cadre_bell_sleep(struct cadre_bell *bell, uint32_t remembered, uint32_t bits,
 		      int64_t timeout_ns)
 {
-	return cadre_futex_wait(&bell->rings, remembered, bits, timeout_ns) != -ETIMEDOUT;
+	bool rung;
+
+	CADRE_TRACE(park, bell, timeout_ns);
+	rung = cadre_futex_wait(&bell->rings, remembered, bits, timeout_ns) != -ETIMEDOUT;
+	CADRE_TRACE(unpark, bell, rung);
+	return rung;
 }
 
 int cadre_bell_ring(struct cadre_bell *bell, uint32_t bits, int most)
 {
+	int woken;
+
 	/* L2: release, pairs with L1: who sees this ring sees the reason for it. */
 	atomic_fetch_add_explicit(&bell->rings, 1, memory_order_release);
 	CADRE_KILL_POINT("L2");
-	return cadre_futex_wake(&bell->rings, most, bits);
+	woken = cadre_futex_wake(&bell->rings, most, bits);
+	CADRE_TRACE(wake, bell, bits, woken);
+	return woken;
 }
 
 void cadre_bell_notify(struct cadre_bell *bell)

@@ -1,5 +1,6 @@
 #include "job.h"
 #include "clock.h"
+#include "trace.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -121,6 +122,8 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 	replaced = cadre_slot_finish(job->slot, job->claimed, outcome);
 	/* 0: the word is not ours any more, so the segment is damaged. Nobody waits for
 	 * what we say; the supervisor's tick counts words that cannot be. */
+	CADRE_TRACE(finish, host->worker, job->number, job->claimed, outcome,
+		    job->taken_ns, job->ended_ns);
 	late = replaced == 0 || cadre_word_flags(replaced) & CADRE_FLAG_DECIDED;
 	/* Accounted for first: a ring may take this CPU away, and the worker be killed then. */
 	host->ended(host, job, outcome, late);

@@ -7,6 +7,7 @@
  */
 #include "clock.h"
 #include "supervisor.h"
+#include "trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,7 @@ void cadre_lease_client_died(struct cadre_supervisor *supervisor, unsigned clien
 
 	if (lease->pidfd < 0 || !cadre_process_is_dead(lease->pidfd))
 		return;
+	CADRE_TRACE(client_death, client, lease->pid);
 	tell_of_death(supervisor, client, lease->pid);
 	begin_draining(supervisor, client);
 }

@@ -23,6 +23,7 @@
 
 #include "platform.h"
 #include "process.h"
+#include "trace.h"
 
 enum cadre_place_state {
 	CADRE_PLACE_VACANT = 0,
@@ -91,9 +92,14 @@ static inline uint64_t cadre_place_look(const struct cadre_place *place)
 /* Moves exactly from one word to another; false when it has changed meanwhile. */
 static inline bool cadre_place_move(struct cadre_place *place, uint64_t from, uint64_t to)
 {
-	return atomic_compare_exchange_strong_explicit(&place->state, &from, to,
-						       memory_order_seq_cst,
-						       memory_order_relaxed);
+	const bool moved = atomic_compare_exchange_strong_explicit(&place->state, &from,
+								   to,
+								   memory_order_seq_cst,
+								   memory_order_relaxed);
+
+	if (moved)
+		CADRE_TRACE(place_state, place, from, to);
+	return moved;
 }
 
 /* Relaxed, both: the pid in the state word decides; the start time only tells two of one pid

@@ -3,6 +3,7 @@
  */
 #include "capture.h"
 #include "clock.h"
+#include "trace.h"
 #include "worker.h"
 
 #include <sched.h>
@@ -390,6 +391,8 @@ static void run(struct cadre_worker *worker, const struct cadre_found *found,
 	/* There was room, so there is a task. */
 	task->duty = find_duty(worker, job->operation);
 	account_taken(worker, task);
+	CADRE_TRACE(claim, worker->host.worker, found->slot, found->claimed,
+		    job->operation, job->submitted_ns, job->taken_ns);
 	if (r < 0) {
 		cadre_job_refuse(job, CADRE_FAILED, -r,
 				 "its request lies outside of the segment");

@@ -21,6 +21,7 @@
 #include "clock.h"
 #include "diag.h"
 #include "supervisor.h"
+#include "trace.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -431,6 +432,7 @@ void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker)
 	/* An adopted worker is not our child: then nobody can tell how it ended. */
 	if (waitid(P_PIDFD, (id_t)member->child.pidfd, &end, WEXITED | WNOHANG) < 0)
 		memset(&end, 0, sizeof(end));
+	CADRE_TRACE(worker_death, worker, member->child.pid, end.si_code, end.si_status);
 	close_if_open(&member->child.pidfd);
 	close_if_open(&member->child.start_fd);
 	cadre_spawn_say_end(&end, how, sizeof(how));

@@ -7,6 +7,7 @@
 #include "client.h"
 #include "clock.h"
 #include "control.h"
+#include "trace.h"
 
 #include <poll.h>
 #include <string.h>
@@ -265,6 +266,8 @@ static uint64_t publish(struct cadre_client *client, uint32_t index,
 			      memory_order_release);
 	cadre_slot_publish(&client->slots[index], word_flags(client, request),
 			   CADRE_OWNER_NONE);
+	CADRE_TRACE(submit, client->slot_base, index, generation, request->operation,
+		    request->length);
 	/* V5: release, pairs with V6 in take.c: before that, a word that is not ours may only be
 	 * one that we are about to replace. */
 	atomic_store_explicit(&pending->published, generation, memory_order_release);

@@ -7,6 +7,7 @@
  */
 #include "client.h"
 #include "clock.h"
+#include "trace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -278,6 +279,7 @@ static int accept(struct cadre_client *client, uint32_t index, uint64_t generati
 	if (!cadre_client_accept(client, index, generation))
 		return -EBUSY;
 	cadre_client_result(client, index, ret_result);
+	CADRE_TRACE(take, client->slot_base, index, generation, ret_result->outcome);
 	if (client->pending[index].counter)
 		cadre_client_count(client, index, ret_result);
 	return 0;
