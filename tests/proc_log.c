@@ -356,7 +356,7 @@ Test(log, who_falls_behind_is_told_how_many_lines_were_overwritten)
 	kill(supervisor, SIGCONT);
 	cr_assert(eventually(count_of("lines were overwritten before they were read\n") ==
 			     1));
-	lines = count_of(" of 74\n");
+	lines = count_of(" of 42\n");
 	cr_assert_eq(lines, CADRE_LOG_LINES);
 	cr_assert_not_null(strstr(text, ": 10 lines were overwritten"));
 }

@@ -38,7 +38,7 @@ enum cadre_log_level {
 };
 
 #define CADRE_LOG_TEXT_MAX 479 /* bytes of a message; the rest is cut off */
-#define CADRE_LOG_LINES 64     /* that are kept of each worker, and of the supervisor */
+#define CADRE_LOG_LINES 32     /* that are kept of each worker, and of the supervisor */
 
 /* "off", "emergency", ... "trace". Never NULL. */
 CADRE_API const char *cadre_log_level_name(enum cadre_log_level level);
