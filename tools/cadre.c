@@ -23,6 +23,7 @@ static const struct command {
 	{ "stat", cadre_cmd_stat, "show the counters of a pool" },
 	{ "ctl", cadre_cmd_ctl,
 	  "tell a pool what to do: drain, start, scale, reload, stop" },
+	{ "top", cadre_cmd_top, "watch a pool on a terminal" },
 	{ "check", cadre_cmd_check, "say whether the books of a pool balance" },
 	{ "gc", cadre_cmd_gc, "remove what dead pools left in /dev/shm" },
 };

@@ -20,6 +20,7 @@ int cadre_cmd_call(int argc, char **argv);
 int cadre_cmd_map(int argc, char **argv);
 int cadre_cmd_stat(int argc, char **argv);
 int cadre_cmd_ctl(int argc, char **argv);
+int cadre_cmd_top(int argc, char **argv);
 int cadre_cmd_check(int argc, char **argv);
 int cadre_cmd_gc(int argc, char **argv);
 
