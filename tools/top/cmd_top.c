@@ -101,8 +101,12 @@ static void draw(struct top *top)
 		top_draw_table(top, top_tables[top->view], line);
 	else if (top->view == TOP_DETAIL)
 		top_draw_detail(top, line);
+	else if (top->view == TOP_EVENT)
+		top_draw_event(top, line);
 	else
 		top_draw_help(line);
+	screen_clip(0);
+	screen_write_line(screen_lines() - 1, SCREEN_PLAIN, "");
 	screen_write(screen_lines() - 1, 0, SCREEN_DIM,
 		     "w workers  o operations  c clients  e events  Enter detail  L %s  h help  "
 		     "q quit",
@@ -114,6 +118,7 @@ static void draw(struct top *top)
 
 static void open_view(struct top *top, enum top_view view)
 {
+	top->scroll = 0;
 	if (top->view < TOP_TABLES)
 		top->before = top->view;
 	top->view = view;
@@ -123,13 +128,18 @@ static void open_detail(struct top *top)
 {
 	uint32_t marked;
 
-	if (top->view != TOP_WORKERS)
+	if (top->view != TOP_WORKERS && top->view != TOP_EVENTS)
 		return;
-	marked = top_table_marked(top, top_tables[TOP_WORKERS]);
+	marked = top_table_marked(top, top_tables[top->view]);
 	if (marked == UINT32_MAX)
 		return;
-	top->worker = marked;
-	open_view(top, TOP_DETAIL);
+	if (top->view == TOP_WORKERS) {
+		top->worker = marked;
+		open_view(top, TOP_DETAIL);
+	} else {
+		top->event = top_event_at(top, marked)->number;
+		open_view(top, TOP_EVENT);
+	}
 }
 
 static void change_interval(struct top *top, bool longer)
@@ -146,6 +156,14 @@ static bool handle_key(struct top *top, int key)
 	if (top->view < TOP_TABLES && top_table_key(top, top_tables[top->view], key))
 		return true;
 	switch (key) {
+	case SCREEN_DOWN:
+	case 'j':
+		top->scroll++;
+		break;
+	case SCREEN_UP:
+	case 'k':
+		top->scroll -= top->scroll > 0;
+		break;
 	case 'w':
 		open_view(top, TOP_WORKERS);
 		break;
@@ -154,6 +172,9 @@ static bool handle_key(struct top *top, int key)
 		break;
 	case 'c':
 		open_view(top, TOP_CLIENTS);
+		break;
+	case 'e':
+		open_view(top, TOP_EVENTS);
 		break;
 	case 'h':
 	case '?':

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define FIELD_WIDTH 40
-#define BARS_MAX 24
 #define BUCKETS_PER_OCTAVE 8
 
 static bool ends_with(const char *text, const char *ending)
@@ -53,8 +52,8 @@ static bool is_percentile(const struct cadre_field *field)
 	return false;
 }
 
-/* In as many columns as the screen has room for. Returns the line behind. */
-static int draw_fields(const struct cadre_worker_snapshot *worker, int line)
+/* In as many columns as the screen has room for. */
+static void draw_fields(const struct cadre_worker_snapshot *worker, int line)
 {
 	size_t count;
 	const struct cadre_field *const fields = cadre_fields(CADRE_FIELDS_WORKER, &count);
@@ -73,7 +72,6 @@ static int draw_fields(const struct cadre_worker_snapshot *worker, int line)
 			     SCREEN_PLAIN, "%-26.26s%12.12s", fields[i].name, value);
 		shown++;
 	}
-	return line + (shown + columns - 1) / columns;
 }
 
 /* Jobs of the eight buckets that make a power of two. */
@@ -130,8 +128,9 @@ static void draw_bar(int line, const struct cadre_latency *latency, unsigned fir
 		     hashes);
 }
 
-static void draw_histogram(const struct top *top,
-			   const struct cadre_worker_snapshot *worker, int line)
+/* Returns the line behind. */
+static int draw_histogram(const struct top *top,
+			  const struct cadre_worker_snapshot *worker, int line)
 {
 	const struct cadre_latency *const latency = &worker->latency[top->latency];
 	const struct cadre_percentiles it = cadre_latency_percentiles(latency);
@@ -149,6 +148,7 @@ static void draw_histogram(const struct top *top,
 	for (unsigned first = found.from; first <= found.to && it.jobs;
 	     first += BUCKETS_PER_OCTAVE)
 		draw_bar(line++, latency, first, found.most);
+	return line;
 }
 
 void top_draw_detail(const struct top *top, int line)
@@ -161,6 +161,7 @@ void top_draw_detail(const struct top *top, int line)
 		return;
 	snprintf(title, sizeof(title), "worker %u", worker->place);
 	screen_write_line(line, SCREEN_MARKED, title);
-	line = draw_fields(worker, line + 1);
-	draw_histogram(top, worker, line + 1);
+	screen_clip(++line);
+	line = draw_histogram(top, worker, line - top->scroll);
+	draw_fields(worker, line + 1);
 }

@@ -6,8 +6,9 @@
 
 static const char *const lines[] = {
 	"w o c e      workers, operations, clients, events",
-	"Enter        the marked worker in detail, with its histogram",
-	"Up Down j k  mark another row; also PgUp, PgDn, Home, End",
+	"Enter        the marked worker in detail, with its histogram; the marked event, with",
+	"             the backtrace of the worker that died",
+	"Up Down j k  mark another row, or scroll; also PgUp, PgDn, Home, End",
 	"< >          sort by the column to the left, to the right;  r  the other way",
 	"L            latency from: taken to ended (service), submitted to ended (total),",
 	"             submitted to taken (waiting)",

@@ -9,6 +9,7 @@
 
 static SCREEN *terminal;
 static bool has_color;
+static int first_line;
 
 static attr_t attributes(enum screen_style style)
 {
@@ -66,6 +67,12 @@ int screen_columns(void)
 void screen_begin(void)
 {
 	erase();
+	first_line = 0;
+}
+
+void screen_clip(int line)
+{
+	first_line = line;
 }
 
 void screen_show(void)
@@ -85,7 +92,7 @@ int screen_write(int line, int column, enum screen_style style, const char *form
 	if (length >= (int)sizeof(text))
 		length = (int)sizeof(text) - 1;
 	/* The last place of the screen stays empty: writing there would scroll it. */
-	if (line < LINES && column < COLS - 1 && length > 0) {
+	if (line >= first_line && line < LINES && column < COLS - 1 && length > 0) {
 		attrset((int)attributes(style));
 		mvaddnstr(line, column, text, COLS - 1 - column);
 		attrset(A_NORMAL);

@@ -44,6 +44,9 @@ int screen_columns(void);
 
 /* Begins a picture, and shows it: only what changed is sent. */
 void screen_begin(void);
+
+/* What is written above this line from now on is not shown. */
+void screen_clip(int line);
 void screen_show(void);
 
 /* Writes at a place; returns the column behind. */

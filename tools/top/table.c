@@ -71,7 +71,16 @@ static void write_value(const struct top *top, const struct top_table *table,
 	case TOP_INTEGER:
 		snprintf(text, size, "%.0f", number);
 		break;
+	case TOP_PID:
+		snprintf(text, size, number > 0 ? "%.0f" : "-", number);
+		break;
 	case TOP_COUNT:
+		if (number < 10000)
+			snprintf(text, size, "%.0f", number);
+		else
+			snprintf(text, size, "%s", cadre_text_rate(number));
+		break;
+	case TOP_RATE:
 		snprintf(text, size, "%s", cadre_text_rate(number));
 		break;
 	case TOP_SIZE:
@@ -169,7 +178,7 @@ static void draw_row(const struct top *top, const struct top_table *table, int l
 		screen_write_line(line, style, "");
 	for (unsigned i = 0; i < table->column_count; i++) {
 		const struct top_column *const it = &table->columns[i];
-		char text[160];
+		char text[600];
 
 		write_value(top, table, it, index, text, sizeof(text));
 		column = screen_write(line, column, style, "%*s ", it->width, text);

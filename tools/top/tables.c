@@ -56,7 +56,7 @@ static void write_what(const struct top *top, uint32_t index, char *text, size_t
 {
 	const struct cadre_worker_snapshot *const it = worker(top, index);
 
-	if (it->letter == 'X')
+	if (it->letter == 'X' && it->retry_in_ns > 0)
 		snprintf(text, size, "%s, again in %s", it->last_reason,
 			 cadre_text_duration(it->retry_in_ns));
 	else if (it->running_ns > 0 && it->operation_name[0])
@@ -71,13 +71,13 @@ static void write_what(const struct top *top, uint32_t index, char *text, size_t
 
 static const struct top_column worker_columns[] = {
 	{ "WORKER", 6, TOP_INTEGER, "worker", false, NULL },
-	{ "PID", 7, TOP_INTEGER, "pid", false, NULL },
+	{ "PID", 7, TOP_PID, "pid", false, NULL },
 	{ "S", -2, TOP_TEXT, NULL, false, write_letter },
 	{ "LOAD%", 6, TOP_SHARE, "load", true, NULL },
 	{ "MAX%", 6, TOP_PPM, "counters.load_max", false, NULL },
 	{ "BLK%", 6, TOP_SHARE, "blocked", true, NULL },
 	{ "IDLE", 7, TOP_DURATION, "idle_ns", false, NULL },
-	{ "JOBS/s", 7, TOP_COUNT, "jobs_per_s", true, NULL },
+	{ "JOBS/s", 7, TOP_RATE, "jobs_per_s", true, NULL },
 	{ "JOBS", 7, TOP_COUNT, "jobs.ok", false, NULL },
 	{ "ERR", 6, TOP_COUNT, "jobs.failed", false, NULL },
 	{ "LOST", 6, TOP_COUNT, "jobs.lost", false, NULL },
@@ -132,7 +132,7 @@ static const struct top_table workers = {
 static const struct top_column operation_columns[] = {
 	{ "OPERATION", -20, TOP_TEXT, "operation", false, NULL },
 	{ "ID", 6, TOP_INTEGER, "operation_id", false, NULL },
-	{ "JOBS/s", 8, TOP_COUNT, "jobs_per_s", true, NULL },
+	{ "JOBS/s", 8, TOP_RATE, "jobs_per_s", true, NULL },
 	{ "JOBS", 8, TOP_COUNT, "jobs", false, NULL },
 	{ "FAILED", 8, TOP_COUNT, "failed", false, NULL },
 	{ "NOW", 5, TOP_COUNT, "running", false, NULL },
@@ -180,7 +180,7 @@ static const struct top_table operations = {
 
 static const struct top_column client_columns[] = {
 	{ "CLIENT", 6, TOP_INTEGER, "client", false, NULL },
-	{ "PID", 7, TOP_INTEGER, "pid", false, NULL },
+	{ "PID", 7, TOP_PID, "pid", false, NULL },
 	{ "STATE", -9, TOP_TEXT, "state", false, NULL },
 	{ "USED", 6, TOP_INTEGER, "slots_used", false, NULL },
 	{ "QUEUED", 7, TOP_INTEGER, "queued", false, NULL },
@@ -221,8 +221,58 @@ static const struct top_table clients = {
 	.is_idle = client_is_idle,
 };
 
+/* ---- events ---- */
+
+const struct cadre_event_info *top_event_at(const struct top *top, uint32_t index)
+{
+	return cadre_report_event(top->report, top->snapshot->event_count - 1 - index);
+}
+
+static void write_age(const struct top *top, uint32_t index, char *text, size_t size)
+{
+	snprintf(text, size, "%s", cadre_text_duration(top_event_at(top, index)->age_ns));
+}
+
+static void write_kind(const struct top *top, uint32_t index, char *text, size_t size)
+{
+	snprintf(text, size, "%s", top_event_at(top, index)->name);
+}
+
+static void write_sentence(const struct top *top, uint32_t index, char *text, size_t size)
+{
+	snprintf(text, size, "%s", top_event_at(top, index)->sentence);
+}
+
+static const struct top_column event_columns[] = {
+	{ "AGO", 7, TOP_TEXT, NULL, false, write_age },
+	{ "EVENT", -17, TOP_TEXT, NULL, false, write_kind },
+	{ "WHAT HAPPENED", -60, TOP_TEXT, NULL, false, write_sentence },
+};
+
+static uint32_t count_events(const struct top *top)
+{
+	return top->snapshot->event_count;
+}
+
+static bool event_is_idle(const struct top *top, uint32_t index)
+{
+	(void)top;
+	(void)index;
+	return false;
+}
+
+static const struct top_table events = {
+	.name = "events",
+	.columns = event_columns,
+	.column_count = COUNT_OF(event_columns),
+	.upwards = true,
+	.count = count_events,
+	.is_idle = event_is_idle,
+};
+
 const struct top_table *const top_tables[TOP_TABLES] = {
 	[TOP_WORKERS] = &workers,
 	[TOP_OPERATIONS] = &operations,
 	[TOP_CLIENTS] = &clients,
+	[TOP_EVENTS] = &events,
 };

@@ -7,6 +7,7 @@
  *   table.c     a view of rows and columns: sorting, scrolling, hiding what is idle
  *   tables.c    which columns there are
  *   detail.c    one worker: everything that is known, and its histogram
+ *   event.c     one event: its sentence, and where the worker was that died
  *   help.c      what the keys do
  *
  * Nothing here writes to the segment: all that is shown comes from a report, read again at
@@ -27,8 +28,9 @@ enum top_view {
 	TOP_OPERATIONS,
 	TOP_CLIENTS,
 	TOP_EVENTS,
-	TOP_TABLES, /* the views above */
-	TOP_DETAIL = TOP_TABLES,
+	TOP_TABLES,              /* the views above */
+	TOP_DETAIL = TOP_TABLES, /* of a worker */
+	TOP_EVENT,               /* one event */
 	TOP_HELP,
 };
 
@@ -51,7 +53,9 @@ struct top {
 	enum top_view before; /* the view that help or detail covers */
 	struct top_cursor cursors[TOP_TABLES];
 	uint32_t worker;                 /* whose detail is shown */
+	uint64_t event;                  /* number of the event that is shown */
 	enum cadre_latency_kind latency; /* that the tables and the histogram show */
+	int scroll; /* lines of detail or event that are above the screen */
 	bool hides_idle;
 	bool paused;
 };
@@ -60,7 +64,9 @@ struct top {
 enum top_form {
 	TOP_TEXT,
 	TOP_INTEGER,
-	TOP_COUNT, /* 41.2k */
+	TOP_PID,   /* 0 is a dash */
+	TOP_COUNT, /* in full while it is short */
+	TOP_RATE,  /* 41.2k */
 	TOP_SIZE,
 	TOP_DURATION, /* of ns */
 	TOP_SHARE,    /* of a ratio: percent */
@@ -68,7 +74,7 @@ enum top_form {
 };
 
 /* One column: a field of the report's catalogue. A field that begins with a dot is one of the
- * percentiles that the key L chose. Sorted by its number; texts in the order of the report. */
+ * percentiles that the key L chose. Sorted by its number; texts in the order of the table. */
 struct top_column {
 	const char *title;
 	int width; /* negative: to the left */
@@ -100,6 +106,7 @@ extern const struct top_table *const top_tables[TOP_TABLES];
 int top_draw_head(const struct top *top);
 void top_draw_table(struct top *top, const struct top_table *table, int line);
 void top_draw_detail(const struct top *top, int line);
+void top_draw_event(const struct top *top, int line);
 void top_draw_help(int line);
 
 /* True when the key meant something to a table. */
@@ -110,6 +117,9 @@ uint32_t top_table_marked(const struct top *top, const struct top_table *table);
 
 /* A field of the catalogue by its name; there is one. */
 const struct cadre_field *top_field(enum cadre_field_scope scope, const char *name);
+
+/* Row `index` of the events, the newest first. */
+const struct cadre_event_info *top_event_at(const struct top *top, uint32_t index);
 
 /* A counter of a snapshot by its name in counters.def. */
 uint64_t top_counter(enum cadre_counter_scope scope, const uint64_t *values,
