@@ -4,6 +4,7 @@
 #include "job.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,28 +17,41 @@
 static const int32_t off = CADRE_LOG_OFF;
 const int32_t *cadre_log_threshold = &off;
 
-/* Written by whoever sits down in this process, before the threshold. */
-static const struct cadre_view *target;
+/* Written by whoever sits down in this process, before the threshold. Of several workers in one
+ * process, which only a program with local workers has, the first has the say; lines of a job
+ * come out where that job is. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static const struct cadre_view *_Atomic target;
 static unsigned target_worker;
 static char target_pool[CADRE_NAME_MAX + 1];
 
-void cadre_log_begin(const struct cadre_view *view, const char *pool, unsigned worker)
+static void begin(const struct cadre_view *view, const char *pool, unsigned worker)
 {
-	target = view;
 	target_worker = worker;
 	snprintf(target_pool, sizeof(target_pool), "%s", pool);
+	atomic_store(&target, view);
 	/* The same word, without the qualifier that C++ does not know. */
 	__atomic_store_n(&cadre_log_threshold,
 			 (const int32_t *)(const void *)&view->header->log_level,
 			 __ATOMIC_RELEASE);
 }
 
+void cadre_log_begin(const struct cadre_view *view, const char *pool, unsigned worker)
+{
+	pthread_mutex_lock(&lock);
+	if (!atomic_load(&target))
+		begin(view, pool, worker);
+	pthread_mutex_unlock(&lock);
+}
+
 void cadre_log_end(const struct cadre_view *view)
 {
-	if (target != view)
-		return;
-	__atomic_store_n(&cadre_log_threshold, &off, __ATOMIC_RELEASE);
-	target = NULL;
+	pthread_mutex_lock(&lock);
+	if (atomic_load(&target) == view) {
+		__atomic_store_n(&cadre_log_threshold, &off, __ATOMIC_RELEASE);
+		atomic_store(&target, NULL);
+	}
+	pthread_mutex_unlock(&lock);
 }
 
 static int64_t realtime_ns(void)
@@ -104,7 +118,7 @@ static void knock(const struct cadre_view *view)
 void cadre_log_write(const struct cadre_job *job, enum cadre_log_level level,
 		     const char *format, ...)
 {
-	const struct cadre_view *const view = target;
+	const struct cadre_view *const view = atomic_load(&target);
 	const int error = errno;
 	char text[CADRE_LOG_TEXT_MAX + 1];
 	va_list arguments;
@@ -119,7 +133,11 @@ void cadre_log_write(const struct cadre_job *job, enum cadre_log_level level,
 	va_end(arguments);
 	if (length >= (int)sizeof(text))
 		memcpy(text + sizeof(text) - 4, "...", 4);
-	cadre_log_put(view, target_worker, job ? cadre_job_id(job) : 0, level, text);
+	if (job)
+		cadre_log_put(job->host->view, job->host->worker, cadre_job_id(job),
+			      level, text);
+	else
+		cadre_log_put(view, target_worker, 0, level, text);
 	knock(view);
 	errno = error;
 }
