@@ -231,17 +231,19 @@ Test(check, a_worker_that_dies_under_a_stopped_supervisor_is_found_until_it_goes
 /* How it ended, exit status or 128 + signal, and what it said. */
 static struct {
 	int status;
-	char out[4000];
+	char out[8000];
+	size_t length; /* of out */
 	char err[2000];
 } run;
 
-static void read_back(int fd, char *text, size_t size)
+static size_t read_back(int fd, char *text, size_t size)
 {
 	const ssize_t length = pread(fd, text, size - 1, 0);
 
 	cr_assert_geq(length, 0);
 	text[length] = '\0';
 	close(fd);
+	return (size_t)length;
 }
 
 /* Runs "cadre check" with up to two arguments. */
@@ -264,7 +266,7 @@ static int cadre_check_says(const char *first, const char *second)
 		_exit(127);
 	}
 	run.status = child_end(pid);
-	read_back(out, run.out, sizeof(run.out));
+	run.length = read_back(out, run.out, sizeof(run.out));
 	read_back(err, run.err, sizeof(run.err));
 	return run.status;
 }
@@ -327,6 +329,35 @@ Test(check, the_program_says_of_a_dead_pool_that_nobody_supervises_it)
 				  "accepted 5 = ended 0 + in flight 5"),
 		  "%s", run.out);
 	remove_pool();
+}
+
+Test(check, the_program_lists_refused_jobs_and_writes_their_requests)
+{
+	struct {
+		struct troupe_death death;
+		char rest[5000];
+	} poison = { .death = { .how = SIGSEGV, .times = 99 } };
+
+	START(.workers_min = 2, .workers_max = 2);
+	cr_assert_eq(cadre_check_says("--refused", troupe.scene.pool), 0);
+	cr_assert_str_eq(run.out, "");
+	troupe_fill(poison.rest, sizeof(poison.rest), 5);
+	expect(submit((struct cadre_request){ .operation = TROUPE_DIE,
+					      .data = &poison,
+					      .length = sizeof(poison),
+					      .flags = CADRE_IDEMPOTENT }),
+	       CADRE_REFUSED);
+	cr_assert_eq(cadre_check_says("--refused", troupe.scene.pool), 0, "%s", run.err);
+	cr_assert(strncmp(run.out, "0: 20", 5) == 0, "%s", run.out);
+	cr_assert(strstr(run.out, "tried 2 times"), "%s", run.out);
+	cr_assert(strstr(run.out, "SIGSEGV"), "%s", run.out);
+	cr_assert_eq(cadre_check_says("--refused=0", troupe.scene.pool), 0, "%s", run.err);
+	cr_assert_eq(run.length, sizeof(poison));
+	cr_assert_eq(memcmp(run.out, &poison, sizeof(poison)), 0);
+	cr_assert_eq(cadre_check_says("--refused=1", troupe.scene.pool), 1, "%s", run.err);
+	cr_assert_eq(run.length, 0);
+	cr_assert_eq(cadre_check_says("--refused=x", troupe.scene.pool), 64, "%s",
+		     run.err);
 }
 
 Test(check, the_program_exits_with_2_without_a_pool_and_64_with_wrong_arguments)

@@ -5,11 +5,14 @@
  * down nor damage it, and it works on the remains of a dead one. What is wrong the library
  * decides; this file prints what it says, and the sums in one sentence.
  *
+ * With --refused it shows the requests of jobs that were refused, and does not check.
+ *
  * Exit status: 0 all is well; 1 something does not balance, or the report cannot be
  * written; 2 pool missing or unreadable; 64 wrong arguments.
  */
 #include "commands.h"
 #include "options.h"
+#include "refused.h"
 
 #include <cadre/check.h>
 
@@ -20,10 +23,17 @@
 struct options {
 	const char *pool;
 	bool quiet;
+	bool lists_refused;
+	bool writes_refused;
+	uint64_t refused; /* id */
 };
 
 static const struct argp_option argp_options[] = {
 	{ "quiet", 'q', NULL, 0, "Print findings only, and nothing when there is none", 0 },
+	{ "refused", 'r', "ID", OPTION_ARG_OPTIONAL,
+	  "Do not check; list the last jobs that were refused because workers died of them. "
+	  "With --refused=ID write the request of that one to standard output",
+	  0 },
 	{ 0 },
 };
 
@@ -36,10 +46,13 @@ static const char documentation[] =
 	"one looks is looked at again, so a finding takes up to three seconds. What only "
 	"waits for the next supervisor of a dead pool is no finding. The last line holds the "
 	"sums.\n\n"
-	"Exit status: 0 all is well; 1 something does not balance, or the report cannot be "
-	"written; 2 pool missing or unreadable; 64 wrong arguments.\n\n"
-	"Example:\n"
-	"  cadre check --quiet orders || echo damaged";
+	"Of refused jobs the last 8 requests are kept in the segment, each up to 128 KiB; a "
+	"longer one is cut, which is said on standard error.\n\n"
+	"Exit status: 0 all is well; 1 something does not balance, there is no such request, "
+	"or the report cannot be written; 2 pool missing or unreadable; 64 wrong arguments.\n\n"
+	"Examples:\n"
+	"  cadre check --quiet orders || echo damaged\n"
+	"  cadre check --refused=3 orders > poison.bin";
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -48,6 +61,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 'q':
 		options->quiet = true;
+		return 0;
+	case 'r':
+		options->lists_refused = true;
+		if (!arg)
+			return 0;
+		if (!cadre_parse_number(arg, 0, UINT64_MAX, &options->refused))
+			cadre_refuse_usage(state, "--refused=%s: must be a number", arg);
+		options->writes_refused = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (options->pool)
@@ -100,6 +121,11 @@ int cadre_cmd_check(int argc, char **argv)
 	int findings;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
+
+	if (options.writes_refused)
+		return cadre_write_refused("cadre check", options.pool, options.refused);
+	if (options.lists_refused)
+		return cadre_list_refused("cadre check", options.pool);
 
 	findings = cadre_check_balance(options.pool, &balance, print_sentence, NULL,
 				       &diag);
