@@ -81,6 +81,19 @@ int cadre_process_usage(struct cadre_identity who, struct cadre_usage *ret_usage
 	return 0;
 }
 
+bool cadre_process_is_stopped(pid_t pid)
+{
+	char path[40], text[1024];
+	const char *name_end;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (read_file(path, text, sizeof(text)) <= 0)
+		return false;
+	/* Field 3, behind the name of the program: T stopped, t traced. */
+	name_end = strrchr(text, ')');
+	return name_end && (name_end[2] == 'T' || name_end[2] == 't');
+}
+
 struct cadre_identity cadre_process_self(void)
 {
 	const pid_t pid = getpid();

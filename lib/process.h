@@ -40,6 +40,9 @@ struct cadre_usage {
 /* -ESRCH: it is gone, is another one, or cannot be seen from here. */
 int cadre_process_usage(struct cadre_identity who, struct cadre_usage *ret_usage);
 
+/* True while a signal has stopped it. */
+bool cadre_process_is_stopped(pid_t pid);
+
 /* Sends a signal through the pidfd. 0 or negative errno. */
 int cadre_process_kill(int pidfd, int signal_number);
 

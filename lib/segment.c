@@ -1,5 +1,6 @@
 #include "segment.h"
 #include "diag.h"
+#include "process.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -271,9 +272,14 @@ int cadre_lock_take(const char *pool, mode_t mode, struct cadre_lock *ret_lock,
 			*ret_holder = fcntl(lock.fd, F_GETLK, &whole) == 0 ? whole.l_pid :
 									     -1;
 			close(lock.fd);
-			return cadre_refuse(diag, -EEXIST,
-					    "pool \"%s\" has a supervisor already (pid %d)",
-					    pool, (int)*ret_holder);
+			return cadre_refuse(
+				diag, -EEXIST,
+				"pool \"%s\" has a supervisor already (pid %d)%s", pool,
+				(int)*ret_holder,
+				*ret_holder > 0 && cadre_process_is_stopped(*ret_holder) ?
+					", which is stopped: it keeps the pool "
+					"until it is continued or killed" :
+					"");
 		}
 		if (same_file(lock.fd, lock.path)) {
 			/* Whatever the umask: who may open the segment may ask for the holder. */

@@ -1137,6 +1137,29 @@ Test(serve, a_name_that_is_taken_is_refused_and_its_owner_goes_on, .init = prepa
 	expect_output(&call, "still here");
 }
 
+Test(serve, a_stopped_supervisor_holds_its_lock_and_a_second_serve_refuses_with_a_sentence,
+     .init = prepare_demo, .fini = clean_up)
+{
+	struct cadre_pool_snapshot before, after;
+	struct run second, call;
+
+	cr_assert(look(&before));
+	kill(server, SIGSTOP);
+	second = cadre("", "serve", "--name", pool, "--workers", "1", service("demo.so"),
+		       NULL);
+	/* Without it the pool goes on. */
+	kill(server, SIGCONT);
+	call = cadre("still here", "call", pool, "echo", NULL);
+
+	expect_status(&second, 2);
+	expect_sentence(&second, "cadre serve: ", "has a supervisor already");
+	expect_mention(&second, "which is stopped");
+	expect_status(&call, 0);
+	cr_assert(look(&after));
+	cr_expect_eq(after.supervisor_pid, server);
+	cr_expect_eq(after.created_unix_s, before.created_unix_s);
+}
+
 Test(serve, a_dev_shm_that_is_too_small_is_told, .init = prepare, .fini = clean_up)
 {
 	struct run run;
