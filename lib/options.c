@@ -60,7 +60,7 @@ int cadre_pool_options_complete(struct cadre_pool_options *options,
 				    options->start_length);
 	if (options->start_timeout_ns < 0 || options->idle_timeout_ns < 0 ||
 	    options->stop_timeout_ns < 0 || options->grace_ns < 0 ||
-	    options->orphan_ns < 0 || options->max_age_ns < 0)
+	    options->orphan_ns < 0 || options->max_age_ns < 0 || options->hang_ns < 0)
 		return cadre_refuse(diag, -EINVAL, "a time-out must not be negative");
 	if ((unsigned)options->log_level > CADRE_LOG_TRACE)
 		return cadre_refuse(diag, -EINVAL, "log_level %d: there are 0 (off) to %d",

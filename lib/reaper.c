@@ -51,6 +51,10 @@ static void write_reply(struct cadre_slot *slot, struct cadre_obituary obituary)
 	slot->reply.code = obituary.code;
 	slot->reply.worker_pid = obituary.pid;
 	slot->reply.length = 0;
+	if (obituary.words) {
+		slot->reply.length = (uint32_t)strnlen(obituary.words, CADRE_INLINE_MAX);
+		memcpy(slot->reply.payload, obituary.words, slot->reply.length);
+	}
 	slot->reply.block = CADRE_NO_BLOCK;
 	slot->reply.taken_ns = slot->request.submitted_ns;
 	slot->reply.ended_ns = slot->request.submitted_ns;

@@ -14,6 +14,7 @@
 struct cadre_obituary {
 	int32_t pid;
 	int32_t code;
+	const char *words; /* why, for people; NULL for nothing */
 };
 
 /* Notes in an event the jobs that a worker has. Changes nothing. */

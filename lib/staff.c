@@ -220,6 +220,7 @@ static struct cadre_obituary write_obituary(const struct cadre_member *member,
 	struct cadre_obituary obituary = {
 		.pid = member->child.pid,
 		.code = CADRE_STATUS_UNKNOWN,
+		.words = member->last_words[0] ? member->last_words : NULL,
 	};
 
 	if (end->si_code == CLD_EXITED)
@@ -502,39 +503,78 @@ void cadre_staff_vacate(struct cadre_supervisor *supervisor, unsigned worker)
 		    member->incarnation);
 }
 
+/* Why a worker does not end a job that it has to. */
+struct cadre_verdict {
+	enum cadre_event_kind kind;
+	int64_t limit_ns;
+	const char *words;
+};
+
+static struct cadre_verdict judge(const struct cadre_supervisor *supervisor,
+				  unsigned worker)
+{
+	const struct cadre_survey *const survey = &supervisor->survey;
+	struct cadre_verdict verdict = { .limit_ns = supervisor->view.limits.grace_ns };
+
+	if (cadre_mask_has(&survey->condemned, worker)) {
+		verdict.kind = CADRE_EVENT_worker_condemned;
+		verdict.words = "it went on with a job that was cancelled by force";
+	} else if (cadre_mask_has(&survey->overdue, worker)) {
+		verdict.kind = CADRE_EVENT_worker_overdue;
+		verdict.words = "it went on with a job past its deadline";
+	} else if (cadre_mask_has(&supervisor->vigil.hung, worker)) {
+		verdict.kind = CADRE_EVENT_worker_hung;
+		verdict.limit_ns = supervisor->vigil.hang_ns;
+		verdict.words = "it hung: it was busy with one job for too long";
+	}
+	return verdict;
+}
+
+/* Tells it, and lets callers and events know why it is about to die. */
+static void announce_kill(struct cadre_supervisor *supervisor, unsigned worker,
+			  struct cadre_verdict verdict)
+{
+	struct cadre_member *const member = &supervisor->members[worker];
+	struct cadre_event event = event_of(supervisor, worker, verdict.kind);
+
+	event.duration_ns = verdict.limit_ns;
+	cadre_reap_list(&supervisor->view, worker, &event);
+	cadre_supervisor_tell(supervisor, &event);
+	cadre_count_add(&counters_of(supervisor)->workers_killed, 1);
+	snprintf(member->last_words, sizeof(member->last_words), "%s", verdict.words);
+	switch (verdict.kind) {
+	case CADRE_EVENT_worker_condemned:
+		cadre_supervisor_warn(supervisor,
+				      "worker %u (pid %d) still runs a job that was cancelled "
+				      "by force, past its grace: aborting it",
+				      worker, (int)member->child.pid);
+		break;
+	case CADRE_EVENT_worker_overdue:
+		cadre_supervisor_warn(supervisor,
+				      "worker %u (pid %d) is more than %lld ms past the "
+				      "deadline of its job: aborting it",
+				      worker, (int)member->child.pid,
+				      (long long)(verdict.limit_ns / CADRE_NS_PER_MS));
+		break;
+	default:
+		cadre_supervisor_warn(supervisor,
+				      "worker %u (pid %d) hung: it has run a job for more than "
+				      "%lld ms: aborting it",
+				      worker, (int)member->child.pid,
+				      (long long)(verdict.limit_ns / CADRE_NS_PER_MS));
+		break;
+	}
+}
+
 /* In stages: ABRT first, whose core dump or handler tells where it hung; then KILL, which
  * also ends one that is stopped. */
 static void kill_in_stages(struct cadre_supervisor *supervisor, unsigned worker,
-			   int64_t now_ns)
+			   struct cadre_verdict verdict, int64_t now_ns)
 {
 	struct cadre_member *const member = &supervisor->members[worker];
 
 	if (member->abort_ns == 0) {
-		const bool condemned = cadre_mask_has(&supervisor->survey.condemned,
-						      worker);
-		struct cadre_event event = event_of(supervisor, worker,
-						    condemned ?
-							    CADRE_EVENT_worker_condemned :
-							    CADRE_EVENT_worker_overdue);
-
-		event.duration_ns = supervisor->view.limits.grace_ns;
-		cadre_reap_list(&supervisor->view, worker, &event);
-		cadre_supervisor_tell(supervisor, &event);
-		if (condemned)
-			cadre_supervisor_say(
-				supervisor,
-				"worker %u (pid %d) still runs a job that was cancelled by "
-				"force, past its grace: aborting it",
-				worker, (int)member->child.pid);
-		else
-			cadre_supervisor_warn(
-				supervisor,
-				"worker %u (pid %d) is more than %lld ms past the deadline "
-				"of its job: aborting it",
-				worker, (int)member->child.pid,
-				(long long)(supervisor->view.limits.grace_ns /
-					    CADRE_NS_PER_MS));
-		cadre_count_add(&counters_of(supervisor)->workers_killed, 1);
+		announce_kill(supervisor, worker, verdict);
 		member->abort_ns = now_ns;
 		cadre_process_kill(member->child.pidfd, SIGABRT);
 	} else if (now_ns - member->abort_ns >= ABORT_NS) {
@@ -542,19 +582,25 @@ static void kill_in_stages(struct cadre_supervisor *supervisor, unsigned worker,
 	}
 }
 
-static void kill_overdue(struct cadre_supervisor *supervisor, int64_t now_ns)
+/* It ended its job after all. */
+static void pardon(struct cadre_member *member)
 {
-	const struct cadre_survey *const survey = &supervisor->survey;
+	if (member->abort_ns)
+		member->last_words[0] = '\0';
+	member->abort_ns = 0;
+}
 
+static void kill_those_who_do_not_end(struct cadre_supervisor *supervisor, int64_t now_ns)
+{
 	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++) {
 		struct cadre_member *const member = &supervisor->members[worker];
+		const struct cadre_verdict verdict = judge(supervisor, worker);
 
-		if (!cadre_mask_has(&survey->overdue, worker) &&
-		    !cadre_mask_has(&survey->condemned, worker))
-			member->abort_ns = 0;
+		if (!verdict.words)
+			pardon(member);
 		else if (member->child.pidfd >= 0 &&
 			 !cadre_process_is_dead(member->child.pidfd))
-			kill_in_stages(supervisor, worker, now_ns);
+			kill_in_stages(supervisor, worker, verdict, now_ns);
 	}
 }
 
@@ -563,7 +609,7 @@ void cadre_staff_tick(struct cadre_supervisor *supervisor, int64_t now_ns)
 	kill_late_starters(supervisor, now_ns);
 	if (supervisor->phase != CADRE_SERVING && supervisor->phase != CADRE_STOPPING)
 		return;
-	kill_overdue(supervisor, now_ns);
+	kill_those_who_do_not_end(supervisor, now_ns);
 	cadre_size_tick(supervisor, now_ns);
 	cadre_relief_tick(supervisor, now_ns);
 	recover_from_degradation(supervisor, now_ns);

@@ -399,6 +399,7 @@ static void tick(struct cadre_supervisor *supervisor, int64_t now_ns)
 	atomic_store_explicit(&header->heartbeat_ns, now_ns, memory_order_relaxed);
 	cadre_survey(&supervisor->view, now_ns, &supervisor->survey);
 	cadre_count_peak(&header->counters.queue_length_max, supervisor->survey.queued);
+	cadre_hang_look(&supervisor->vigil, &supervisor->view, now_ns);
 	cadre_pulse_beat(&supervisor->pulse, now_ns);
 	if (supervisor->survey.impossible > 0)
 		end_damaged(supervisor);
@@ -593,6 +594,9 @@ static int begin(struct cadre_supervisor *supervisor,
 		r = cadre_lease_init(supervisor);
 	if (r == 0)
 		r = cadre_pulse_init(&supervisor->pulse, &supervisor->view);
+	if (r == 0)
+		r = cadre_hang_init(&supervisor->vigil, &supervisor->view,
+				    supervisor->options.hang_ns);
 	if (r < 0)
 		return cadre_refuse(supervisor->diag, r, "%s", strerror(-r));
 	supervisor->size = cadre_view_size(&supervisor->view);
@@ -640,6 +644,7 @@ static void end(struct cadre_supervisor *supervisor)
 		cadre_segment_remove(supervisor->pool);
 	}
 	cadre_reload_cancel(supervisor, "the pool ends");
+	cadre_hang_fini(&supervisor->vigil);
 	cadre_staff_fini(supervisor);
 	cadre_lease_fini(supervisor);
 	cadre_pulse_fini(&supervisor->pulse);

@@ -50,8 +50,22 @@ struct cadre_member {
 	int64_t started_ns;
 	int64_t start_until_ns; /* STARTING: it is late from then on */
 	int64_t retry_ns;       /* WAITING */
-	int64_t abort_ns; /* when it was sent ABRT for an overdue job; 0: it was not */
-	char last_words[240]; /* why its start failed, in its own words */
+	int64_t abort_ns; /* when it was sent ABRT for a job that it does not end; 0: it was not */
+	char last_words[240]; /* why its start failed, in its own words; or why we killed it */
+};
+
+/* A job that ran when we looked last. */
+struct cadre_sight {
+	uint64_t job; /* upper part of its word; 0: none */
+	int64_t watched_ns;
+};
+
+/* Who watches for jobs that hang. */
+struct cadre_vigil {
+	int64_t hang_ns; /* 0: nobody does */
+	int64_t looked_ns;
+	struct cadre_sight *sights; /* one per slot; NULL when nobody looks */
+	struct cadre_mask hung;     /* workers that have run a job for too long */
 };
 
 /* Why a living worker is replaced. */
@@ -135,6 +149,7 @@ struct cadre_supervisor {
 	int64_t connected_ns[CADRE_CONNECTIONS_MAX];
 
 	struct cadre_survey survey; /* of the last tick */
+	struct cadre_vigil vigil;
 	struct cadre_pulse pulse;
 	struct cadre_clerk clerk;
 	bool knocked; /* a client said that nobody looks */
@@ -209,6 +224,16 @@ struct cadre_limits cadre_pool_limits(const struct cadre_pool_options *options);
 
 /* Exactly one of the three, and it can be read. */
 int cadre_source_check(const struct cadre_source *source, struct cadre_diag *diag);
+
+/* ---- hang.c ---- */
+
+int cadre_hang_init(struct cadre_vigil *vigil, const struct cadre_view *view,
+		    int64_t hang_ns);
+void cadre_hang_fini(struct cadre_vigil *vigil);
+
+/* Looks at all that runs, and says in `hung` who has done so for too long. */
+void cadre_hang_look(struct cadre_vigil *vigil, const struct cadre_view *view,
+		     int64_t now_ns);
 
 /* ---- probe.c ---- */
 

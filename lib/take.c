@@ -76,8 +76,11 @@ static bool find_reply(struct cadre_client *client, uint32_t index, uint64_t gen
 	return true;
 }
 
-static void say_lost(struct cadre_result *result)
+/* Why its worker was killed, if the supervisor did it. */
+static void say_lost(const struct cadre_reply_lines *reply, struct cadre_result *result)
 {
+	const uint32_t length = CADRE_READ_ONCE(reply->length);
+	const int shown = (int)(length < CADRE_INLINE_MAX ? length : CADRE_INLINE_MAX);
 	char how[48] = "died";
 
 	if (result->code > 0)
@@ -86,8 +89,9 @@ static void say_lost(struct cadre_result *result)
 	else if (result->code != CADRE_STATUS_UNKNOWN)
 		snprintf(how, sizeof(how), "exited with status %d", -result->code);
 	snprintf(result->sentence, sizeof(result->sentence),
-		 "worker %d (pid %d) %s while running it (attempt %u)", result->worker,
-		 result->worker_pid, how, result->attempt + 1);
+		 "worker %d (pid %d) %s while running it (attempt %u)%s%.*s",
+		 result->worker, result->worker_pid, how, result->attempt + 1,
+		 shown ? ": " : "", shown, (const char *)reply->payload);
 }
 
 static void say_failed(const struct cadre_reply_lines *reply, struct cadre_result *result)
@@ -113,7 +117,7 @@ static void say_why(struct cadre_client *client, uint32_t index,
 		break;
 	case CADRE_LOST:
 		result->code = reply->code;
-		say_lost(result);
+		say_lost(reply, result);
 		break;
 	case CADRE_CANCELLED:
 		strcpy(result->sentence, "it was cancelled");

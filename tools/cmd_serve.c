@@ -33,6 +33,7 @@ enum {
 	OPT_BLOCK_BYTES = 256,
 	OPT_CLIENTS,
 	OPT_GRACE,
+	OPT_HANG,
 	OPT_IDLE_TIMEOUT,
 	OPT_MAX_AGE,
 	OPT_MAX_JOBS,
@@ -102,6 +103,10 @@ static const struct argp_option argp_options[] = {
 	  "An orderly end, then everything is killed (default 30s)", 3 },
 	{ "grace", OPT_GRACE, "DURATION", 0,
 	  "A worker this long past its job's deadline is killed (default 2s)", 3 },
+	{ "hang", OPT_HANG, "DURATION", 0,
+	  "A worker that runs one job without a deadline for so long is killed (default: "
+	  "never, such a job may keep its worker for ever)",
+	  3 },
 	{ "spread", OPT_SPREAD, "DURATION", 0,
 	  "With --parallel, a worker that has jobs leaves a fresh one for so long to a worker "
 	  "that has fewer (default 50us)",
@@ -301,6 +306,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_GRACE:
 		pool->grace_ns = cadre_option_duration(state, "--grace", arg);
+		return 0;
+	case OPT_HANG:
+		pool->hang_ns = cadre_option_duration(state, "--hang", arg);
 		return 0;
 	case OPT_ORPHAN:
 		pool->orphan_ns = cadre_option_duration(state, "--orphan", arg);

@@ -42,10 +42,13 @@ struct cadre_pool_options {
 	int64_t idle_timeout_ns;  /* an idle worker above min is stopped: 60 s */
 	int64_t stop_timeout_ns; /* an orderly end of everything, then it is killed: 30 s */
 	int64_t grace_ns;        /* past its job's deadline a worker is killed: 2 s */
-	int64_t orphan_ns;       /* workers without a supervisor end after: 30 s */
-	int64_t spin_ns;         /* an idle worker looks this long before it sleeps: 50 us
+	int64_t hang_ns; /* a worker that runs one job *without* a deadline for so long is taken
+			  * for hung and killed, streams included; the job is lost. 0: never,
+			  * such a job may keep its worker for ever */
+	int64_t orphan_ns;      /* workers without a supervisor end after: 30 s */
+	int64_t spin_ns;        /* an idle worker looks this long before it sleeps: 50 us
 	                             * where there is more than one CPU; negative: never */
-	uint32_t mode;           /* permission bits of the segment and the socket: 0600 */
+	uint32_t mode;          /* permission bits of the segment and the socket: 0600 */
 	uint32_t workers_limit; /* how far cadre_pool_scale may raise workers_max: the CPUs, or
 	                             * workers_max where that is more */
 	int64_t spread_ns; /* parallel > 1: a worker that has jobs leaves a fresh one for so long
