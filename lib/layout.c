@@ -8,6 +8,7 @@
 #define SLOTS_MAX (UINT32_C(1) << 16) /* per window */
 #define SLOTS_TOTAL_MAX (UINT32_C(1) << 22)
 #define PAYLOAD_MAX (UINT64_C(1) << 30)
+#define SPREAD_MOST_NS (60 * CADRE_NS_PER_S)
 #define BLOCK_BYTES_MAX (UINT64_C(1) << 38)
 
 int cadre_limits_check(const struct cadre_limits *limits, struct cadre_diag *diag)
@@ -49,6 +50,10 @@ int cadre_limits_check(const struct cadre_limits *limits, struct cadre_diag *dia
 		return cadre_refuse(diag, -EINVAL,
 				    "start_length %u: must not exceed %u bytes",
 				    limits->start_length, CADRE_START_DATA_MAX);
+	if (limits->spread_ns > SPREAD_MOST_NS)
+		return cadre_refuse(diag, -EINVAL, "spread_ns %lld: must not exceed %lld",
+				    (long long)limits->spread_ns,
+				    (long long)SPREAD_MOST_NS);
 	if (limits->grace_ns < 0 || limits->orphan_ns < 0)
 		return cadre_refuse(diag, -EINVAL, "a time-out must not be negative");
 	return 0;

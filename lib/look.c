@@ -1,4 +1,6 @@
 #include "look.h"
+#include "clock.h"
+#include "dispatch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -78,6 +80,57 @@ static bool look_in_window(struct cadre_looker *looker, unsigned window,
 	return false;
 }
 
+/* A worker that has jobs found another: is it somebody else's to take? Wakes that one, once
+ * for each job. */
+static bool leave_to_lighter(struct cadre_looker *looker, uint32_t slot, uint64_t word)
+{
+	const struct cadre_view *const view = looker->view;
+	const int64_t spread_ns = view->limits.spread_ns;
+	unsigned asleep;
+
+	if (spread_ns <= 0 || cadre_word_unpack(word).owner != CADRE_OWNER_NONE ||
+	    !cadre_dispatch_find_lighter(view, looker->owner - 1, looker->burden, &asleep))
+		return false;
+	if (looker->left_slot == slot && looker->left_word == word)
+		return cadre_clock_ns() < looker->left_until_ns;
+	looker->left_slot = slot;
+	looker->left_word = word;
+	looker->left_until_ns = cadre_clock_in_ns(spread_ns);
+	if (asleep < view->limits.workers)
+		cadre_bell_ring(&view->worker_bells[asleep], CADRE_BELL_DISPATCHER, 1);
+	return true;
+}
+
+/* As look_in_window, for a worker that has jobs: what it leaves to others it sees again, and
+ * nothing behind it. */
+static bool look_with_burden(struct cadre_looker *looker, unsigned window,
+			     struct cadre_found *ret_found)
+{
+	const struct cadre_view *const view = looker->view;
+	struct cadre_cursor *const cursor = &looker->cursors[window];
+	const struct cadre_span span = cadre_window_span(&view->client_lines[window].hints,
+							 view->limits.slots, cursor);
+	const uint32_t base = window * view->limits.slots;
+	const uint64_t mask = view->limits.slots - 1;
+
+	for (uint64_t ahead = 0; ahead <= span.to - span.from; ahead++) {
+		const uint64_t position = span.from + ahead;
+		const uint32_t slot = base + (uint32_t)(position & mask);
+		const uint64_t word = cadre_slot_peek(&view->slots[slot]);
+
+		if (!is_for_us(looker, word))
+			continue;
+		cursor->position = position;
+		if (leave_to_lighter(looker, slot, word)) {
+			looker->left = true;
+			return false;
+		}
+		return look_in_window(looker, window, ret_found);
+	}
+	cursor->position = span.to;
+	return false;
+}
+
 /* The same for the active windows of a range, each of which gets its turn. */
 static bool look_between(struct cadre_looker *looker, unsigned from, unsigned to,
 			 struct cadre_found *ret_found)
@@ -90,7 +143,8 @@ static bool look_between(struct cadre_looker *looker, unsigned from, unsigned to
 			looker->window = window;
 			looker->in_a_row = 0;
 		}
-		if (look_in_window(looker, window, ret_found)) {
+		if (looker->burden ? look_with_burden(looker, window, ret_found) :
+				     look_in_window(looker, window, ret_found)) {
 			looker->in_a_row++;
 			return true;
 		}

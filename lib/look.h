@@ -18,6 +18,12 @@ struct cadre_looker {
 	unsigned in_a_row;            /* jobs taken from it since it is its turn */
 	unsigned crew_turn;           /* whom to wake next */
 	struct cadre_cursor *cursors; /* one per window */
+	/* parallel > 1: see dispatch.h */
+	uint32_t burden; /* our workload; above 0 a fresh job is left to a lighter worker */
+	bool left;       /* by the last look along the hints */
+	uint32_t left_slot;
+	uint64_t left_word;
+	int64_t left_until_ns; /* then it is taken all the same */
 };
 
 /* A job that was claimed. */

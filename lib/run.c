@@ -3,6 +3,7 @@
  */
 #include "capture.h"
 #include "clock.h"
+#include "dispatch.h"
 #include "trace.h"
 #include "worker.h"
 
@@ -79,10 +80,12 @@ static void account_taken(struct cadre_worker *worker, struct cadre_task *task)
 	const struct cadre_job *const job = &task->job;
 	const int64_t waited_ns = job->taken_ns - job->submitted_ns;
 	struct cadre_worker_counters *const counters = &worker->stats->worker;
-	const uint32_t workload = 1 + atomic_fetch_add_explicit(&worker->workload, 1,
-								memory_order_relaxed);
+	uint32_t workload;
 
 	lock_stats(worker);
+	/* Inside, so that the level that is published last is the true one. */
+	workload = 1 +
+		   atomic_fetch_add_explicit(&worker->workload, 1, memory_order_relaxed);
 	if (!worker->busy || worker->says_blocked) {
 		worker->busy = true;
 		worker->says_blocked = false;
@@ -243,8 +246,7 @@ void cadre_run_engage(struct cadre_worker *worker)
 	if (cadre_mask_next(&crew->sleepers, 0, workers) == workers ||
 	    !cadre_look_for_more(&worker->looker))
 		return;
-	cadre_crew_wake(crew, worker->view.worker_bells, workers,
-			&worker->looker.crew_turn);
+	cadre_dispatch_wake(&worker->view, &worker->looker.crew_turn);
 	lock_stats(worker);
 	cadre_count_add(&worker->stats->worker.wakes_sent, 1);
 	unlock_stats(worker);
@@ -415,6 +417,14 @@ bool cadre_run_one(struct cadre_worker *worker, bool everywhere)
 					 0;
 	struct cadre_found found;
 
+	/* Before it sleeps, a worker takes what it finds. Relaxed: a hint. */
+	if (worker->shares_stats) {
+		worker->looker.left = false;
+		worker->looker.burden = everywhere ?
+						0 :
+						atomic_load_explicit(&worker->workload,
+								     memory_order_relaxed);
+	}
 	if (everywhere ? !cadre_look_everywhere(&worker->looker, &found) :
 			 !cadre_look_along_hints(&worker->looker, &found))
 		return false;

@@ -9,6 +9,7 @@
  */
 #include "clock.h"
 #include "diag.h"
+#include "dispatch.h"
 #include "supervisor.h"
 
 #include <string.h>
@@ -99,8 +100,7 @@ static void serve_queue(struct cadre_supervisor *supervisor, int64_t now_ns)
 			return;
 		if (old)
 			cadre_count_add(&view->header->counters.jobs_found, 1);
-		cadre_crew_wake(&view->header->crew, view->worker_bells,
-				view->limits.workers, &turn);
+		cadre_dispatch_wake(view, &turn);
 		return;
 	}
 	if (!old && look == CADRE_CREW_LOOKING)

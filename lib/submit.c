@@ -7,6 +7,7 @@
 #include "client.h"
 #include "clock.h"
 #include "control.h"
+#include "dispatch.h"
 #include "trace.h"
 
 #include <poll.h>
@@ -303,8 +304,7 @@ static void wake_one(struct cadre_client *client)
 {
 	unsigned turn = atomic_load_explicit(&client->crew_turn, memory_order_relaxed);
 
-	cadre_crew_wake(&client->view.header->crew, client->view.worker_bells,
-			client->view.limits.workers, &turn);
+	cadre_dispatch_wake(&client->view, &turn);
 	atomic_store_explicit(&client->crew_turn, turn, memory_order_relaxed);
 	count(&client->lines->counters.wakes_sent);
 }

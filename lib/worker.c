@@ -13,6 +13,7 @@
 #include "log.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,13 +297,25 @@ static void await_room(struct cadre_worker *worker, uint32_t most, bool draining
 	cadre_run_disengage(worker);
 }
 
+/* Whom a job was left to needs this CPU, perhaps. */
+static bool look_without_spinning(struct cadre_worker *worker)
+{
+	bool ran = cadre_run_one(worker, false);
+
+	while (!ran && worker->looker.left && !told_to_leave(worker)) {
+		sched_yield();
+		ran = cadre_run_one(worker, false);
+	}
+	return ran;
+}
+
 static bool spin(struct cadre_worker *worker)
 {
 	const int64_t spin_ns = worker->view.limits.spin_ns;
 	int64_t until_ns = 0;
 
 	if (spin_ns == 0)
-		return cadre_run_one(worker, false);
+		return look_without_spinning(worker);
 	for (;;) {
 		for (int look = 0; look < LOOKS_PER_CLOCK; look++) {
 			if (cadre_run_one(worker, false))
@@ -314,7 +327,9 @@ static bool spin(struct cadre_worker *worker)
 		cadre_run_idle(worker);
 		if (until_ns == 0)
 			until_ns = cadre_clock_in_ns(spin_ns);
-		if (cadre_clock_ns() >= until_ns || told_to_leave(worker))
+		/* A job that was left to somebody is taken by him, or soon by us. */
+		if ((cadre_clock_ns() >= until_ns && !worker->looker.left) ||
+		    told_to_leave(worker))
 			return false;
 	}
 }
@@ -527,6 +542,15 @@ int cadre_worker_fd(struct cadre_worker *worker)
 	return worker->event_fd;
 }
 
+/* Makes the descriptor readable, if the program listens to it. */
+static bool come_back(struct cadre_worker *worker)
+{
+	const uint64_t one = 1;
+
+	return worker->event_fd >= 0 &&
+	       write(worker->event_fd, &one, sizeof(one)) == sizeof(one);
+}
+
 int cadre_worker_step(struct cadre_worker *worker)
 {
 	uint64_t signals;
@@ -545,8 +569,15 @@ int cadre_worker_step(struct cadre_worker *worker)
 		atomic_thread_fence(memory_order_seq_cst);
 		if (told_to_leave(worker) || !cadre_worker_has_room(worker))
 			break;
+		if (cadre_run_one(worker, false)) {
+			ran++;
+			continue;
+		}
+		/* Left to a lighter worker for a moment: the program's loop comes back. */
+		if (worker->looker.left && come_back(worker))
+			return ran;
 		/* lie_down leaves us asleep in the program's own loop; the notifier listens. */
-		if (!cadre_run_one(worker, false) && !lie_down(worker))
+		if (!lie_down(worker))
 			return ran;
 		ran++;
 	}
