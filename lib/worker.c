@@ -114,11 +114,21 @@ static bool crash_is_ours(const void *context)
 	       worker->incarnation;
 }
 
-/* In a signal handler: the thread whose job is past its deadline for longest. */
+/* Which of two jobs is more likely to hang: the one whose deadline is earlier; without
+ * deadlines, the one that has run for longer. */
+static bool is_worse(const struct cadre_job *job, const struct cadre_job *other)
+{
+	const int64_t due_ns = job->deadline_ns ? job->deadline_ns : INT64_MAX;
+	const int64_t other_ns = other->deadline_ns ? other->deadline_ns : INT64_MAX;
+
+	return due_ns != other_ns ? due_ns < other_ns : job->taken_ns < other->taken_ns;
+}
+
+/* In a signal handler. */
 static pid_t find_hung_thread(const void *context)
 {
 	const struct cadre_worker *const worker = context;
-	int64_t earliest_ns = INT64_MAX;
+	const struct cadre_task *worst = NULL;
 	pid_t found = 0;
 
 	for (uint32_t i = 0; i < worker->parallel && worker->thread_count > 0; i++) {
@@ -129,9 +139,9 @@ static pid_t find_hung_thread(const void *context)
 
 		if (thread == 0 ||
 		    !atomic_load_explicit(&task->taken, memory_order_relaxed) ||
-		    task->job.deadline_ns == 0 || task->job.deadline_ns >= earliest_ns)
+		    (worst && !is_worse(&task->job, &worst->job)))
 			continue;
-		earliest_ns = task->job.deadline_ns;
+		worst = task;
 		found = thread;
 	}
 	return found;

@@ -18,7 +18,7 @@
 #define IN_FLIGHT_MAX 65536
 
 struct options {
-	struct cadre_map_options map;
+	struct cadre_map_command map;
 	enum { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER } progress;
 	bool retries_given;
 };
@@ -114,7 +114,7 @@ static void check(const struct options *options, const struct argp_state *state)
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *const options = state->input;
-	struct cadre_map_options *const map = &options->map;
+	struct cadre_map_command *const map = &options->map;
 
 	switch (key) {
 	case '0':

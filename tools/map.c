@@ -42,7 +42,7 @@ struct task {
 };
 
 struct run {
-	const struct cadre_map_options *options;
+	const struct cadre_map_command *options;
 	struct cadre_client *client;
 	int32_t operation;
 
@@ -253,7 +253,7 @@ static bool has_room(const struct run *run)
 
 static struct cadre_request request_for(const struct run *run, struct task *task)
 {
-	const struct cadre_map_options *const options = run->options;
+	const struct cadre_map_command *const options = run->options;
 
 	return (struct cadre_request){
 		.operation = run->operation,
@@ -587,7 +587,7 @@ static void catch_signals(void)
 
 static int open_run(struct run *run)
 {
-	const struct cadre_map_options *const options = run->options;
+	const struct cadre_map_command *const options = run->options;
 	const uint32_t window = cadre_client_window(run->client);
 	const size_t longest = cadre_client_payload_max(run->client);
 
@@ -618,7 +618,7 @@ static void close_run(struct run *run)
 		close(run->file);
 }
 
-int cadre_map_run(const struct cadre_map_options *options, struct cadre_client *client,
+int cadre_map_run(const struct cadre_map_command *options, struct cadre_client *client,
 		  int32_t operation)
 {
 	static struct run run;

@@ -14,7 +14,7 @@
 
 #include <cadre/client.h>
 
-struct cadre_map_options {
+struct cadre_map_command {
 	const char *pool;
 	const char *operation;
 	char *const *files; /* one job each; none: one job per record of standard input */
@@ -34,7 +34,7 @@ struct cadre_map_options {
 /* Runs to the end of the inputs, or until a signal or a broken pipe ends it. Prints
  * results on standard output, everything else on standard error; returns the exit
  * status. */
-int cadre_map_run(const struct cadre_map_options *options, struct cadre_client *client,
+int cadre_map_run(const struct cadre_map_command *options, struct cadre_client *client,
 		  int32_t operation);
 
 #endif

@@ -9,6 +9,7 @@
  *   worker.h   be a worker: a program that the supervisor starts
  *   backtrace.h where a worker was when it crashed
  *   order.h    tell a running pool what to do: drain, start, scale, reload, stop
+ *   map.h      many inputs through one operation; batches
  *   log.h      lines that workers and the supervisor write
  *   report.h   read the counters of a pool without disturbing it
  *   check.h    say whether the books of a pool balance
@@ -23,6 +24,7 @@
 #include <cadre/descriptors.h>
 #include <cadre/error.h>
 #include <cadre/log.h>
+#include <cadre/map.h>
 #include <cadre/order.h>
 #include <cadre/pool.h>
 #include <cadre/report.h>
