@@ -32,7 +32,9 @@ static void tell_queued(struct fate *fate, uint32_t number, bool orphan, bool fr
 static void tell_running(struct fate *fate, uint32_t number, struct cadre_word word,
 			 bool orphan, bool frozen, bool owner_lives)
 {
-	const bool again = word.flags & CADRE_FLAG_IDEMPOTENT && word.attempt < RETRIES;
+	const bool idempotent = word.flags & CADRE_FLAG_IDEMPOTENT;
+	const bool deadly = world.view.slots[number].request.faults >= CADRE_FAULTS_MAX;
+	const bool again = idempotent && !deadly && word.attempt < RETRIES;
 
 	if (word.flags & CADRE_FLAG_DECIDED) {
 		fate->outcomes = BIT(word.outcome);
@@ -51,7 +53,9 @@ static void tell_running(struct fate *fate, uint32_t number, struct cadre_word w
 	fate->attempts = 1u << (word.attempt + 1);
 	fate->runs_least = again && !orphan;
 	fate->runs_most = again && !orphan;
-	fate->outcomes = again ? deserved(number) : BIT(CADRE_LOST);
+	fate->outcomes = again                ? deserved(number) :
+			 idempotent && deadly ? BIT(CADRE_REFUSED) :
+						BIT(CADRE_LOST);
 	if (orphan)
 		fate->outcomes = BIT(CADRE_CANCELLED) | BIT(CADRE_LOST);
 }
@@ -84,9 +88,12 @@ static void tell_slot(struct fate *fate, uint32_t number,
 		tell_queued(fate, number, orphan, frozen);
 	else if (word.phase == CADRE_RUNNING)
 		tell_running(fate, number, word, orphan, frozen, owner_lives);
-	if (frozen && word.phase != CADRE_DONE)
+	/* What a supervisor does it may have done to some when it dies. */
+	if ((frozen || operation->subject == SUBJECT_SUPERVISOR) &&
+	    word.phase != CADRE_DONE)
 		fate->outcomes |= operation->outcomes;
-	if (fate->outcomes & (BIT(CADRE_CANCELLED) | BIT(CADRE_LOST)))
+	if (fate->outcomes & (BIT(CADRE_CANCELLED) | BIT(CADRE_LOST) |
+			      BIT(CADRE_TERMINATED) | BIT(CADRE_WITHDRAWN)))
 		fate->runs_least = 0;
 }
 
@@ -219,6 +226,44 @@ void fates_check_recovery(const struct fates *fates, bool supervisor_died)
 
 /* ---- at the end ---- */
 
+/* Whoever was refused is kept, and told of, once. */
+static void check_refusal(uint32_t number, uint64_t generation)
+{
+	const uint64_t job = generation * WORLD_SLOTS_ALL + number;
+	const struct cadre_annals_span span = cadre_annals_span(&world.view.kept);
+	struct cadre_kept kept;
+	unsigned found = 0;
+
+	for (uint64_t id = span.from; id != span.to; id++)
+		found += cadre_kept_read(&world.view.kept, id, &kept, NULL) &&
+			 kept.job == job;
+	if (found != 1)
+		complain("slot %u was refused, and its request is kept %u times", number,
+			 found);
+	if (!cadre_event_knows_job(&world.view.events, CADRE_EVENT_job_refused, job))
+		complain("slot %u was refused, and no event says so", number);
+}
+
+/* Each number that counts is there, and nobody has died twice. */
+static void check_events(void)
+{
+	const struct cadre_annals_span span = cadre_annals_span(&world.view.events);
+	struct cadre_event event, other;
+
+	for (uint64_t number = span.from; number != span.to; number++) {
+		if (!cadre_event_read(&world.view.events, number, &event))
+			complain("event %llu is not there", (unsigned long long)number);
+		if (event.kind != CADRE_EVENT_worker_died)
+			continue;
+		for (uint64_t later = number + 1; later < span.to; later++) {
+			if (cadre_event_read(&world.view.events, later, &other) &&
+			    other.kind == event.kind && other.place == event.place &&
+			    other.incarnation == event.incarnation)
+				complain("worker %d has died twice", event.place);
+		}
+	}
+}
+
 static void check_slot(const struct fate *fate, uint32_t number)
 {
 	const uint64_t word = cadre_slot_peek(&world.view.slots[number]);
@@ -238,6 +283,8 @@ static void check_slot(const struct fate *fate, uint32_t number)
 	if (count != !fate->booked)
 		complain("slot %u: %u outcomes were booked instead of %d", number, count,
 			 !fate->booked);
+	if (booked & BIT(CADRE_REFUSED))
+		check_refusal(number, fate->generation);
 	if (booked & ~fate->outcomes)
 		complain("slot %u: outcomes %#x were booked instead of %#x", number,
 			 booked, fate->outcomes);
@@ -298,6 +345,7 @@ void fates_check_rest(void)
 		if (!world.client_away[client] && world_is_waiting(client))
 			complain("client %u waits for ever", client);
 	}
+	check_events();
 	if (world_ledger->damaged)
 		complain("%u requests or replies were not what was sent",
 			 world_ledger->damaged);

@@ -155,6 +155,85 @@ static int draft_discard(void)
 	return r;
 }
 
+/* The pool stops after the client has looked at its state, and before it publishes. */
+static void stopping_scene(void)
+{
+	drafted_scene();
+	atomic_store(&world.view.header->state, CADRE_POOL_STOPPING);
+}
+
+static int submit_too_late(void)
+{
+	const struct cadre_request request = { .operation = WORLD_ECHO,
+					       .length = WORLD_LONG };
+	struct cadre_ticket ticket;
+	int r;
+
+	memcpy(world.draft.data, world_payload(WORLD_LONG), WORLD_LONG);
+	r = cadre_draft_submit(client_0(), &world.draft, &request, &ticket);
+	/* Somebody has run it meanwhile. */
+	if (r == 0)
+		world_errand(0, WORLD_LONG)->ticket = ticket;
+	return r == -ESHUTDOWN ? 0 : r;
+}
+
+/* ---- streams ---- */
+
+static int submit_stream(void)
+{
+	return world_submit(0, WORLD_STREAM, WORLD_SHORT, CADRE_STREAM);
+}
+
+/* Its consumer has not read anything yet. */
+static void stream_scene(void)
+{
+	world_submit(1, WORLD_STREAM, WORLD_SHORT, CADRE_STREAM);
+	await_first_job();
+}
+
+static void emitted_scene(void)
+{
+	world_submit(0, WORLD_STREAM, WORLD_SHORT, CADRE_STREAM);
+	world_work(1);
+	others();
+}
+
+static void unread_scene(void)
+{
+	world_submit(0, WORLD_HOLD, WORLD_SHORT, CADRE_STREAM);
+	world_work(1);
+	others();
+}
+
+static int leave_stream(void)
+{
+	world.errands[0].out = false;
+	return cadre_stream_leave(client_0(), world.errands[0].ticket);
+}
+
+/* ---- callbacks ---- */
+
+static void callback_scene(void)
+{
+	world_submit_for_callback(0, WORLD_LONG);
+	world_submit_for_callback(0, WORLD_SHORT);
+	world_work(1);
+	world_work(1);
+	others();
+}
+
+static int dispatch(void)
+{
+	const int called = cadre_client_dispatch(client_0(), 0);
+
+	return called < 0 ? called : 0;
+}
+
+static int dispatch_all(void)
+{
+	return dispatch() < 0 || atomic_load(&world_ledger->called_back) != 2;
+}
+
 /* ---- take, wait, cancel ---- */
 
 static void ended_inline_scene(void)
@@ -469,6 +548,42 @@ static void unheard_scene(void)
 	dead_worker_0();
 }
 
+/* Two workers have died of it before. */
+static void poison_scene(void)
+{
+	requeue_scene();
+	world.view.slots[WORLD_SLOTS].request.faults = CADRE_FAULTS_MAX;
+}
+
+static int terminate_jobs(void)
+{
+	cadre_terminate_jobs(&world.view);
+	return 0;
+}
+
+/* Nobody sits in the first place. */
+static void short_of_staff_scene(void)
+{
+	others();
+	cadre_crew_forget(&world.view.header->crew, 0);
+	atomic_store(&world.view.worker_places[0].state,
+		     cadre_place_pack(CADRE_PLACE_VACANT, 1));
+	world.worker_away[0] = true;
+	world_supervise(NULL);
+}
+
+static int hire(void)
+{
+	cadre_staff_start(&world.supervisor, 0, 0, cadre_clock_ns());
+	return 0;
+}
+
+static int hear_of_its_death(void)
+{
+	cadre_staff_died(&world.supervisor, 0);
+	return 0;
+}
+
 static int reap_worker(void)
 {
 	cadre_staff_died(&world.supervisor, 0);
@@ -512,6 +627,10 @@ static void orphan_scene(void)
 int operation_succeed(void)
 {
 	world_forget_supervisor();
+	world.supervisor.inherited = true;
+	cadre_annals_resume(&world.view.events);
+	cadre_annals_resume(&world.view.crashes);
+	cadre_annals_resume(&world.view.kept);
 	if (cadre_staff_init(&world.supervisor) < 0 ||
 	    cadre_lease_init(&world.supervisor) < 0)
 		return 1;
@@ -547,6 +666,12 @@ const struct operation operations[] = {
 	OPERATION("submit over a left slot", CLIENT, left, submit_block, take_all, ),
 	OPERATION("draft, submit", CLIENT, quiet, draft_submit, take_all, ),
 	OPERATION("draft, discard", CLIENT, quiet, draft_discard, take_all, ),
+	OPERATION("submit, withdraw", CLIENT, stopping, submit_too_late, take_all,
+		  MAY(WITHDRAWN)),
+	OPERATION("submit a stream", CLIENT, quiet, submit_stream, take_all, ),
+	OPERATION("read a stream, take", CLIENT, emitted, take_release, take_all, ),
+	OPERATION("leave a stream", CLIENT, unread, leave_stream, take_all, MAY(CANCELLED)),
+	OPERATION("dispatch callbacks", CLIENT, callback, dispatch, dispatch_all, ),
 	OPERATION("take, release", CLIENT, ended_inline, take_release, take_all, ),
 	OPERATION("take, release with blocks", CLIENT, ended_block, take_release,
 		  take_all, ),
@@ -563,6 +688,7 @@ const struct operation operations[] = {
 	OPERATION("claim, finish idempotent", WORKER, idempotent, run_along_hints, NULL, ),
 	OPERATION("claim, fail", WORKER, failing, run_along_hints, NULL, ),
 	OPERATION("claim what no hint shows", WORKER, hidden, run_everywhere, NULL, ),
+	OPERATION("claim, emit, finish", WORKER, stream, run_along_hints, NULL, ),
 	OPERATION("finish a deferred job", WORKER, held, finish_held, NULL, ),
 	OPERATION("finish a decided job", WORKER, decided, finish_held, NULL, ),
 	OPERATION("engage, disengage", WORKER, engage, engage_disengage, NULL, ),
@@ -570,6 +696,10 @@ const struct operation operations[] = {
 	OPERATION("sit down", WORKER, starting, sit_down, NULL, .seatless = true),
 	OPERATION("reap worker: lost", SUPERVISOR, lost, reap_worker, tick, ),
 	OPERATION("reap worker: requeue", SUPERVISOR, requeue, reap_worker, tick, ),
+	OPERATION("reap worker: refused", SUPERVISOR, poison, reap_worker, tick, ),
+	OPERATION("terminate", SUPERVISOR, full_window, terminate_jobs, tick,
+		  MAY(TERMINATED)),
+	OPERATION("hire", SUPERVISOR, short_of_staff, hire, hear_of_its_death, ),
 	OPERATION("reap worker: unheard", SUPERVISOR, unheard, reap_worker, tick, ),
 	OPERATION("reap client: full window", SUPERVISOR, dead_client, reap_client, tick, ),
 	OPERATION("reap client: half filled", SUPERVISOR, dead_writer, reap_client, tick, ),

@@ -61,10 +61,26 @@ static void fail(struct cadre_job *job, void *state)
 	cadre_job_fail(job, 7, "as it was asked to");
 }
 
+/* With room for all items, whoever reads them. */
+static void stream(struct cadre_job *job, void *state)
+{
+	size_t length;
+	const void *const data = cadre_job_data(job, &length);
+
+	(void)state;
+	note(job);
+	for (uint32_t item = 0; item < WORLD_ITEMS; item++) {
+		if (cadre_job_try_emit(job, &item, sizeof(item)) < 0)
+			break;
+	}
+	cadre_job_reply(job, data, length);
+}
+
 static const struct cadre_operation operations[] = {
 	{ .id = WORLD_ECHO, .name = "echo", .handler = echo },
 	{ .id = WORLD_HOLD, .name = "hold", .handler = hold },
 	{ .id = WORLD_FAIL, .name = "fail", .handler = fail },
+	{ .id = WORLD_STREAM, .name = "stream", .handler = stream },
 };
 
 const struct cadre_service world_service = {
@@ -363,6 +379,7 @@ void world_supervise(const struct world_person *dead)
 	supervisor->owner_pidfd = -1;
 	supervisor->listener = world.listener;
 	supervisor->random = 1;
+	supervisor->inherited = false;
 	supervisor->options.idle_timeout_ns = INT64_MAX;
 	supervisor->options.start_timeout_ns = INT64_MAX;
 	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++)
@@ -373,6 +390,26 @@ void world_supervise(const struct world_person *dead)
 		know_worker(worker, dead);
 	for (unsigned client = 0; client < WORLD_CLIENTS; client++)
 		know_client(client, dead);
+}
+
+/* Nobody is forked here: whoever is started is dead at once. */
+int __wrap_cadre_spawn_worker(const struct cadre_source *source,
+			      const struct cadre_view *view, const struct cadre_seat *seat,
+			      struct cadre_child *ret_child);
+int __wrap_cadre_spawn_worker(const struct cadre_source *source,
+			      const struct cadre_view *view,
+			      const struct cadre_seat *seat, struct cadre_child *ret_child)
+{
+	(void)source;
+	(void)view;
+	(void)seat;
+	*ret_child = (struct cadre_child){
+		.pid = world.corpse.pid,
+		.start_time = world.corpse.start_time,
+		.pidfd = dup(world.corpse.pidfd),
+		.start_fd = -1,
+	};
+	return 0;
 }
 
 /* ---- acts ---- */
@@ -399,13 +436,46 @@ int world_submit(unsigned client, int32_t operation, uint32_t length, unsigned f
 		.data = world_payload(length),
 		.length = length,
 		.flags = flags,
+		.stream_room = flags & CADRE_STREAM ? WORLD_STREAM_ROOM : 0,
 	};
 	struct cadre_ticket ticket;
+	struct world_errand *errand;
 	const int r = cadre_try_submit(&world.clients[client], &request, &ticket);
 
-	if (r == 0 && !(flags & CADRE_DETACHED))
-		world_errand(client, length)->ticket = ticket;
-	return r;
+	if (r < 0 || flags & CADRE_DETACHED)
+		return r;
+	errand = world_errand(client, length);
+	errand->ticket = ticket;
+	errand->is_stream = flags & CADRE_STREAM;
+	return 0;
+}
+
+static void be_called(const struct cadre_result *result, void *context)
+{
+	const uint32_t *const length = context;
+
+	atomic_fetch_add(&world_ledger->called_back, 1);
+	if (result->outcome == CADRE_OK &&
+	    (result->length != *length ||
+	     memcmp(result->data, world_payload(*length), *length) != 0))
+		atomic_fetch_add(&world_ledger->damaged, 1);
+}
+
+int world_submit_for_callback(unsigned client, uint32_t length)
+{
+	static uint32_t lengths[WORLD_SLOTS];
+	static unsigned turn;
+	uint32_t *const kept = &lengths[turn++ % WORLD_SLOTS];
+	const struct cadre_request request = {
+		.operation = WORLD_ECHO,
+		.data = world_payload(length),
+		.length = length,
+		.ended = be_called,
+		.context = kept,
+	};
+
+	*kept = length;
+	return cadre_try_submit(&world.clients[client], &request, NULL);
 }
 
 bool world_work(unsigned worker)
@@ -442,13 +512,34 @@ static int try_take(struct cadre_client *client, struct cadre_ticket ticket,
 	return r;
 }
 
+/* Reads what is there of a stream, in its order. True at its end. */
+static bool read_to_the_end(struct world_errand *errand)
+{
+	struct cadre_client *const client = &world.clients[errand->client];
+	struct cadre_item item;
+	uint32_t number;
+	int r;
+
+	while ((r = cadre_stream_try_next(client, errand->ticket, &item)) == 1) {
+		if (item.length != sizeof(number) || item.is_error)
+			complain("an item is not what was emitted");
+		memcpy(&number, item.data, sizeof(number));
+		if (number != errand->items++)
+			complain("item %u came as number %u", number, errand->items - 1);
+	}
+	return r != -EAGAIN;
+}
+
 /* Takes one errand's result. 1 when it is done with; 0: not yet; -1: it is damaged. */
 static int take(struct world_errand *errand)
 {
 	struct cadre_client *const client = &world.clients[errand->client];
 	struct cadre_result result;
-	int r = try_take(client, errand->ticket, &result);
+	int r = -EAGAIN;
 
+	if (errand->is_stream && !read_to_the_end(errand))
+		return 0;
+	r = try_take(client, errand->ticket, &result);
 	/* The second look is at the word itself. */
 	for (int look = 0; r == -EAGAIN && look < 20; look++)
 		r = try_take(client, errand->ticket, &result);
@@ -461,6 +552,11 @@ static int take(struct world_errand *errand)
 	    (result.length != errand->length ||
 	     memcmp(result.data, world_payload(errand->length), errand->length) != 0))
 		atomic_fetch_add(&world_ledger->damaged, 1);
+	if (errand->is_stream &&
+	    (errand->items > WORLD_ITEMS ||
+	     (result.outcome == CADRE_OK && errand->items != WORLD_ITEMS)))
+		complain("a stream of outcome %d had %u items", (int)result.outcome,
+			 errand->items);
 	if (result.outcome == CADRE_LOST && world.lost_code &&
 	    result.code != world.lost_code)
 		complain("a job was lost by code %d instead of %d", result.code,
@@ -635,6 +731,8 @@ static void drop_errands(unsigned client)
 
 void world_go_on(void)
 {
+	/* One that was stopped is opened again. */
+	atomic_store(&world.view.header->state, CADRE_POOL_OPEN);
 	for (unsigned worker = 0; worker < WORLD_WORKERS; worker++) {
 		if (world.worker_away[worker])
 			replace_worker(worker);

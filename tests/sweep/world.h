@@ -28,6 +28,12 @@ enum {
 	WORLD_ECHO = 1, /* replies with the request */
 	WORLD_HOLD = 2, /* keeps the job for world_finish_held */
 	WORLD_FAIL = 3,
+	WORLD_STREAM = 4, /* emits WORLD_ITEMS items, then replies with the request */
+};
+
+enum {
+	WORLD_ITEMS = 3,
+	WORLD_STREAM_ROOM = 256,
 };
 
 enum {
@@ -40,6 +46,8 @@ struct world_errand {
 	struct cadre_ticket ticket;
 	unsigned client;
 	uint32_t length;
+	uint32_t items; /* of a stream, that were read */
+	bool is_stream;
 	bool out;
 };
 
@@ -48,6 +56,7 @@ struct world_ledger {
 	_Atomic uint32_t runs[WORLD_JOBS_MAX];     /* by job id */
 	_Atomic uint32_t attempts[WORLD_JOBS_MAX]; /* bit a: ran as attempt a */
 	_Atomic uint32_t damaged; /* requests or replies that were not what was sent */
+	_Atomic uint32_t called_back;
 };
 
 /* Somebody who is dead, or about to be. */
@@ -104,6 +113,9 @@ void world_supervise(const struct world_person *dead);
 
 /* Submits a job and, unless it is detached, makes an errand of it. 0 or negative errno. */
 int world_submit(unsigned client, int32_t operation, uint32_t length, unsigned flags);
+
+/* The same, to be delivered by a callback that looks at the result. */
+int world_submit_for_callback(unsigned client, uint32_t length);
 
 /* Room for one more errand, which the caller fills in. */
 struct world_errand *world_errand(unsigned client, uint32_t length);
