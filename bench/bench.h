@@ -49,6 +49,9 @@ extern const struct question question_round_trip;
 extern const struct question question_in_flight;
 extern const struct question question_idle;
 
+/* The contender `cadre` of in_flight. */
+int bench_in_flight(const struct bench *bench, double *ret_value);
+
 /* ---- for those who measure ---- */
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

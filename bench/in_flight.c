@@ -8,7 +8,9 @@
 #include "peers/spsc.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define JOBS 2000u
 
@@ -146,9 +148,32 @@ static int measure(const struct bench *bench, bool in_batches, double *ret_value
 	return feeder.error ? feeder.error : r;
 }
 
-static int cadre_one_by_one(const struct bench *bench, double *ret_value)
+int bench_in_flight(const struct bench *bench, double *ret_value)
 {
 	return measure(bench, false, ret_value);
+}
+
+/* Another program, beside this one, whose worker counts nothing. */
+static int cadre_uncounted(const struct bench *bench, double *ret_value)
+{
+	char path[4096], command[4200];
+	const ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	FILE *other;
+	int read;
+
+	path[length > 0 ? length : 0] = '\0';
+	snprintf(command, sizeof(command), "exec '%s-uncounted' --value%s%s", path,
+		 bench->quick ? " --quick" : "", bench->realtime ? " --realtime" : "");
+	other = popen(command, "re");
+	if (!other)
+		return -errno;
+	read = fscanf(other, "%lf", ret_value);
+	if (pclose(other) != 0 || read != 1) {
+		fprintf(stderr, "cadre-bench: cadre-bench-uncounted says nothing (was it "
+				"built?)\n");
+		return -ECHILD;
+	}
+	return 0;
 }
 
 static int cadre_in_batches(const struct bench *bench, double *ret_value)
@@ -163,8 +188,12 @@ static const struct contender contenders[] = {
 	  { NULL } },
 	{ "cadre",
 	  "cadre_try_submit and cadre_try_take, oldest first",
-	  cadre_one_by_one,
-	  { "spsc" } },
+	  bench_in_flight,
+	  { "spsc", "cadre uncounted" } },
+	{ "cadre uncounted",
+	  "the same with a worker that keeps no counters and no histograms",
+	  cadre_uncounted,
+	  { NULL } },
 	{ "cadre batch",
 	  "cadre_try_submit_batch of whatever there is room for",
 	  cadre_in_batches,

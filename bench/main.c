@@ -194,6 +194,7 @@ struct options {
 	struct bench bench;
 	const char *only;
 	bool json;
+	bool value; /* of the first question and its contender `cadre`, as a bare number */
 };
 
 static void print_usage(FILE *file)
@@ -245,13 +246,14 @@ static bool parse(int argc, char *argv[], struct options *options, int *ret_stat
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "only", required_argument, NULL, 'o' },
 		{ "realtime", no_argument, NULL, 'R' },
+		{ "value", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int letter;
 
 	*ret_status = EXIT_USAGE;
-	while ((letter = getopt_long(argc, argv, "jqr:o:Rh", known, NULL)) >= 0) {
+	while ((letter = getopt_long(argc, argv, "jqr:o:Rvh", known, NULL)) >= 0) {
 		switch (letter) {
 		case 'j':
 			options->json = true;
@@ -268,6 +270,9 @@ static bool parse(int argc, char *argv[], struct options *options, int *ret_stat
 			break;
 		case 'R':
 			options->bench.realtime = true;
+			break;
+		case 'v':
+			options->value = true;
 			break;
 		case 'h':
 			print_usage(stdout);
@@ -295,6 +300,19 @@ static bool parse(int argc, char *argv[], struct options *options, int *ret_stat
 	return true;
 }
 
+/* For one bench that asks another, built differently. */
+static int print_value(const struct bench *bench)
+{
+	double value;
+	const int r = bench_in_flight(bench, &value);
+
+	bench_unpin();
+	if (r < 0)
+		return EXIT_NOT_MEASURED;
+	printf("%.17g\n", value);
+	return fflush(stdout) == EOF ? EXIT_NOT_MEASURED : EXIT_MEASURED;
+}
+
 static int report(const struct options *options, const struct asked *asked, size_t count)
 {
 	if (options->json)
@@ -317,6 +335,8 @@ int main(int argc, char *argv[])
 				"client and one for the worker\n");
 		return EXIT_NOT_MEASURED;
 	}
+	if (options.value)
+		return print_value(&options.bench);
 
 	warn_if_busy(&options.bench);
 	for (size_t i = 0; i < COUNT_OF(questions); i++) {
