@@ -36,6 +36,8 @@ struct map {
 	uint32_t count;
 	struct cadre_ticket *tickets;
 	uint64_t *indices;
+	void **items;
+	int refused; /* the pool takes no more; what it has accepted it runs */
 };
 
 /* ---- inputs ---- */
@@ -92,9 +94,16 @@ static int fill(struct map *map, bool *ret_crowded)
 			*ret_crowded = true;
 			return 0;
 		}
+		if (r == -ESHUTDOWN) {
+			map->refused = r;
+			map->has_input = false;
+			map->ended = true;
+			return 0;
+		}
 		if (r < 0)
 			return r;
 		map->tickets[map->count] = ticket;
+		map->items[map->count] = map->input.item;
 		map->indices[map->count++] = map->sums.accepted++;
 		map->has_input = false;
 	}
@@ -109,17 +118,19 @@ static void forget(struct map *map, uint32_t at)
 
 	memmove(&map->tickets[at], &map->tickets[at + 1], behind * sizeof(*map->tickets));
 	memmove(&map->indices[at], &map->indices[at + 1], behind * sizeof(*map->indices));
+	memmove(&map->items[at], &map->items[at + 1], behind * sizeof(*map->items));
 	map->count--;
 }
 
 static int hand_out(struct map *map, uint32_t at, const struct cadre_result *result)
 {
 	const uint64_t index = map->indices[at];
+	void *const item = map->items[at];
 	int r;
 
 	forget(map, at);
 	map->sums.delivered++;
-	r = map->result(index, result, map->context);
+	r = map->result(index, item, result, map->context);
 	cadre_release(map->client, result);
 	return r;
 }
@@ -192,8 +203,8 @@ static int look_at_clock(struct map *map)
 		return -ETIMEDOUT;
 	if (now_ns < map->tick_due_ns)
 		return 0;
-	map->tick_due_ns = map->options.tick ? now_ns + map->options.tick_ns : INT64_MAX;
-	return map->options.tick ? map->options.tick(map->context) : 0;
+	map->tick_due_ns = now_ns + map->options.tick_ns;
+	return map->options.tick(map->context);
 }
 
 static int work(struct map *map)
@@ -205,7 +216,7 @@ static int work(struct map *map)
 		if (r == 0)
 			r = fill(map, &crowded);
 		if (r == 0 && map->ended && !map->has_input && map->count == 0)
-			return 0;
+			return map->refused;
 		if (r == 0)
 			r = await_something(map, crowded);
 		if (r != 0)
@@ -245,9 +256,12 @@ static int begin(struct map *map, const struct cadre_map_options *options)
 		map->options.until_ns = INT64_MAX;
 	if (map->options.tick_ns == 0)
 		map->options.tick_ns = TICK_NS;
+	map->tick_due_ns = map->options.tick ? cadre_clock_in_ns(map->options.tick_ns) :
+					       INT64_MAX;
 	map->tickets = calloc(map->options.in_flight, sizeof(*map->tickets));
 	map->indices = calloc(map->options.in_flight, sizeof(*map->indices));
-	return map->tickets && map->indices ? 0 : -ENOMEM;
+	map->items = calloc(map->options.in_flight, sizeof(*map->items));
+	return map->tickets && map->indices && map->items ? 0 : -ENOMEM;
 }
 
 int cadre_map(struct cadre_client *client, cadre_map_next_fn *next,
@@ -270,5 +284,6 @@ int cadre_map(struct cadre_client *client, cadre_map_next_fn *next,
 		*ret_sums = map.sums;
 	free(map.tickets);
 	free(map.indices);
+	free(map.items);
 	return r;
 }

@@ -73,6 +73,7 @@ static int give(uint64_t index, struct cadre_map_input *input, void *context)
 		.length = plan->length ? plan->length : sizeof(number),
 		.counter = plan->counter,
 	};
+	input->item = &plan->numbers[index];
 	if (plan->length)
 		troupe_fill(plan->bytes, plan->length, (uint32_t)index);
 	return 1;
@@ -91,10 +92,12 @@ static bool is_right(const struct plan *plan, uint64_t index,
 	return result->length == sizeof(number) && number == number_of(plan, index);
 }
 
-static int take(uint64_t index, const struct cadre_result *result, void *context)
+static int take(uint64_t index, void *item, const struct cadre_result *result,
+		void *context)
 {
 	struct plan *const plan = context;
 
+	plan->wrong += item != &plan->numbers[index];
 	plan->wrong += !is_right(plan, index, result);
 	plan->order[plan->results] = index;
 	plan->outcomes[index] = result->outcome;
@@ -224,6 +227,7 @@ static int write_in_place(uint64_t index, struct cadre_map_input *input, void *c
 	troupe_fill(input->draft.data, told->length, (uint32_t)index);
 	input->request = (struct cadre_request){ .operation = told->operation,
 						 .length = told->length };
+	input->item = &told->numbers[index];
 	return 1;
 }
 
@@ -398,6 +402,29 @@ static int tick_twice(void *context)
 	struct plan *const told = context;
 
 	return ++told->ticks == 2 ? 7 : 0;
+}
+
+static int stop_pool(void *context)
+{
+	struct plan *const told = context;
+
+	if (told->ticks++ == 0 && troupe_stop(&troupe) == 0)
+		open_gate(1);
+	return 0;
+}
+
+Test(map, of_a_pool_that_is_stopped_hands_out_what_was_accepted)
+{
+	START(ONE_WORKER, .window_slots = 8);
+	make_plan(TROUPE_HOLD, 1000);
+	for (unsigned i = 0; i < 1000; i++)
+		plan.numbers[i] = 1;
+	cr_assert_eq(MAP(.tick = stop_pool, .tick_ns = 1000000), -ESHUTDOWN);
+	cr_assert_geq(plan.results, 8);
+	cr_assert_eq(plan.results, sums.accepted);
+	cr_assert_eq(sums.cancelled, 0);
+	for (uint64_t i = 0; i < plan.results; i++)
+		cr_assert_eq(plan.outcomes[i], CADRE_OK);
 }
 
 Test(map, ended_by_a_tick_though_nothing_happens)

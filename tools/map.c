@@ -16,11 +16,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cadre/map.h>
+
 #define SHOWN_INPUT 60        /* bytes of a line that an error message quotes */
 #define DESCRIPTION_SIZE 4200 /* of a path, or of such a quotation */
 
-static const int64_t tick_ns = 100 * 1000 * 1000;      /* signals and bar are looked at */
 static const int64_t patience_ns = 1000 * 1000 * 1000; /* after a signal */
+
+/* What ends the map early, beside errors. */
+enum { END_OUTPUT = 1, END_PATIENCE };
 
 /* Bytes of ours that grow as needed and are used again. */
 struct text {
@@ -29,16 +33,11 @@ struct text {
 	size_t capacity;
 };
 
-/* One input from its submission until its result is printed. It is in one list: of those
- * that are free, or of all others in the order of their inputs. */
+/* One input from its submission until its result is printed. */
 struct task {
-	struct task *next;
-	struct run *run;
+	struct task *next; /* free */
 	uint64_t number;   /* of the input, from 1 */
 	struct text input; /* whole with --with-input, else what a message quotes */
-	struct text reply; /* kept while an earlier task is awaited */
-	bool ended;
-	bool kept; /* there is a reply to be printed when its turn comes */
 };
 
 struct run {
@@ -47,26 +46,25 @@ struct run {
 	int32_t operation;
 
 	struct cadre_records records; /* inputs from standard input */
+	bool shows_record;            /* that was submitted and not popped */
 	size_t next_file;             /* inputs from files */
-	int file;                     /* open and not yet accepted, or -1 */
+	int file;                     /* open and not yet loaded, or -1 */
 	struct cadre_payload payload; /* what is read from it */
-	bool input_ended;
 	bool input_failed;
 
+	uint32_t in_flight;
 	struct task *tasks;
 	struct task *free;
-	struct task *first; /* the oldest whose result is not printed, and its successors */
-	struct task **last;
-	uint32_t in_flight;
-	uint32_t outstanding; /* submitted and not ended */
 
 	struct cadre_progress progress;
 	struct cadre_progress_counts counts;
 	uint64_t lost;
 	uint64_t inputs;
 	bool stdout_is_terminal;
-	int pool_error;   /* why no more jobs can be submitted, or 0 */
-	int output_error; /* why standard output takes no more, or 0 */
+	int64_t give_up_ns; /* after a signal; 0: none came */
+	int pool_error;     /* why no more jobs can be submitted, or 0 */
+	int output_error;   /* why standard output takes no more, or 0 */
+	uint64_t given_up;  /* jobs without a result */
 };
 
 static volatile sig_atomic_t stop_signal;
@@ -150,21 +148,6 @@ static void free_task(struct run *run, struct task *task)
 	run->free = task;
 }
 
-/* Prints what no longer waits for an earlier one. */
-static void print_in_order(struct run *run)
-{
-	while (run->first && run->first->ended) {
-		struct task *const task = run->first;
-
-		run->first = task->next;
-		if (!run->first)
-			run->last = &run->first;
-		if (task->kept)
-			print_reply(run, task, task->reply.bytes, task->reply.length);
-		free_task(run, task);
-	}
-}
-
 static void report_outcome(struct run *run, const struct task *task,
 			   const struct cadre_result *result)
 {
@@ -175,30 +158,28 @@ static void report_outcome(struct run *run, const struct task *task,
 	cadre_print_outcome("cadre map", job, result);
 }
 
-/* Called by the library when a job has ended; the reply lies in the segment until this
- * returns, and is printed from there if it is its turn. */
-static void on_ended(const struct cadre_result *result, void *context)
+static void flush_output(struct run *run)
 {
-	struct task *const task = context;
-	struct run *const run = task->run;
+	if (fflush(stdout) == EOF && run->output_error == 0)
+		run->output_error = errno;
+}
 
-	run->outstanding--;
+/* The reply is printed from where it lies in the segment. */
+static int on_result(uint64_t index, void *item, const struct cadre_result *result,
+		     void *context)
+{
+	struct task *const task = item;
+	struct run *const run = context;
+
+	(void)index;
 	count_outcome(run, result);
-	task->ended = true;
-
-	if (result->outcome != CADRE_OK)
-		report_outcome(run, task, result);
-	else if (run->options->unordered || task == run->first)
+	if (result->outcome == CADRE_OK)
 		print_reply(run, task, result->data, result->length);
-	else if (keep(&task->reply, result->data, result->length))
-		task->kept = true;
 	else
-		run->pool_error = -ENOMEM;
-
-	if (run->options->unordered)
-		free_task(run, task);
-	else
-		print_in_order(run);
+		report_outcome(run, task, result);
+	free_task(run, task);
+	cadre_progress_show(&run->progress, &run->counts);
+	return run->output_error ? END_OUTPUT : 0;
 }
 
 /* An input that never became a job; NULL when it is not known. */
@@ -213,45 +194,19 @@ static void reject(struct run *run, const struct text *input, const char *why)
 	run->counts.failed++;
 }
 
-/* ---- submitting ---- */
+/* ---- inputs ---- */
 
-enum step {
-	STEP_ON,          /* an input is done with */
-	STEP_AWAIT_JOBS,  /* no room for another job */
-	STEP_AWAIT_INPUT, /* no whole record there */
-	STEP_END,         /* of the inputs, or nothing can be submitted any more */
-};
-
-/* Takes a task for the next input. Never without one: the caller has looked. */
+/* There is one: no more are asked for than are under way. */
 static struct task *take_task(struct run *run)
 {
 	struct task *const task = run->free;
 
 	run->free = task->next;
-	task->next = NULL;
-	task->number = run->inputs + 1;
-	task->ended = false;
-	task->kept = false;
+	task->number = ++run->inputs;
 	return task;
 }
 
-static void enlist(struct run *run, struct task *task)
-{
-	run->inputs++;
-	run->outstanding++;
-	if (run->options->unordered)
-		return;
-	*run->last = task;
-	run->last = &task->next;
-}
-
-/* Whether another job may be under way. */
-static bool has_room(const struct run *run)
-{
-	return run->free && run->outstanding < run->in_flight;
-}
-
-static struct cadre_request request_for(const struct run *run, struct task *task)
+static struct cadre_request request_for(const struct run *run)
 {
 	const struct cadre_map_command *const options = run->options;
 
@@ -261,17 +216,7 @@ static struct cadre_request request_for(const struct run *run, struct task *task
 		.retries = options->retries,
 		.deadline_ns = options->timeout_ns ? cadre_now_ns() + options->timeout_ns :
 						     0,
-		.ended = on_ended,
-		.context = task,
 	};
-}
-
-static enum step refused(struct run *run, int error)
-{
-	if (error == -EAGAIN || error == -ENOBUFS)
-		return STEP_AWAIT_JOBS;
-	run->pool_error = error;
-	return STEP_END;
 }
 
 static void say_too_long(const struct run *run, char *why, size_t size)
@@ -280,7 +225,7 @@ static void say_too_long(const struct run *run, char *why, size_t size)
 		 cadre_client_payload_max(run->client));
 }
 
-static enum step skip_record(struct run *run)
+static void skip_record(struct run *run)
 {
 	char why[80];
 
@@ -288,46 +233,69 @@ static enum step skip_record(struct run *run)
 	run->inputs++;
 	reject(run, NULL, why);
 	cadre_records_pop(&run->records);
-	return STEP_ON;
 }
 
-static enum step submit_record(struct run *run)
+/* Reads on if that does not have to wait. */
+static bool read_more(struct run *run)
 {
-	struct cadre_request request;
+	struct pollfd look = { .fd = run->records.fd, .events = POLLIN };
+	int r;
+
+	if (poll(&look, 1, 0) == 0)
+		return false;
+	r = cadre_records_fill(&run->records);
+	if (r < 0) {
+		cadre_progress_clear(&run->progress);
+		fprintf(stderr, "cadre map: cannot read standard input: %s\n",
+			strerror(-r));
+		run->input_failed = true;
+		run->records.at_end = true;
+	}
+	return true;
+}
+
+/* The next record as cadre_records_peek, with those that are too long left out. */
+static int find_record(struct run *run, const char **ret_record, size_t *ret_length)
+{
+	if (run->shows_record)
+		cadre_records_pop(&run->records);
+	run->shows_record = false;
+	for (;;) {
+		const int r = cadre_records_peek(&run->records, ret_record, ret_length);
+
+		if (r == -EMSGSIZE)
+			skip_record(run);
+		else if (r != -EAGAIN || !read_more(run))
+			return r;
+	}
+}
+
+static int next_record(struct run *run, struct cadre_map_input *input)
+{
 	struct task *task;
 	const char *record;
 	size_t length;
-	int r = cadre_records_peek(&run->records, &record, &length);
+	const int r = find_record(run, &record, &length);
 
 	if (r == -EAGAIN)
-		return STEP_AWAIT_INPUT;
-	if (r == -EMSGSIZE)
-		return skip_record(run);
-	if (r == 0)
-		return STEP_END;
-	if (!has_room(run))
-		return STEP_AWAIT_JOBS;
-
+		flush_output(run);
+	if (r != 1)
+		return r;
+	run->shows_record = true;
 	task = take_task(run);
-	request = request_for(run, task);
-	request.data = record;
-	request.length = length;
-	r = -ENOMEM;
-	if (keep(&task->input, record,
-		 run->options->with_input || length < SHOWN_INPUT ? length :
-								    SHOWN_INPUT + 1))
-		r = cadre_try_submit(run->client, &request, NULL);
-	if (r < 0) {
-		free_task(run, task);
-		return refused(run, r);
-	}
-	enlist(run, task);
-	cadre_records_pop(&run->records);
-	return STEP_ON;
+	if (!keep(&task->input, record,
+		  run->options->with_input || length < SHOWN_INPUT ? length :
+								     SHOWN_INPUT + 1))
+		return -ENOMEM;
+	input->item = task;
+	input->request = request_for(run);
+	input->request.data = record;
+	input->request.length = length;
+	return 1;
 }
 
-/* The file is done with, accepted or not. */
-static enum step leave_file(struct run *run, const char *why)
+/* The file is done with, read or not. */
+static void leave_file(struct run *run, const char *why)
 {
 	char *const name = run->options->files[run->next_file++];
 	const struct text input = { .bytes = name, .length = strlen(name) };
@@ -339,10 +307,9 @@ static enum step leave_file(struct run *run, const char *why)
 		run->inputs++;
 		reject(run, &input, why);
 	}
-	return STEP_ON;
 }
 
-static enum step cannot_read(struct run *run, int error)
+static void cannot_read(struct run *run, int error)
 {
 	char why[128];
 
@@ -350,7 +317,7 @@ static enum step cannot_read(struct run *run, int error)
 		say_too_long(run, why, sizeof(why));
 	else
 		snprintf(why, sizeof(why), "cannot be read: %s", strerror(-error));
-	return leave_file(run, why);
+	leave_file(run, why);
 }
 
 static bool is_of_pool(int error)
@@ -359,156 +326,106 @@ static bool is_of_pool(int error)
 	       error == -EOWNERDEAD || error == -ECHILD;
 }
 
-static enum step submit_file(struct run *run)
+/* The next file's payload in the draft. 1, or the pool's error; 0 for a file that cannot be
+ * read, which is named. */
+static int load_file(struct run *run, struct cadre_map_input *input)
 {
-	const char *const name = run->options->files[run->next_file];
-	struct cadre_request request;
-	struct cadre_draft draft;
-	struct task *task;
 	size_t length = 0;
 	int r;
 
-	if (run->next_file == run->options->file_count)
-		return STEP_END;
 	if (run->file < 0) {
-		run->file = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		if (run->file < 0)
-			return cannot_read(run, -errno);
+		run->file = open(run->options->files[run->next_file],
+				 O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		if (run->file < 0) {
+			cannot_read(run, -errno);
+			return 0;
+		}
 		cadre_payload_open(&run->payload, run->file);
 	}
-	if (!has_room(run))
-		return STEP_AWAIT_JOBS;
-
-	r = cadre_payload_load(&run->payload, run->client, &draft, &length);
-	if (is_of_pool(r))
-		return refused(run, r);
-	if (r < 0)
-		return cannot_read(run, r);
-
-	task = take_task(run);
-	request = request_for(run, task);
-	request.length = length;
-	r = -ENOMEM;
-	if (keep(&task->input, name, strlen(name)))
-		r = cadre_draft_submit(run->client, &draft, &request, NULL);
-	if (r < 0) {
-		if (r == -ENOMEM || r == -EINVAL)
-			cadre_draft_discard(run->client, &draft);
-		free_task(run, task);
-		run->pool_error = r;
-		return STEP_END;
-	}
-	enlist(run, task);
-	return leave_file(run, NULL);
+	r = cadre_payload_load(&run->payload, run->client, &input->draft, &length);
+	input->request = request_for(run);
+	input->request.length = length;
+	if (r == 0 || is_of_pool(r))
+		return r == 0 ? 1 : r;
+	cannot_read(run, r);
+	return 0;
 }
 
-/* Submits until something stands in the way, and says what. */
-static enum step submit_all(struct run *run)
+static int next_file(struct run *run, struct cadre_map_input *input)
 {
-	enum step step;
+	while (run->next_file < run->options->file_count) {
+		const char *const name = run->options->files[run->next_file];
+		struct task *task;
+		int r = load_file(run, input);
 
-	if (run->input_ended)
-		return STEP_END;
-	do
-		step = run->options->file_count > 0 ? submit_file(run) :
-						      submit_record(run);
-	while (step == STEP_ON && stop_signal == 0 && run->output_error == 0);
-
-	if (step == STEP_END) {
-		run->input_ended = true;
-		run->counts.total = run->inputs;
-	}
-	return step;
-}
-
-/* ---- waiting ---- */
-
-static void note_error(struct run *run, int error)
-{
-	if (error < 0 && error != -ETIMEDOUT)
-		run->pool_error = error;
-}
-
-static void flush_output(struct run *run)
-{
-	if (fflush(stdout) == EOF && run->output_error == 0)
-		run->output_error = errno;
-}
-
-/* Until a job ends. With none under way, others hold the room: they do not tell. */
-static void await_jobs(struct run *run, int64_t until_ns)
-{
-	const struct timespec pause = { .tv_nsec = 1000 * 1000 };
-	int r;
-
-	if (run->outstanding == 0) {
-		nanosleep(&pause, NULL);
-		return;
-	}
-	r = cadre_client_await_dispatch(run->client, until_ns);
-	if (r == -ETIMEDOUT)
-		flush_output(run);
-	note_error(run, r);
-}
-
-/* Until there is more to read or a job ends. A file is always ready to be read, and then
- * nothing is spent on the descriptor of the client. */
-static void await_input(struct run *run)
-{
-	struct pollfd ready[2] = { { .fd = run->records.fd, .events = POLLIN },
-				   { .fd = -1, .events = POLLIN } };
-
-	if (poll(ready, 1, 0) == 0) {
-		flush_output(run);
-		if (run->outstanding > 0)
-			ready[1].fd = cadre_client_fd(run->client);
-		poll(ready, 2, (int)(tick_ns / 1000000));
-	}
-	if (ready[0].revents != 0) {
-		const int r = cadre_records_fill(&run->records);
-
-		if (r < 0) {
-			cadre_progress_clear(&run->progress);
-			fprintf(stderr, "cadre map: cannot read standard input: %s\n",
-				strerror(-r));
-			run->input_failed = true;
-			run->records.at_end = true;
+		if (r == 0)
+			continue;
+		/* Room comes back when a job ends; a pool that stops runs what it has. */
+		if (r == -ENOBUFS)
+			r = -EAGAIN;
+		if (r == -ESHUTDOWN)
+			run->pool_error = r;
+		if (r < 0)
+			return r == -ESHUTDOWN ? 0 : r;
+		task = take_task(run);
+		leave_file(run, NULL);
+		if (!keep(&task->input, name, strlen(name))) {
+			cadre_draft_discard(run->client, &input->draft);
+			return -ENOMEM;
 		}
+		input->item = task;
+		return 1;
 	}
-	if (run->outstanding > 0)
-		note_error(run, cadre_client_dispatch(run->client, 0));
+	return 0;
 }
 
-/* A pool that is being stopped still runs what it has accepted. */
-static bool must_stop(const struct run *run)
+/* After a signal there are no more inputs. */
+static int on_next(uint64_t index, struct cadre_map_input *input, void *context)
 {
-	return stop_signal != 0 || run->output_error != 0 ||
-	       (run->pool_error != 0 && run->pool_error != -ESHUTDOWN);
+	struct run *const run = context;
+	int r = 0;
+
+	(void)index;
+	if (stop_signal == 0)
+		r = run->options->file_count > 0 ? next_file(run, input) :
+						   next_record(run, input);
+	if (r == 0)
+		run->counts.total = run->inputs;
+	return r;
+}
+
+/* What is under way when a signal comes gets a moment; then it is cancelled. */
+static int on_tick(void *context)
+{
+	struct run *const run = context;
+
+	flush_output(run);
+	cadre_progress_show(&run->progress, &run->counts);
+	if (run->output_error)
+		return END_OUTPUT;
+	if (stop_signal == 0)
+		return 0;
+	if (run->give_up_ns == 0)
+		run->give_up_ns = cadre_now_ns() + patience_ns;
+	return cadre_now_ns() >= run->give_up_ns ? END_PATIENCE : 0;
 }
 
 static void run_jobs(struct run *run)
 {
-	while (!must_stop(run)) {
-		const enum step step = submit_all(run);
+	const struct cadre_map_options options = {
+		.size = sizeof(options),
+		.in_flight = run->in_flight,
+		.ordered = !run->options->unordered,
+		.has_input_fd = run->options->file_count == 0,
+		.input_fd = run->records.fd,
+		.tick = on_tick,
+	};
+	struct cadre_map_sums sums;
+	const int r = cadre_map(run->client, on_next, on_result, run, &options, &sums);
 
-		if (step == STEP_END && run->outstanding == 0)
-			break;
-		if (step == STEP_AWAIT_INPUT)
-			await_input(run);
-		else if (!must_stop(run))
-			await_jobs(run, cadre_now_ns() + tick_ns);
-		cadre_progress_show(&run->progress, &run->counts);
-	}
-}
-
-/* What is under way when a signal comes gets a moment; then it is cancelled. */
-static void run_out(struct run *run)
-{
-	const int64_t until_ns = cadre_now_ns() + patience_ns;
-
-	while (run->outstanding > 0 && run->output_error == 0 && run->pool_error == 0 &&
-	       cadre_now_ns() < until_ns)
-		await_jobs(run, until_ns);
+	run->given_up = sums.cancelled;
+	if (r < 0)
+		run->pool_error = r;
 }
 
 /* ---- the whole ---- */
@@ -524,8 +441,8 @@ static void report_pool_error(const struct run *run)
 			pool);
 		break;
 	case -EOWNERDEAD:
-		fprintf(stderr, "cadre map: pool \"%s\" died; %u jobs have no result\n",
-			pool, run->outstanding);
+		fprintf(stderr, "cadre map: pool \"%s\" died; %llu jobs have no result\n",
+			pool, (unsigned long long)run->given_up);
 		break;
 	default:
 		fprintf(stderr, "cadre map: cannot go on with pool \"%s\": %s\n", pool,
@@ -562,8 +479,9 @@ static int conclude(struct run *run)
 		return CADRE_EXIT_FAILED;
 	}
 	if (stop_signal != 0) {
-		fprintf(stderr, "cadre map: interrupted; %u jobs under way are given up\n",
-			run->outstanding);
+		fprintf(stderr,
+			"cadre map: interrupted; %llu jobs under way are given up\n",
+			(unsigned long long)run->given_up);
 		return 128 + stop_signal;
 	}
 	if (run->pool_error != 0) {
@@ -593,13 +511,11 @@ static int open_run(struct run *run)
 
 	run->in_flight = options->in_flight ? options->in_flight : window;
 	run->file = -1;
-	run->last = &run->first;
 	run->stdout_is_terminal = isatty(STDOUT_FILENO) == 1;
 	run->tasks = calloc(run->in_flight, sizeof(*run->tasks));
 	if (!run->tasks)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < run->in_flight; i++) {
-		run->tasks[i].run = run;
 		free_task(run, &run->tasks[i]);
 	}
 	return cadre_records_open(&run->records, STDIN_FILENO, options->separator,
@@ -608,10 +524,8 @@ static int open_run(struct run *run)
 
 static void close_run(struct run *run)
 {
-	for (uint32_t i = 0; run->tasks && i < run->in_flight; i++) {
+	for (uint32_t i = 0; run->tasks && i < run->in_flight; i++)
 		free(run->tasks[i].input.bytes);
-		free(run->tasks[i].reply.bytes);
-	}
 	free(run->tasks);
 	cadre_records_close(&run->records);
 	if (run->file >= 0)
@@ -635,7 +549,6 @@ int cadre_map_run(const struct cadre_map_command *options, struct cadre_client *
 		else if (options->progress)
 			run.counts.total = cadre_records_count(&run.records);
 		run_jobs(&run);
-		run_out(&run);
 		status = conclude(&run);
 	}
 	close_run(&run);

@@ -35,6 +35,7 @@ struct cadre_map_input {
 	/* With an id: the payload is what was written there, its first request.length bytes;
 	 * the draft is then the map's. */
 	struct cadre_draft draft;
+	void *item; /* handed to `result` with its result */
 };
 
 /* Fills in input number `index`, counted from 0. 1: there it is; 0: there are no more (it is
@@ -44,10 +45,11 @@ struct cadre_map_input {
 typedef int cadre_map_next_fn(uint64_t index, struct cadre_map_input *input,
 			      void *context);
 
-/* Gets the result of input number `index`, whatever its outcome; reply and result live until it
- * returns. 0: go on; another value ends the map. May use the client, also to submit. */
-typedef int cadre_map_result_fn(uint64_t index, const struct cadre_result *result,
-				void *context);
+/* Gets the result of input number `index`, whatever its outcome, with the item that came with
+ * the input; reply and result live until it returns. 0: go on; another value ends the map. May
+ * use the client, also to submit. */
+typedef int cadre_map_result_fn(uint64_t index, void *item,
+				const struct cadre_result *result, void *context);
 
 /* Called now and then while the map waits and works: 0: go on; another value ends it. */
 typedef int cadre_map_tick_fn(void *context);
@@ -76,8 +78,9 @@ struct cadre_map_sums {
 
 /* Submits a job for each input and hands out each result. Returns 0 when each input's result
  * was handed out; else what ended it early: what one of the functions returned, -ETIMEDOUT,
- * or what the submission of an input was refused with (-EMSGSIZE, -EINVAL, -ESHUTDOWN,
- * -EOWNERDEAD; -EAGAIN and -ENOBUFS are waited out). Then everything that is under way is
+ * or what the submission of an input was refused with (-EMSGSIZE, -EINVAL, -EOWNERDEAD; -EAGAIN
+ * and -ENOBUFS are waited out). Of a pool that is being stopped, what was accepted is handed
+ * out, and then -ESHUTDOWN is returned. Otherwise everything that is under way is
  * cancelled and let go of, and nothing is handed out any more: when it returns no slot is in
  * its hands, but those of handlers that have not come back yet. ret_sums may be NULL. Any
  * thread; several maps may run over one client. -EINVAL (options), -ENOMEM, -ECHILD. */
