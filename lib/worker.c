@@ -12,7 +12,8 @@
 #include "diag.h"
 #include "log.h"
 
-#include <inttypes.h>
+#include <ctype.h>
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -413,19 +414,61 @@ int cadre_worker_serve(const struct cadre_service *service, const struct cadre_v
 
 /* ---- a worker program ---- */
 
-/* CADRE_WORKER="POOL:WORKER:INCARNATION:FD:CREATED"; a probe has WORKER "-". */
+/* The number in front of `end`, which it must have; NULL when there is none or it is too
+ * large. Returns what follows. */
+static const char *scan(const char *text, char end, uint64_t most, uint64_t *ret_number)
+{
+	char *behind;
+
+	/* strtoull would take signs and blanks as well. */
+	if (!isdigit((unsigned char)*text))
+		return NULL;
+	errno = 0;
+	*ret_number = strtoull(text, &behind, 10);
+	return errno == 0 && *ret_number <= most && *behind == end ? behind + 1 : NULL;
+}
+
+bool cadre_seat_parse(const char *text, char pool[CADRE_NAME_MAX + 1],
+		      struct cadre_seat *ret_seat, bool *ret_probe)
+{
+	const size_t length = strcspn(text, ":");
+	uint64_t worker = 0, incarnation, fd, created;
+
+	if (length > CADRE_NAME_MAX || text[length] != ':')
+		return false;
+	memcpy(pool, text, length);
+	pool[length] = '\0';
+	text += length + 1;
+	*ret_probe = text[0] == '-' && text[1] == ':';
+	if (*ret_probe)
+		text += 2;
+	else
+		text = scan(text, ':', CADRE_WORKERS_MAX - 1, &worker);
+	if (text)
+		text = scan(text, ':', UINT32_MAX, &incarnation);
+	if (text)
+		text = scan(text, ':', INT32_MAX, &fd);
+	if (!text || !scan(text, '\0', INT64_MAX, &created) ||
+	    cadre_name_check(pool, NULL) < 0)
+		return false;
+	*ret_seat = (struct cadre_seat){
+		.pool = pool,
+		.worker = (unsigned)worker,
+		.incarnation = (uint32_t)incarnation,
+		.start_fd = (int)fd,
+		.created_ns = (int64_t)created,
+	};
+	return true;
+}
+
+/* What the supervisor that started this program told it. */
 static bool read_environment(struct cadre_seat *seat, char pool[CADRE_NAME_MAX + 1],
 			     bool *ret_probe)
 {
 	const char *const text = getenv("CADRE_WORKER");
-	char worker[12];
 
-	if (!text || sscanf(text, "%63[^:]:%11[^:]:%u:%d:%" SCNd64, pool, worker,
-			    &seat->incarnation, &seat->start_fd, &seat->created_ns) != 5)
+	if (!text || !cadre_seat_parse(text, pool, seat, ret_probe))
 		return false;
-	seat->pool = pool;
-	*ret_probe = strcmp(worker, "-") == 0;
-	seat->worker = *ret_probe ? 0 : (unsigned)strtoul(worker, NULL, 10);
 	unsetenv("CADRE_WORKER");
 	return true;
 }

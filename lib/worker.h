@@ -98,6 +98,11 @@ struct cadre_worker {
 int cadre_worker_serve(const struct cadre_service *service, const struct cadre_view *view,
 		       const struct cadre_seat *seat);
 
+/* Reads "POOL:WORKER:INCARNATION:FD:CREATED", as it stands in the environment of a worker
+ * program as CADRE_WORKER; a probe has WORKER "-". False for anything else. */
+bool cadre_seat_parse(const char *text, char pool[CADRE_NAME_MAX + 1],
+		      struct cadre_seat *ret_seat, bool *ret_probe);
+
 /* Sends the table of a service, or what is wrong with it. */
 void cadre_worker_describe(const struct cadre_service *service, int fd);
 
