@@ -18,6 +18,7 @@ static const struct command {
 	const char *sentence;
 } commands[] = {
 	{ "serve", cadre_cmd_serve, "run a pool: start workers, replace those that die" },
+	{ "http", cadre_cmd_http, "answer HTTP requests with the workers of a pool" },
 	{ "call", cadre_cmd_call, "submit one job and print its reply" },
 	{ "map", cadre_cmd_map, "submit a job for each line or file, many at once" },
 	{ "stat", cadre_cmd_stat, "show the counters of a pool" },

@@ -23,5 +23,6 @@ int cadre_cmd_ctl(int argc, char **argv);
 int cadre_cmd_top(int argc, char **argv);
 int cadre_cmd_check(int argc, char **argv);
 int cadre_cmd_gc(int argc, char **argv);
+int cadre_cmd_http(int argc, char **argv);
 
 #endif

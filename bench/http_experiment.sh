@@ -1,0 +1,281 @@
+#!/bin/bash
+#
+# http_experiment.sh - the question that Cadre comes from, asked with wrk: how many requests of
+# one second does an HTTP server answer in ten seconds? And the light case, beside nginx.
+#
+#   usage: http_experiment.sh [--quick] [--heavy | --light]
+#          (./dev bench-http builds for release, installs wrk and nginx, and calls it)
+#
+# heavy: `burn?ms=1000` (CPU time) and `sleep?ms=1000` (wall-clock time), both ways, with
+#        wrk -d 10 -c 8 -t 8 --timeout 30s: 1 worker; as many as cores; 8; one killed half way.
+# light: `hello` over 64 connections, both ways, and nginx with a static answer of 64 bytes;
+#        requests per second, p50 and p99.
+#
+# --quick: for a look whether it works; its numbers mean nothing.
+#
+# Nothing else should run meanwhile. CADRE_BIN_DIR and CADRE_SERVICE_DIR say where the
+# programs are. Exit status: 0 every expectation held, 1 one did not, 2 something is missing.
+
+set -euo pipefail
+
+readonly cadre=${CADRE_BIN_DIR:-build/release/bin}/cadre
+readonly site=${CADRE_SERVICE_DIR:-build/release/services}/web.so
+cores=$(nproc)
+readonly cores
+
+seconds=10
+ms=1000
+light_seconds=10
+rounds=3
+parts="heavy light"
+broken=0
+
+scratch=
+server=
+pool=http-experiment-$$
+
+main() {
+	local argument
+
+	for argument in "$@"; do
+		case $argument in
+		--quick) seconds=2 ms=200 light_seconds=1 rounds=1 ;;
+		--heavy) parts=heavy ;;
+		--light) parts=light ;;
+		*)
+			echo "usage: http_experiment.sh [--quick] [--heavy | --light]" >&2
+			exit 2
+			;;
+		esac
+	done
+	for argument in "$cadre" wrk jq; do
+		command -v "$argument" >/dev/null || give_up "$argument is missing"
+	done
+	scratch=$(mktemp -d "${TMPDIR:-/tmp}/cadre-http.XXXXXX")
+	trap clean_up EXIT
+	trap 'exit 130' INT TERM
+
+	echo "$(date -u +%F), $cores CPUs ($(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)), Linux $(uname -r), load $(cut -d' ' -f1 /proc/loadavg)"
+	[[ $parts != *heavy* ]] || heavy
+	[[ $parts != *light* ]] || light
+	exit $broken
+}
+
+give_up() {
+	echo "http_experiment.sh: $1" >&2
+	exit 2
+}
+
+# --- heavy ----------------------------------------------------------------------
+
+heavy() {
+	local way
+
+	printf '\nRequests of %s ms answered in %s s: wrk -d %s -c 8 -t 8 --timeout 30s\n\n' \
+		"$ms" "$seconds" "$seconds"
+	printf '| way | handler | workers | answered | ideal | 502 | other errors | socket errors |\n'
+	printf '|---|---|---|---|---|---|---|---|\n'
+	for way in proxy handoff; do
+		ask "$way" burn 1 no
+		ask "$way" burn "$cores" no
+		ask "$way" burn 8 no
+		ask "$way" burn "$cores" kill
+		ask "$way" sleep 8 no
+	done
+}
+
+# wrk tells of statuses that are no success, but not of which: its script counts them.
+write_script() {
+	cat >"$scratch/count.lua" <<'LUA'
+local threads = {}
+function setup(thread) table.insert(threads, thread) end
+function init() lost, other = 0, 0 end
+function response(status)
+	if status == 502 then lost = lost + 1 elseif status ~= 200 then other = other + 1 end
+end
+function done(summary, latency)
+	local lost, other = 0, 0
+	for _, thread in ipairs(threads) do
+		lost = lost + thread:get("lost")
+		other = other + thread:get("other")
+	end
+	local e = summary.errors
+	io.write(string.format("RESULT %d %d %d %d %.0f %.0f %.0f\n", summary.requests, lost, other,
+		e.connect + e.read + e.write + e.timeout,
+		latency:percentile(50), latency:percentile(99), summary.duration))
+end
+LUA
+}
+
+ask() {
+	local way=$1 what=$2 workers=$3 kill=$4 answered lost other errors ideal label=$3 killer=
+
+	start "$way" "$workers"
+	if [ "$kill" = kill ]; then
+		label="$workers, one killed"
+		(
+			sleep "$(awk -v s="$seconds" 'BEGIN { print s / 2 }')"
+			kill -KILL "$("$cadre" stat "$pool" --json | jq '[.workers[] | select(.pid > 0)][0].pid')"
+		) &
+		killer=$!
+	fi
+	write_script
+	read -r _ answered lost other errors _ < <(
+		wrk -d "$seconds" -c 8 -t 8 --timeout 30s -s "$scratch/count.lua" "${url}$what?ms=$ms" |
+			grep RESULT
+	)
+	[ -z "$killer" ] || wait "$killer"
+	stop
+
+	# CPU time cannot be had for more workers than there are cores.
+	ideal=$((seconds * 1000 * $(at_once "$what" "$workers") / ms))
+	printf '| %s | %s | %s | %s | %s | %s | %s | %s |\n' "$way" "$what" "$label" \
+		$((answered - lost - other)) "$ideal" "$lost" "$other" "$errors"
+	expect "$errors" -eq 0 "$way, $what, $label: $errors socket errors"
+	expect "$other" -eq 0 "$way, $what, $label: $other errors that nobody caused"
+	if [ "$kill" = kill ]; then
+		expect "$lost" -le 1 "$way, $what, $label: $lost requests lost with one worker"
+	else
+		expect "$lost" -eq 0 "$way, $what, $label: $lost requests lost"
+	fi
+	expect $(((answered - lost - other) * 10)) -ge $((ideal * 7)) \
+		"$way, $what, $label: only $answered of $ideal"
+	[ "$workers" -ne 1 ] ||
+		expect "$answered" -le $((seconds * 1000 / ms)) "$way: one worker answered $answered"
+}
+
+at_once() {
+	if [ "$1" = burn ] && [ "$2" -gt "$cores" ]; then
+		echo "$cores"
+	else
+		echo $(($2 < 8 ? $2 : 8))
+	fi
+}
+
+# --- light ----------------------------------------------------------------------
+
+light() {
+	local round
+
+	printf '\n64 connections, short answers: wrk -d %s -c 64 -t 2, median of %s rounds\n\n' \
+		"$light_seconds" "$rounds"
+	write_script
+	start_nginx
+	for round in $(seq "$rounds"); do
+		measure "nginx, $cores workers, static 64 bytes" "http://127.0.0.1:$nginx_port/"
+		start proxy "$cores"
+		measure "cadre proxy, $cores workers" "${url}hello"
+		stop
+		start handoff "$cores"
+		measure "cadre handoff, $cores workers" "${url}hello"
+		stop
+	done
+	stop_nginx
+	printf '| server | requests/s | p50 us | p99 us | errors |\n|---|---|---|---|---|\n'
+	cut -d';' -f1 "$scratch/light" | awk '!seen[$0]++' | while IFS= read -r round; do
+		printf '| %s | %s | %s | %s | %s |\n' "$round" "$(median "$round" 2)" \
+			"$(median "$round" 3)" "$(median "$round" 4)" "$(median "$round" 5)"
+	done
+}
+
+measure() {
+	local answered lost other errors p50 p99 duration
+
+	read -r _ answered lost other errors p50 p99 duration < <(
+		wrk -d "$light_seconds" -c 64 -t 2 --timeout 30s -s "$scratch/count.lua" "$2" | grep RESULT
+	)
+	echo "$1;$((answered * 1000000 / duration));$p50;$p99;$((lost + other + errors))" >>"$scratch/light"
+	expect $((lost + other + errors)) -eq 0 "$1: $((lost + other + errors)) errors"
+}
+
+median() {
+	grep -F "$1;" "$scratch/light" | cut -d';' -f"$2" | sort -n |
+		awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
+# --- servers --------------------------------------------------------------------
+
+start() {
+	local handoff=()
+
+	[ "$1" != handoff ] || handoff=(--handoff)
+	"$cadre" http --service "$site" --name "$pool" --workers "$2" --listen 127.0.0.1:0 \
+		"${handoff[@]}" 2>"$scratch/server" &
+	server=$!
+	for _ in $(seq 300); do
+		url=$(grep -o 'http://[^,]*/' "$scratch/server" || true)
+		if [ -n "$url" ] && curl -sf -o "$scratch/hello" "${url}hello"; then
+			return
+		fi
+		kill -0 "$server" 2>/dev/null || break
+		sleep 0.1
+	done
+	cat "$scratch/server" >&2
+	give_up "cadre http did not start"
+}
+
+stop() {
+	kill -TERM "$server"
+	wait "$server" || give_up "cadre http ended with status $?"
+	server=
+}
+
+# The port is found by trying: nginx takes no other's socket and cannot be asked for any.
+start_nginx() {
+	command -v nginx >/dev/null || give_up "nginx is missing"
+	nginx_port=$((20000 + $$ % 20000))
+	for _ in $(seq 50); do
+		nginx_port=$((nginx_port + 1))
+		cat >"$scratch/nginx.conf" <<END
+daemon on;
+pid $scratch/nginx.pid;
+error_log $scratch/nginx.log;
+worker_processes $cores;
+events { worker_connections 1024; }
+http {
+	access_log off;
+	keepalive_requests 1000000000;
+	server {
+		listen 127.0.0.1:$nginx_port;
+		location / { default_type text/plain; return 200 "$(head -c 64 /dev/zero | tr '\0' x)"; }
+	}
+}
+END
+		if nginx -p "$scratch" -c "$scratch/nginx.conf" 2>"$scratch/nginx.said"; then
+			return
+		fi
+	done
+	give_up "nginx did not start: $(cat "$scratch/nginx.said")"
+}
+
+stop_nginx() {
+	local pid
+
+	[ -s "$scratch/nginx.pid" ] || return 0
+	pid=$(cat "$scratch/nginx.pid")
+	kill -QUIT "$pid" 2>/dev/null || true
+	for _ in $(seq 50); do
+		kill -0 "$pid" 2>/dev/null || return 0
+		sleep 0.1
+	done
+}
+
+# --- helpers --------------------------------------------------------------------
+
+expect() {
+	test "$1" "$2" "$3" && return
+	echo "NOT AS EXPECTED: $4" >&2
+	broken=1
+}
+
+# shellcheck disable=SC2317 # called by the trap
+clean_up() {
+	if [ -n "$server" ]; then
+		kill -TERM "$server" 2>/dev/null || true
+		wait "$server" 2>/dev/null || true
+	fi
+	[ -z "$scratch" ] || stop_nginx
+	[ -z "$scratch" ] || rm -rf "$scratch"
+}
+
+main "$@"
