@@ -15,8 +15,8 @@
  * moves itself from UP to DRAINING. A worker becomes one by its own CAS from STARTING(i) to
  * UP(i, pid). Before that it writes nothing: a forked worker that a dead
  * supervisor never recorded finds another word, leaves, and cannot have put its name over
- * that of the worker which sits there now. The start time follows the move; as long as it
- * is 0 the pid has to do.
+ * that of the worker which sits there now. The start time follows the move; a successor
+ * that finds it 0 takes the pid for the worker only if that process has the segment mapped.
  */
 #ifndef CADRE_PLACE_H
 #define CADRE_PLACE_H

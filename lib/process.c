@@ -81,6 +81,28 @@ int cadre_process_usage(struct cadre_identity who, struct cadre_usage *ret_usage
 	return 0;
 }
 
+bool cadre_process_maps(pid_t pid, const char *path)
+{
+	char maps_path[40], *line = NULL;
+	size_t size = 0;
+	bool found = false;
+	FILE *maps;
+
+	snprintf(maps_path, sizeof(maps_path), "/proc/%d/maps", (int)pid);
+	maps = fopen(maps_path, "re");
+	if (!maps)
+		return errno != ENOENT && errno != ESRCH;
+	while (!found && getline(&line, &size, maps) > 0) {
+		const char *const file = strchr(line, '/');
+
+		line[strcspn(line, "\n")] = '\0';
+		found = file && strcmp(file, path) == 0;
+	}
+	free(line);
+	fclose(maps);
+	return found;
+}
+
 bool cadre_process_is_stopped(pid_t pid)
 {
 	char path[40], text[1024];

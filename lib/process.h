@@ -43,6 +43,9 @@ int cadre_process_usage(struct cadre_identity who, struct cadre_usage *ret_usage
 /* True while a signal has stopped it. */
 bool cadre_process_is_stopped(pid_t pid);
 
+/* True when that process has mapped the file of that path, or when that cannot be seen. */
+bool cadre_process_maps(pid_t pid, const char *path);
+
 /* Sends a signal through the pidfd. 0 or negative errno. */
 int cadre_process_kill(int pidfd, int signal_number);
 

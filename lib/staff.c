@@ -664,6 +664,30 @@ void cadre_staff_kill_all(struct cadre_supervisor *supervisor)
 
 /* ---- succession ---- */
 
+/* Opens the worker that sits in a place. It moves its place to UP before it writes its start
+ * time, so one that died in between may have left its pid to a stranger: who has not mapped
+ * the segment is no worker of it. */
+static int open_worker(const struct cadre_supervisor *supervisor,
+		       struct cadre_place *place, struct cadre_identity *who)
+{
+	char path[CADRE_PATH_SIZE];
+	uint64_t start_time;
+	int pidfd;
+
+	if (who->start_time)
+		return cadre_process_open(*who);
+	cadre_path(supervisor->pool, CADRE_FILE_SEGMENT, path);
+	start_time = cadre_process_start_time(who->pid);
+	if (start_time == 0 || !cadre_process_maps(who->pid, path))
+		return -ESRCH;
+	/* The pidfd is of the process that had it mapped, or it is none. */
+	who->start_time = start_time;
+	pidfd = cadre_process_open(*who);
+	if (pidfd >= 0)
+		cadre_place_set_start_time(place, start_time);
+	return pidfd;
+}
+
 static void adopt_one(struct cadre_supervisor *supervisor, unsigned worker)
 {
 	struct cadre_member *const member = &supervisor->members[worker];
@@ -695,8 +719,8 @@ static void adopt_one(struct cadre_supervisor *supervisor, unsigned worker)
 	case CADRE_PLACE_UP:
 	case CADRE_PLACE_DRAINING:
 		member->child.pid = who.pid;
+		member->child.pidfd = open_worker(supervisor, place, &who);
 		member->child.start_time = who.start_time;
-		member->child.pidfd = cadre_process_open(who);
 		if (member->child.pidfd >= 0) {
 			member->post = cadre_place_state_of(state) == CADRE_PLACE_UP ?
 					       CADRE_POST_UP :

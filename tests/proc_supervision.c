@@ -4,6 +4,8 @@
  */
 #include "claims.h"
 
+#include "layout.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -404,6 +406,52 @@ static int attach_and_call(void *context)
 	CHILD_CHECK(result.outcome == CADRE_OK);
 	cadre_client_detach(client);
 	return CHILD_FINE;
+}
+
+static const char *view_path(const char *name)
+{
+	static char path[CADRE_PATH_SIZE];
+
+	cadre_path(name, CADRE_FILE_SEGMENT, path);
+	return path;
+}
+
+/* The worker had moved its place, and died before it wrote its start time; then its pid went
+ * to somebody who has nothing to do with us. */
+Test(supervision, a_stranger_with_the_pid_of_a_worker_without_a_start_time_is_not_adopted)
+{
+	const struct cadre_source source = { .service = &troupe_service };
+	struct cadre_view view;
+	struct cadre_client *client;
+	pid_t stranger, worker;
+
+	serve((struct cadre_pool_options){ ONE_WORKER });
+	client = troupe.client;
+	worker = troupe_worker(pool(), 0);
+	cr_assert_eq(cadre_layout_open(pool(), true, &view, NULL), 0);
+	stranger = fork();
+	if (stranger == 0) {
+		execlp("sleep", "sleep", "60", NULL);
+		_exit(127);
+	}
+	cr_assert(eventually(!cadre_process_maps(stranger, view_path(pool()))));
+	troupe_kill_program(&troupe);
+	kill(worker, SIGKILL);
+	cr_assert(eventually(troupe_is_gone(worker)));
+	cadre_place_set_start_time(&view.worker_places[0], 0);
+	atomic_store(&view.worker_places[0].state,
+		     cadre_place_pack_owned(CADRE_PLACE_UP, 1, stranger));
+
+	cr_assert_eq(troupe_serve(&troupe, &source,
+				  (struct cadre_pool_options){ ONE_WORKER }),
+		     0, "%s", troupe.diag.text);
+	cadre_client_detach(troupe.client);
+	troupe.client = client;
+	call_ok(ASK(TROUPE_LOG, 1));
+	cr_assert_neq(troupe_worker(pool(), 0), stranger);
+	cr_assert_eq(kill(stranger, 0), 0, "nobody killed it");
+	child_kill(stranger);
+	cadre_layout_close(&view);
 }
 
 Test(supervision, a_client_that_waits_for_a_dead_pool_attaches_to_the_new_one_of_its_name)

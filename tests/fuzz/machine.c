@@ -57,6 +57,8 @@ pid_t __wrap_cadre_lock_holder(const char *pool);
 int __wrap_cadre_control_ask(const char *pool, const struct cadre_control *question,
 			     int64_t until_ns, struct cadre_control *ret_answer);
 struct cadre_identity __wrap_cadre_process_self(void);
+uint64_t __wrap_cadre_process_start_time(pid_t pid);
+bool __wrap_cadre_process_maps(pid_t pid, const char *path);
 int __wrap_cadre_process_open(struct cadre_identity who);
 bool __wrap_cadre_process_is_dead(int pidfd);
 int __wrap_cadre_process_kill(int pidfd, int signal_number);
@@ -149,6 +151,17 @@ int __wrap_cadre_process_open(struct cadre_identity who)
 {
 	FUZZ_CHECK(who.pid >= 0 && who.pid <= CADRE_PLACE_PID_MAX);
 	return who.pid & 1 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -ESRCH;
+}
+
+uint64_t __wrap_cadre_process_start_time(pid_t pid)
+{
+	return pid > 0 ? 1 : 0;
+}
+
+bool __wrap_cadre_process_maps(pid_t pid, const char *path)
+{
+	(void)path;
+	return pid & 2;
 }
 
 bool __wrap_cadre_process_is_dead(int pidfd)
