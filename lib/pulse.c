@@ -46,8 +46,8 @@ static void inherit(struct cadre_pulse_point *point, struct gauges gauges)
 		const uint64_t load = cadre_count_read(gauges.load[i]);
 		const uint64_t rate = cadre_count_read(gauges.rate[i]);
 
-		point->load[i] = load <= PPM ? (double)load / PPM : 0;
-		point->rate[i] = rate <= PPM * PPM ? (double)rate / 1000 : 0;
+		point->load[i] = (double)load <= PPM ? (double)load / PPM : 0;
+		point->rate[i] = (double)rate <= PPM * PPM ? (double)rate / 1000 : 0;
 	}
 }
 

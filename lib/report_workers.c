@@ -113,9 +113,23 @@ static void read_place(struct cadre_report *report, uint32_t index, uint64_t bit
 	report->pool.workers_ready += state == CADRE_PLACE_UP;
 }
 
-/* In a word or two, from what the supervisor wrote down. */
-static void say_reason(struct cadre_worker_snapshot *worker, uint64_t deaths)
+/* Why a process left that was replaced without having died; of several reasons the first. */
+static const char *why_replaced(const struct cadre_place_counters *place)
 {
+	if (cadre_count_read(&place->recycled_jobs))
+		return "max_jobs";
+	if (cadre_count_read(&place->recycled_age))
+		return "max_age";
+	if (cadre_count_read(&place->recycled_memory))
+		return "max_rss";
+	return cadre_count_read(&place->reloaded) ? "reload" : "";
+}
+
+/* In a word or two, from what the supervisor wrote down. */
+static void say_reason(struct cadre_worker_snapshot *worker,
+		       const struct cadre_place_counters *place)
+{
+	const uint64_t deaths = cadre_count_read(&place->deaths);
 	const char *const signal_name = sigabbrev_np(worker->last_signal);
 
 	if (worker->last_signal != 0)
@@ -124,6 +138,9 @@ static void say_reason(struct cadre_worker_snapshot *worker, uint64_t deaths)
 	else if (deaths > 0 || worker->last_exit_status != 0)
 		snprintf(worker->last_reason, sizeof(worker->last_reason), "exit %d",
 			 (int)worker->last_exit_status);
+	else
+		snprintf(worker->last_reason, sizeof(worker->last_reason), "%s",
+			 why_replaced(place));
 }
 
 /* One that may not be seen from here, as in another pid namespace, uses nothing. */
@@ -195,7 +212,7 @@ void cadre_report_read_worker(struct cadre_report *report, uint32_t index)
 						   memory_order_relaxed);
 	worker->last_exit_status = atomic_load_explicit(&stats->last_exit_status,
 							memory_order_relaxed);
-	say_reason(worker, cadre_count_read(&stats->place.deaths));
+	say_reason(worker, &stats->place);
 	read_outcomes(stats, worker->jobs);
 	CADRE_READ_COUNTERS(worker->worker, &stats->worker);
 	CADRE_READ_COUNTERS(worker->about, &stats->place);

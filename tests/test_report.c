@@ -584,6 +584,8 @@ Test(report, the_reason_of_the_last_death_is_said_in_a_word)
 	struct cadre_place_stats *const stats = &view.worker_stats[0];
 
 	cr_assert_str_eq(worker_after_read(0)->last_reason, "");
+	cadre_count_set(&stats->place.recycled_age, 1);
+	cr_assert_str_eq(worker_after_read(0)->last_reason, "max_age");
 	atomic_store(&stats->last_signal, SIGSEGV);
 	cr_assert_str_eq(worker_after_read(0)->last_reason, "SIGSEGV");
 	atomic_store(&stats->last_signal, 0);

@@ -408,10 +408,16 @@ static int show(const struct options *options, const struct cadre_stat_pools *po
 /* A pool that is not there is worth a sentence, and for a monitor an answer. */
 static int refuse(const struct options *options, const struct cadre_stat_pools *pools)
 {
+	static char said[sizeof(pools->diag.text)];
+
 	if (options->check != CADRE_STAT_NO_CHECK)
 		return cadre_stat_check_unreadable(options->check, options->pool,
 						   pools->error, pools->diag.text);
-	fprintf(stderr, "cadre stat: %s\n", pools->diag.text);
+	/* Said once, not in each round again. */
+	if (strcmp(said, pools->diag.text) != 0)
+		fprintf(stderr, "cadre stat: %s%s%s\n", pools->diag.text,
+			pools->choice ? ": " : "", pools->choice ? pools->choice : "");
+	snprintf(said, sizeof(said), "%s", pools->diag.text);
 	return pools->error == -EINVAL ? CADRE_EXIT_USAGE : EXIT_UNREADABLE;
 }
 

@@ -38,7 +38,7 @@ static int add_row(struct libscols_table *table, const char *operation, uint64_t
 }
 
 static int add_rows(struct libscols_table *table, const char *operation, uint64_t failed,
-		    const struct cadre_latency latency[CADRE_LATENCY_KINDS])
+		    const struct cadre_latency *latency)
 {
 	int r = 0;
 

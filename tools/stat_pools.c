@@ -28,6 +28,8 @@ void cadre_stat_pools_fini(struct cadre_stat_pools *pools)
 		drop(pools, pools->count - 1);
 	free(pools->pool);
 	pools->pool = NULL;
+	free(pools->choice);
+	pools->choice = NULL;
 }
 
 /* ---- which there are ---- */
@@ -65,16 +67,19 @@ static bool has_name(const struct names *names, const char *name)
 	return false;
 }
 
+/* However many they are: one of them is wanted. */
 static int say_choice(struct cadre_stat_pools *pools, const struct names *names)
 {
-	size_t length = (size_t)snprintf(pools->diag.text, sizeof(pools->diag.text),
-					 "there are %zu pools, name one or use --all:",
-					 names->count);
+	size_t size;
+	FILE *const text = open_memstream(&pools->choice, &size);
 
-	for (size_t i = 0; i < names->count && length < sizeof(pools->diag.text); i++)
-		length += (size_t)snprintf(pools->diag.text + length,
-					   sizeof(pools->diag.text) - length, " %s",
-					   names->name[i]);
+	snprintf(pools->diag.text, sizeof(pools->diag.text),
+		 "there are %zu pools, name one or use --all", names->count);
+	if (!text)
+		return -ENOTUNIQ;
+	for (size_t i = 0; i < names->count; i++)
+		fprintf(text, "%s%s", i > 0 ? " " : "", names->name[i]);
+	fclose(text);
 	return -ENOTUNIQ;
 }
 
@@ -138,6 +143,8 @@ static int renew(struct cadre_stat_pools *pools)
 	struct names names = { 0 };
 
 	pools->error = 0;
+	free(pools->choice);
+	pools->choice = NULL;
 	if (pools->name)
 		return take_up(pools, pools->name);
 	/* The only one stays the one, whoever comes later. */

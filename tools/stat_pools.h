@@ -15,6 +15,7 @@ struct cadre_stat_pools {
 	size_t count;
 	int error; /* of the last read, and what it says */
 	struct cadre_diag diag;
+	char *choice; /* with -ENOTUNIQ: the names of those there are; else NULL */
 };
 
 void cadre_stat_pools_init(struct cadre_stat_pools *pools, const char *name, bool all,

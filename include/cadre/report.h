@@ -112,7 +112,8 @@ struct cadre_worker_snapshot {
 	char operation_name[56];  /* "" when it is not known */
 	int32_t last_signal;      /* of the last death */
 	int32_t last_exit_status; /* likewise */
-	char last_reason[24];     /* likewise: "SIGSEGV", "exit 3"; "" when none died */
+	char last_reason[24];     /* likewise: "SIGSEGV", "exit 3"; of one that was only
+				   * replaced "max_jobs", "max_age", "max_rss", "reload" */
 	/* From /proc, as long as there is a process that we may see. */
 	uint64_t resident_bytes;
 	int64_t cpu_ns; /* of this process */

@@ -269,7 +269,9 @@ static int look_and_show(struct top *top)
 	int status;
 
 	if (look(top) < 0) {
-		fprintf(stderr, "cadre top: %s\n", top->pools.diag.text);
+		fprintf(stderr, "cadre top: %s%s%s\n", top->pools.diag.text,
+			top->pools.choice ? ": " : "",
+			top->pools.choice ? top->pools.choice : "");
 		status = EXIT_UNREADABLE;
 	} else {
 		status = show(top);
