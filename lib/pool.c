@@ -13,6 +13,7 @@
 #include "process.h"
 #include "segment.h"
 #include "supervisor.h"
+#include "undertaker.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -249,8 +250,13 @@ int cadre_pool_await_end(struct cadre_pool *pool, int64_t until_ns)
 		const struct timespec timeout = cadre_clock_timespec(left_ns);
 		struct pollfd look = { .fd = pool->keeper.pidfd, .events = POLLIN };
 
-		if (has_ended(pool))
+		if (has_ended(pool)) {
+			/* Keeper and supervisor may both have been killed: nobody else will. */
+			if (pool->began && pool->client)
+				cadre_bury_pool(pool->name,
+						pool->client->view.header->created_ns);
 			return 0;
+		}
 		if (left_ns == 0)
 			return -ETIMEDOUT;
 		ppoll(&look, is_kept, &timeout, NULL);

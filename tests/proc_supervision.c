@@ -342,6 +342,20 @@ Test(supervision, a_pool_goes_on_without_its_keeper_and_ends_in_order)
 	cr_assert_eq(troupe.board->finis, 1);
 }
 
+Test(supervision, a_program_ends_a_pool_whose_keeper_and_supervisor_were_both_killed)
+{
+	struct cadre_ticket running;
+
+	START(.workers_min = 2, .workers_max = 2);
+	running = occupy_worker();
+	kill_and_await(troupe_keeper(pool()));
+	kill_and_await(troupe_supervisor(pool()));
+	cr_assert_eq(troupe_await_end(&troupe, GENEROUS), 0);
+	cr_assert_eq(scene_files(pool()), 0);
+	cr_assert(eventually(troupe_living() == 1), "the program alone is left");
+	expect(running, CADRE_TERMINATED);
+}
+
 Test(supervision, a_pool_without_its_keeper_ends_with_its_program)
 {
 	struct cadre_ticket running;
