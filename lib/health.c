@@ -182,9 +182,9 @@ static void judge_measure(struct cadre_health *health, unsigned i)
 		if (!exceeds(value, limit, what->falling))
 			continue;
 		complain(health, (enum cadre_health_status)status,
-			 "%s %.4g%s%s, which is %s %.4g", what->name, value,
-			 what->unit[0] == 's' || what->unit[0] == '%' ? "" : " ",
-			 what->unit, what->falling ? "below" : "at or over", limit);
+			 "%s %.4g%s, which is %s %.4g", what->name, value,
+			 what->unit[0] == 's' || what->unit[0] == '%' ? what->unit : "",
+			 what->falling ? "below" : "at or over", limit);
 		return;
 	}
 }

@@ -288,7 +288,7 @@ Test(monitor, fewer_ready_workers_than_asked_for_are_a_matter_of_the_limit)
 	serve();
 	cr_assert_eq(check("ready=3"), 1);
 	cr_assert(says(run.out, "cadre WARNING: "), "%s", run.out);
-	cr_assert(says(run.out, "ready 2 workers, which is below 3"), "%s", run.out);
+	cr_assert(says(run.out, "ready 2, which is below 3"), "%s", run.out);
 	cr_assert_eq(check("ready=8:4"), 2);
 	cr_assert(says(run.out, "below 4"), "%s", run.out);
 }

@@ -145,7 +145,7 @@ Test(health, fewer_ready_than_the_minimum_are_critical_without_being_asked)
 {
 	seat(1, CADRE_PLACE_WAITING);
 	cr_assert_eq(judge(), CADRE_HEALTH_CRITICAL);
-	cr_assert(says("ready 1 workers, which is below 2"), "%s", health.sentence);
+	cr_assert(says("ready 1, which is below 2"), "%s", health.sentence);
 	cr_assert_not(says("restarted"), "the worst stands alone: %s", health.sentence);
 
 	limits.critical[CADRE_HEALTH_READY] = 1;

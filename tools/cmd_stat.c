@@ -456,10 +456,12 @@ static int run(const struct options *options, struct cadre_stat_pools *pools)
 
 	clock_gettime(CLOCK_MONOTONIC, &due);
 	for (unsigned long round = 0;; round++) {
-		/* Among many, one that cannot be read does not hide the others. */
+		status = CADRE_EXIT_OK;
+		/* Among many, one that cannot be read does not hide the others; and who watches
+		 * all there are, watches on when there is none. */
 		if (cadre_stat_pools_read(pools) < 0) {
 			status = refuse(options, pools);
-			if (pools->count == 0)
+			if (pools->count == 0 && !(options->all && options->interval_ns))
 				return status;
 		}
 		if (options->check != CADRE_STAT_NO_CHECK) {
