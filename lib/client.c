@@ -92,6 +92,17 @@ static bool is_leased_here(const struct cadre_client *client, uint32_t window)
 	       atomic_load_explicit(&place->nonce, memory_order_relaxed) == client->nonce;
 }
 
+/* Our hello may be answered when we no longer listen: then a window would be leased to a
+ * living process that does not know of it. Waits for nothing. */
+static void take_hello_back(const struct cadre_client *client)
+{
+	struct cadre_control goodbye = cadre_control_message(CADRE_CONTROL_GOODBYE);
+
+	goodbye.place = CADRE_CONTROL_ANY_PLACE;
+	goodbye.nonce = client->nonce;
+	(void)cadre_control_ask(client->pool, &goodbye, cadre_clock_ns(), NULL);
+}
+
 /* -ESTALE: the segment that was opened is that of a dead pool, and the supervisor who
  * answered has another one. */
 static int lease(struct cadre_client *client, int64_t until_ns, struct cadre_diag *diag)
@@ -104,6 +115,8 @@ static int lease(struct cadre_client *client, int64_t until_ns, struct cadre_dia
 	hello.start_time = cadre_process_self().start_time;
 
 	r = ask_for_window(client, &hello, until_ns, &answer);
+	if (r == -ETIMEDOUT)
+		take_hello_back(client);
 	if (r < 0)
 		return refuse_attach(client->pool, r, diag);
 	if (answer.error < 0)

@@ -46,8 +46,11 @@ enum cadre_control_kind {
 	CADRE_CONTROL_RELOAD, /* replace each worker; the answer comes when it is done */
 	CADRE_CONTROL_STOP_IDLE, /* place, incarnation: let this one leave, if it idles */
 	CADRE_CONTROL_LOG_LEVEL, /* place = level */
-	CADRE_CONTROL_LOG, /* there are lines to be told; there is no answer */
+	CADRE_CONTROL_LOG,       /* there are lines to be told; there is no answer */
 };
+
+/* A goodbye: of whichever window was leased for this nonce, if one was. */
+#define CADRE_CONTROL_ANY_PLACE UINT32_MAX
 
 struct cadre_control {
 	uint32_t version; /* CADRE_CONTROL_VERSION */

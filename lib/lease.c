@@ -311,10 +311,19 @@ static bool has_window(const struct cadre_supervisor *supervisor,
 static struct cadre_control part(struct cadre_supervisor *supervisor,
 				 const struct cadre_control *goodbye, pid_t sender)
 {
-	if (!has_window(supervisor, goodbye, sender))
+	struct cadre_control window = *goodbye;
+
+	/* It gave up before it read which window it has. */
+	if (goodbye->place == CADRE_CONTROL_ANY_PLACE) {
+		window.place = 0;
+		while (window.place < supervisor->view.limits.clients &&
+		       !has_window(supervisor, &window, sender))
+			window.place++;
+	}
+	if (!has_window(supervisor, &window, sender))
 		return cadre_order_no(-ESTALE, "window %u is not leased to process %d",
 				      goodbye->place, (int)sender);
-	begin_draining(supervisor, goodbye->place);
+	begin_draining(supervisor, window.place);
 	return cadre_control_message(CADRE_CONTROL_ANSWER);
 }
 

@@ -3,7 +3,10 @@
  * sentence that says why, and nothing left behind.
  */
 #include "claims.h"
+
+#include "control.h"
 #include "layout.h"
+#include "process.h"
 #include "room.h"
 
 #include <fcntl.h>
@@ -310,6 +313,52 @@ Test(refusal, a_pool_whose_windows_are_all_taken_lets_nobody_in_until_one_is_vac
 	cadre_client_detach(other);
 	cr_assert(eventually(cadre_client_attach(pool(), NULL, &other, NULL) == 0));
 	cadre_client_detach(other);
+}
+
+/* However late the supervisor's answer comes, or how little of it was read. */
+Test(refusal, a_client_that_gives_up_attaching_keeps_no_window)
+{
+	struct cadre_client *client;
+	uint32_t before;
+
+	START(ONE_WORKER, .clients_max = 3);
+	before = troupe_look(troupe.scene.pool).clients;
+	for (unsigned i = 0; i < 300; i++) {
+		const struct cadre_client_options hasty = { .size = sizeof(hasty),
+							    .timeout_ns = 1 + i * 2000 };
+
+		if (cadre_client_attach(troupe.scene.pool, &hasty, &client, NULL) == 0)
+			cadre_client_detach(client);
+	}
+	cr_assert(eventually(troupe_look(troupe.scene.pool).clients == before));
+	cr_assert_eq(cadre_client_attach(troupe.scene.pool, NULL, &client, NULL), 0);
+	cadre_client_detach(client);
+}
+
+/* It was told which window it has, and never looked. */
+Test(refusal, a_goodbye_of_whichever_window_gives_back_that_of_its_nonce)
+{
+	struct cadre_control hello = cadre_control_message(CADRE_CONTROL_HELLO);
+	struct cadre_control goodbye = cadre_control_message(CADRE_CONTROL_GOODBYE);
+	struct cadre_control answer;
+	uint32_t before;
+
+	START(ONE_WORKER, .clients_max = 4);
+	before = troupe_look(troupe.scene.pool).clients;
+	hello.nonce = goodbye.nonce = 4711;
+	hello.start_time = cadre_process_self().start_time;
+	goodbye.place = CADRE_CONTROL_ANY_PLACE;
+	cr_assert_eq(cadre_control_ask(troupe.scene.pool, &hello, GENEROUS, &answer), 0);
+	cr_assert_eq(troupe_look(troupe.scene.pool).clients, before + 1);
+	goodbye.nonce++;
+	cr_assert_eq(cadre_control_ask(troupe.scene.pool, &goodbye, GENEROUS, &answer), 0);
+	cr_assert_eq(answer.error, -ESTALE);
+	cr_assert_eq(troupe_look(troupe.scene.pool).clients, before + 1);
+	goodbye.nonce--;
+	cr_assert_eq(cadre_control_ask(troupe.scene.pool, &goodbye, GENEROUS, &answer), 0);
+	cr_assert_eq(answer.error, 0);
+	cr_assert_eq(troupe_look(troupe.scene.pool).clients, before);
+	call_ok(ASK(TROUPE_LOG, 1));
 }
 
 Test(refusal, a_pool_whose_supervisor_does_not_answer_lets_nobody_in)
