@@ -210,9 +210,13 @@ static void describe(struct cadre_client *client, uint32_t index,
 	lines->length = (uint32_t)request->length;
 	lines->operation = (uint16_t)request->operation;
 	lines->retries = (uint8_t)(request->retries ? request->retries : RETRIES_DEFAULT);
-	lines->with = (uint8_t)((request->deadline_ns ? CADRE_WITH_DEADLINE : 0) |
-				(request->descriptor_count ? CADRE_WITH_DESCRIPTORS : 0) |
-				(is_stream ? CADRE_WITH_STREAM : 0));
+	/* Relaxed, but atomic: a thread that decided the job before may still look whether that
+	 * was a stream (cadre_view_tell_producer). What it reads of ours costs a ring. */
+	__atomic_store_n(&lines->with,
+			 (uint8_t)((request->deadline_ns ? CADRE_WITH_DEADLINE : 0) |
+				   (request->descriptor_count ? CADRE_WITH_DESCRIPTORS : 0) |
+				   (is_stream ? CADRE_WITH_STREAM : 0)),
+			 __ATOMIC_RELAXED);
 	if (request->flags & CADRE_IDEMPOTENT)
 		lines->faults = 0;
 	if (request->deadline_ns)
