@@ -88,7 +88,7 @@ static const struct argp_option argp_options[] = {
 	{ "body-timeout", OPT_BODY_TIMEOUT, "DURATION", 0,
 	  "Between two pieces of a body, else 408 (default 30s)", 3 },
 	{ "request-timeout", OPT_REQUEST_TIMEOUT, "DURATION", 0,
-	  "The handler, else 504 (default 60s)", 3 },
+	  "A handler that says nothing, else 504; 2s later its worker is killed (default 60s)", 3 },
 	{ "write-timeout", OPT_WRITE_TIMEOUT, "DURATION", 0,
 	  "A client that takes nothing of its response (default 30s)", 3 },
 	{ "idle-timeout", OPT_IDLE_TIMEOUT, "DURATION", 0,

@@ -40,7 +40,8 @@ struct cadre_http_front_options {
 	int64_t body_timeout_ns;  /* between two pieces of a body: 30 s; else 408 */
 	int64_t write_timeout_ns; /* a client that takes nothing: 30 s; else closed */
 	int64_t idle_timeout_ns;  /* a kept connection without a request: 60 s */
-	int64_t request_timeout_ns; /* the job of a request: 60 s; else 504 */
+	int64_t request_timeout_ns; /* a handler without a word: 60 s; else 504, and 2 s
+				     * later its worker is killed */
 	int64_t drain_timeout_ns;   /* what runs at the end: 30 s */
 	int log_fd;                 /* access log, a line per request: 0 for none */
 	const char *log_path;       /* opened again at SIGUSR1: none */

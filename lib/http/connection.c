@@ -125,6 +125,16 @@ static void inter(struct cadre_http_connection *connection)
 	connection->front->closed = connection;
 }
 
+/* Nobody waits any more. A handler that does not look may go on for as long as it might
+ * have otherwise, and no longer. */
+static void cancel(struct cadre_http_connection *connection)
+{
+	const struct cadre_http_front *const front = connection->front;
+
+	cadre_cancel_forced(front->client, connection->ticket,
+			    front->options.request_timeout_ns + CADRE_HTTP_GRACE_NS);
+}
+
 void cadre_http_connection_close(struct cadre_http_connection *connection)
 {
 	if (connection->state == CADRE_HTTP_GONE)
@@ -139,9 +149,17 @@ void cadre_http_connection_close(struct cadre_http_connection *connection)
 	close(connection->fd);
 	connection->fd = -1;
 	if (connection->has_job)
-		cadre_cancel(connection->front->client, connection->ticket);
+		cancel(connection);
 	else
 		inter(connection);
+}
+
+void cadre_http_connection_give_up(struct cadre_http_connection *connection)
+{
+	connection->is_overdue = true;
+	connection->due_ns = INT64_MAX;
+	cadre_cancel_forced(connection->front->client, connection->ticket,
+			    CADRE_HTTP_GRACE_NS);
 }
 
 void cadre_http_connection_job_ended(struct cadre_http_connection *connection)

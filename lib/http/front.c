@@ -133,11 +133,12 @@ int cadre_http_submit(struct cadre_http_front *front,
 	int r = -EOWNERDEAD;
 
 	request->context = connection;
-	request->deadline_ns = front->now_ns + front->options.request_timeout_ns;
 	if (front->client && !front->pool_gone)
 		r = cadre_try_submit(front->client, request, &connection->ticket);
 	if (r == 0) {
 		connection->has_job = true;
+		connection->is_overdue = false;
+		connection->due_ns = front->now_ns + front->options.request_timeout_ns;
 		front->jobs++;
 	} else if ((r == -EOWNERDEAD || r == -ESHUTDOWN) && !front->pool_gone) {
 		front->pool_gone = true;
@@ -168,6 +169,14 @@ int cadre_http_status_of_refusal(int error, const char **ret_sentence)
 		*ret_sentence = NULL;
 		return 500;
 	}
+}
+
+enum cadre_outcome cadre_http_outcome(const struct cadre_http_connection *connection,
+				      const struct cadre_result *result)
+{
+	return connection->is_overdue && result->outcome == CADRE_CANCELLED ?
+		       CADRE_TIMED_OUT :
+		       result->outcome;
 }
 
 int cadre_http_status_of_outcome(enum cadre_outcome outcome, const char **ret_sentence)

@@ -68,7 +68,8 @@ struct cadre_http_connection {
 	/* The job, while one is outstanding. */
 	bool has_job;
 	struct cadre_ticket ticket;
-	bool is_paused; /* its stream */
+	bool is_paused;  /* its stream */
+	bool is_overdue; /* it was cancelled here because it took too long */
 
 	/* What is written and has not gone out yet. */
 	char *out;
@@ -99,7 +100,8 @@ struct cadre_http_connection {
 	uint64_t serial;
 	int spare; /* a second descriptor of the connection, to travel; -1 while it does */
 	uint64_t sent_before;
-	bool arrived; /* something came while a worker had it */
+	uint64_t moved; /* see look_for_progress */
+	bool arrived;   /* something came while a worker had it */
 	int64_t head_due_ns;
 };
 
@@ -132,6 +134,9 @@ struct cadre_http_front {
 	int log_fd;
 };
 
+/* What a handler gets to notice that it was cancelled, before its worker is killed. */
+#define CADRE_HTTP_GRACE_NS INT64_C(2000000000)
+
 #define CADRE_HTTP_SCRATCH_SIZE (256u * 1024)
 
 /* ---- front.c ---- */
@@ -148,10 +153,17 @@ int cadre_http_submit(struct cadre_http_front *front,
 int cadre_http_status_of_refusal(int error, const char **ret_sentence);
 int cadre_http_status_of_outcome(enum cadre_outcome outcome, const char **ret_sentence);
 
+/* The outcome as the client is told of it: *timed out* when that is why it was cancelled. */
+enum cadre_outcome cadre_http_outcome(const struct cadre_http_connection *connection,
+				      const struct cadre_result *result);
+
 /* ---- connection.c ---- */
 
 struct cadre_http_connection *cadre_http_connection_new(struct cadre_http_front *front,
 							int fd);
+
+/* Ends its job as overdue: its end comes as of any other, at once. */
+void cadre_http_connection_give_up(struct cadre_http_connection *connection);
 
 /* Watches for these events from now on. */
 void cadre_http_connection_await(struct cadre_http_connection *connection,

@@ -65,6 +65,22 @@ static uint64_t written(const struct cadre_http_connection *connection)
 	return UINT64_MAX;
 }
 
+/* Progress is looked for twice in a request's time. */
+static int64_t half_time(const struct cadre_http_front *front)
+{
+	return front->now_ns + front->options.request_timeout_ns / 2;
+}
+
+/* A number that changes whenever something is written or taken out. */
+static uint64_t moved(const struct cadre_http_connection *connection)
+{
+	struct tcp_info info = { 0 };
+	socklen_t length = sizeof(info);
+
+	getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &length);
+	return info.tcpi_bytes_acked + info.tcpi_bytes_received - unread(connection);
+}
+
 /* ---- answering for a worker ---- */
 
 static void be_idle(struct cadre_http_connection *connection)
@@ -164,11 +180,11 @@ static void answer_failure(struct cadre_http_connection *connection,
 			   const struct cadre_result *result)
 {
 	const char *sentence;
-	int status = cadre_http_status_of_outcome(result->outcome, &sentence);
+	const enum cadre_outcome outcome = cadre_http_outcome(connection, result);
+	int status = cadre_http_status_of_outcome(outcome, &sentence);
 	const uint64_t sent = written(connection);
 	/* One that is late is still at it: after this answer nobody may write any more. */
-	const bool has_left = result->outcome == CADRE_LOST ||
-			      result->outcome == CADRE_FAILED;
+	const bool has_left = outcome == CADRE_LOST || outcome == CADRE_FAILED;
 	const bool is_silent = sent != UINT64_MAX && sent == connection->sent_before;
 	const bool can_go_on = is_silent && take_request(connection) && has_left;
 
@@ -329,7 +345,8 @@ static void pass(struct cadre_http_connection *connection)
 		connection->spare = -1;
 		connection->arrived = false;
 		connection->state = CADRE_HTTP_WAITING;
-		connection->due_ns = INT64_MAX;
+		connection->moved = UINT64_MAX;
+		connection->due_ns = half_time(front);
 		return;
 	}
 	status = cadre_http_status_of_refusal(r, &sentence);
@@ -348,9 +365,24 @@ static void ready(struct cadre_http_connection *connection, uint32_t events)
 		look_again(connection, 0);
 }
 
+/* A long body takes its time, in either direction: what moves goes on. The worker sees to it
+ * that a client does not stop. */
+static void look_for_progress(struct cadre_http_connection *connection)
+{
+	const uint64_t before = connection->moved;
+
+	connection->moved = moved(connection);
+	if (before == connection->moved)
+		cadre_http_connection_give_up(connection);
+	else
+		connection->due_ns = half_time(connection->front);
+}
+
 static void late(struct cadre_http_connection *connection)
 {
-	if (connection->state == CADRE_HTTP_HEAD) {
+	if (connection->has_job) {
+		look_for_progress(connection);
+	} else if (connection->state == CADRE_HTTP_HEAD) {
 		begin_entry(connection);
 		connection->entry.worker = -1;
 		say(connection, 408, "the request came too slowly", false);

@@ -207,6 +207,17 @@ static void abort_response(struct cadre_http_connection *connection, const char 
 	cadre_http_connection_close(connection);
 }
 
+/* Whoever has to do something next gets his time for it. */
+static void await_progress(struct cadre_http_connection *connection)
+{
+	const struct cadre_http_front *const front = connection->front;
+	const bool client_is_next = cadre_http_connection_unsent(connection) > 0;
+
+	connection->due_ns = front->now_ns + (client_is_next ?
+						      front->options.write_timeout_ns :
+						      front->options.request_timeout_ns);
+}
+
 /* The first item is the response's head; each further one a piece of its body. */
 static void got_item(const struct cadre_item *item, void *context)
 {
@@ -238,11 +249,10 @@ static void got_item(const struct cadre_item *item, void *context)
 			connection->body_left -= item->length;
 		r = write_piece(connection, item->data, item->length);
 	}
-	connection->due_ns = connection->front->now_ns +
-			     connection->front->options.write_timeout_ns;
 	if (connection->state == CADRE_HTTP_WAITING)
 		connection->state = CADRE_HTTP_SENDING;
 	sent_some(connection, r);
+	await_progress(connection);
 	if (connection->state != CADRE_HTTP_GONE && !connection->is_paused &&
 	    cadre_http_connection_unsent(connection) > UNSENT_MAX)
 		connection->is_paused = cadre_stream_pause(connection->front->client,
@@ -296,8 +306,8 @@ static void got_result(const struct cadre_result *result, void *context)
 		answer_whole(connection, result);
 	} else {
 		const char *sentence;
-		const int status = cadre_http_status_of_outcome(result->outcome,
-								&sentence);
+		const int status = cadre_http_status_of_outcome(
+			cadre_http_outcome(connection, result), &sentence);
 
 		tell_failure(connection, result, status);
 		refuse(connection, status, sentence, connection->pipe < 0);
@@ -338,7 +348,6 @@ static void submit(struct cadre_http_connection *connection, const void *data,
 		return;
 	}
 	connection->state = descriptor ? CADRE_HTTP_UPLOAD : CADRE_HTTP_WAITING;
-	connection->due_ns = INT64_MAX; /* the job has a deadline of its own */
 }
 
 static void copy_word(char *target, size_t size, const char *text)
@@ -571,6 +580,8 @@ static void pour(struct cadre_http_connection *connection)
 			return;
 		}
 		connection->pipe_start += (size_t)written;
+		connection->due_ns = connection->front->now_ns +
+				     connection->front->options.request_timeout_ns;
 	}
 	connection->pipe_start = connection->packed_length =
 		cadre_http_packed_size(connection->head, connection->peer);
@@ -579,6 +590,9 @@ static void pour(struct cadre_http_connection *connection)
 		connection->state = CADRE_HTTP_WAITING;
 		free(connection->packed);
 		connection->packed = NULL;
+	} else {
+		connection->due_ns = connection->front->now_ns +
+				     connection->front->options.body_timeout_ns;
 	}
 }
 
@@ -634,7 +648,6 @@ static bool take_body(struct cadre_http_connection *connection)
 	} else if (progress == CADRE_HTTP_DONE) {
 		end_body(connection);
 	} else if (connection->state == CADRE_HTTP_UPLOAD) {
-		connection->due_ns = front->now_ns + front->options.body_timeout_ns;
 		pour(connection);
 	} else if (connection->packed_length -
 			   cadre_http_packed_size(connection->head, connection->peer) >
@@ -757,6 +770,8 @@ static void ready(struct cadre_http_connection *connection, uint32_t events)
 			return;
 		}
 		resume(connection);
+		if (r == 0 && connection->has_job && connection->begun)
+			await_progress(connection);
 		if (r == 0 && connection->state == CADRE_HTTP_SENDING &&
 		    !connection->has_job)
 			finish_response(connection);
@@ -785,18 +800,20 @@ static void late(struct cadre_http_connection *connection)
 		refuse(connection, 408, "the request came too slowly", false);
 		return;
 	case CADRE_HTTP_BODY:
-	case CADRE_HTTP_UPLOAD:
-		/* Not the client's fault as long as the worker does not read. */
-		if (connection->state == CADRE_HTTP_UPLOAD && !wants_input(connection))
-			return;
 		break_off(connection, 408, "the body came too slowly");
 		return;
+	case CADRE_HTTP_UPLOAD:
+		/* Not the client's fault as long as the worker does not read. */
+		if (wants_input(connection))
+			break_off(connection, 408, "the body came too slowly");
+		else
+			cadre_http_connection_give_up(connection);
+		return;
 	default:
-		/* A stream may be silent for as long as its job may run. */
-		if (cadre_http_connection_unsent(connection) > 0)
+		if (cadre_http_connection_unsent(connection) > 0 || !connection->has_job)
 			cadre_http_connection_close(connection);
 		else
-			connection->due_ns = INT64_MAX;
+			cadre_http_connection_give_up(connection);
 	}
 }
 
