@@ -67,6 +67,8 @@ static bool spans_are_sound(const struct cadre_http_head *head, const char *text
 	    !span_is_sound(head, text, head->target) || head->target.length == 0 ||
 	    !span_is_sound(head, text, head->peer))
 		return false;
+	if (text[head->target.at] != '/' && strcmp(text + head->target.at, "*") != 0)
+		return false;
 	for (uint32_t i = 0; i < head->field_count; i++)
 		if (!span_is_sound(head, text, head->fields[i].name) ||
 		    !span_is_sound(head, text, head->fields[i].value))
