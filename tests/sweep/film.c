@@ -25,10 +25,27 @@ static void keep(struct film *film, uint32_t position)
 	film->count++;
 }
 
+/* Does the part from one address up to the other differ from the last image? */
+static bool differs(const struct film *film, const void *from, const void *to)
+{
+	const size_t start = (size_t)((const unsigned char *)from -
+				      world.view.segment.base);
+	const size_t end = (size_t)((const unsigned char *)to - world.view.segment.base);
+
+	return memcmp(film->images[film->count - 1].bytes + start,
+		      world.view.segment.base + start, end - start) != 0;
+}
+
+/* Crash records, latencies, logs and named counters are left out: nobody who recovers reads
+ * them, and most of the segment is theirs. */
 static bool has_changed(const struct film *film)
 {
-	return memcmp(film->images[film->count - 1].bytes, world.view.segment.base,
-		      world.view.size) != 0;
+	const struct cadre_view *const view = &world.view;
+
+	return differs(film, view->segment.base, view->worker_crashes) ||
+	       differs(film, view->client_places, view->client_perfs) ||
+	       differs(film, view->slots, view->crashes.head) ||
+	       differs(film, view->kept.head, view->segment.base + view->size);
 }
 
 bool film_shoot(const struct operation *operation, struct film *ret_film)
