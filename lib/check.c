@@ -53,6 +53,7 @@ enum kind {
 	KIND_WINDOW,
 	KIND_UNLEASED_CLIENT,
 	KIND_STRAY_CREW,
+	KIND_STRAY_GUEST,
 	KIND_STRAY_LEASE,
 	KIND_POOL_STATE,
 	KIND_EVENT,
@@ -264,7 +265,7 @@ static const char *why_impossible(const struct check *check, struct cadre_word w
 
 	if (word.phase > CADRE_DONE)
 		return "there is no such phase";
-	if (word.owner > check->view.limits.workers)
+	if (word.owner > check->view.seat_count)
 		return "its owner is no worker of this pool";
 	if (word.phase == CADRE_RUNNING && word.owner == CADRE_OWNER_NONE)
 		return "running without an owner";
@@ -365,14 +366,31 @@ static void look_at_owner(struct check *check, const struct still *still)
 /* The lowest worker that sleeps and may take the job; the number of workers for none. */
 static uint32_t find_sleeper(const struct check *check, struct cadre_word word)
 {
-	const uint32_t workers = check->view.limits.workers;
+	const uint32_t seats = check->view.seat_count;
 
-	for (uint32_t worker = 0; worker < workers; worker++) {
-		if (check->sleeps[worker] &&
-		    (word.owner == CADRE_OWNER_NONE || word.owner == worker + 1))
+	for (uint32_t worker = 0; worker < seats; worker++) {
+		/* A guest takes nothing but what is aimed at it. */
+		if (check->sleeps[worker] && ((word.owner == CADRE_OWNER_NONE &&
+					       worker < check->view.limits.workers) ||
+					      word.owner == worker + 1))
 			return worker;
 	}
-	return workers;
+	return seats;
+}
+
+/* Aimed at a worker that is not there: the supervisor ends it. */
+static void look_at_target(struct check *check, const struct still *still)
+{
+	const unsigned seat = still->word.owner - 1;
+	const enum cadre_place_state state = cadre_place_state_of(
+		cadre_place_look(&check->view.worker_places[seat]));
+
+	if (check->supervisor != 0 && state != CADRE_PLACE_STARTING &&
+	    state != CADRE_PLACE_UP && state != CADRE_PLACE_DRAINING)
+		suspect(check, KIND_SLOT_OF_DEAD, still->number, JOB_OF(still),
+			SLOT_FORMAT
+			": its job waits for worker %u, where nobody sits, and nobody ends it",
+			SLOT_ARGUMENTS(check, still), seat);
 }
 
 static void look_at_pending(struct check *check, const struct still *still)
@@ -383,7 +401,9 @@ static void look_at_pending(struct check *check, const struct still *still)
 				       check->now_ns - still->submitted_ns :
 				       0;
 
-	if (age_ns > PENDING_LONG_NS && sleeper < check->view.limits.workers)
+	if (still->word.owner != CADRE_OWNER_NONE)
+		look_at_target(check, still);
+	if (age_ns > PENDING_LONG_NS && sleeper < check->view.seat_count)
 		suspect(check, KIND_WAKE_LOST, still->number, JOB_OF(still),
 			SLOT_FORMAT
 			": its job has been pending for %lld ms beside worker %u, which "
@@ -536,7 +556,7 @@ static bool sees_processes(const struct check *check)
 
 static void look_at_crew_bits(struct check *check, uint32_t worker, uint64_t bits)
 {
-	const struct cadre_crew *const crew = &check->view.header->crew;
+	const struct cadre_crew *const crew = cadre_view_crew(&check->view, worker);
 	const enum cadre_place_state state = cadre_place_state_of(bits);
 	const bool up = cadre_mask_has(&crew->up, worker);
 	const bool asleep = cadre_mask_has(&crew->sleepers, worker);
@@ -561,10 +581,10 @@ static void look_at_worker(struct check *check, uint32_t worker)
 	const bool occupied = state == CADRE_PLACE_UP || state == CADRE_PLACE_DRAINING;
 	const bool gone = occupied && sees_processes(check) && is_gone(place);
 
-	check->sleeps[worker] = state == CADRE_PLACE_UP &&
-				cadre_mask_has(&check->view.header->crew.sleepers,
-					       worker) &&
-				!gone && !(check->supervisor == 0 && is_gone(place));
+	check->sleeps[worker] =
+		state == CADRE_PLACE_UP &&
+		cadre_mask_has(&cadre_view_crew(&check->view, worker)->sleepers, worker) &&
+		!gone && !(check->supervisor == 0 && is_gone(place));
 	if ((unsigned)state >= CADRE_PLACE_STATES)
 		suspect(check, KIND_WORKER_STATE, worker, bits,
 			"worker %u: state %u of its place cannot be", worker,
@@ -619,18 +639,26 @@ static void look_at_client(struct check *check, uint32_t client)
 
 /* ---- the pool ---- */
 
+static bool has_bit(const struct cadre_crew *crew, unsigned bit)
+{
+	return cadre_mask_has(&crew->up, bit) || cadre_mask_has(&crew->sleepers, bit) ||
+	       cadre_mask_has(&crew->engaged, bit);
+}
+
 static void look_at_stray_bits(struct check *check)
 {
 	const struct cadre_header *const header = check->view.header;
-	const struct cadre_crew *const crew = &header->crew;
 
-	for (unsigned bit = check->view.limits.workers; bit < CADRE_MASK_BITS; bit++) {
-		if (cadre_mask_has(&crew->up, bit) ||
-		    cadre_mask_has(&crew->sleepers, bit) ||
-		    cadre_mask_has(&crew->engaged, bit))
+	for (unsigned bit = 0; bit < CADRE_MASK_BITS; bit++) {
+		if (bit >= check->view.limits.workers && has_bit(&header->crew, bit))
 			suspect(check, KIND_STRAY_CREW, bit, 0,
 				"the masks of the crew name worker %u of %u", bit,
 				check->view.limits.workers);
+		if ((bit < check->view.limits.workers || bit >= check->view.seat_count) &&
+		    has_bit(&header->guests, bit))
+			suspect(check, KIND_STRAY_GUEST, bit, 0,
+				"the masks of local workers name place %u, which is not theirs",
+				bit);
 	}
 	for (unsigned bit = check->view.limits.clients; bit < CADRE_MASK_BITS; bit++) {
 		if (cadre_mask_has(&header->leased, bit))
@@ -712,7 +740,7 @@ static void look(struct check *check, bool first)
 	};
 	look_at_header(check);
 	/* Workers first: who sleeps matters to the slots. */
-	for (uint32_t worker = 0; worker < check->view.limits.workers; worker++)
+	for (uint32_t worker = 0; worker < check->view.seat_count; worker++)
 		look_at_worker(check, worker);
 	for (uint32_t client = 0; client < check->view.limits.clients; client++)
 		look_at_client(check, client);

@@ -19,14 +19,13 @@
 #define ATTACH_TIMEOUT_NS (5 * CADRE_NS_PER_S)
 #define DETACH_TIMEOUT_NS (2 * CADRE_NS_PER_S)
 #define LOOK_AFTER_POOL_NS (1 * CADRE_NS_PER_S)
-#define SUCCESSION_NS (1 * CADRE_NS_PER_S)
 #define ASK_AGAIN_NS (5 * CADRE_NS_PER_MS)
 #define SPIN_NS (50 * CADRE_NS_PER_US)
 
 /* Workers leave orphan_ns after their supervisor; this much later they are gone. */
 #define ORPHANS_GONE_NS (5 * CADRE_NS_PER_S)
 
-static int refuse_attach(const char *pool, int error, struct cadre_diag *diag)
+int cadre_client_refuse_attach(const char *pool, int error, struct cadre_diag *diag)
 {
 	const pid_t holder = cadre_lock_holder(pool);
 
@@ -55,28 +54,6 @@ static int refuse_attach(const char *pool, int error, struct cadre_diag *diag)
 			pool);
 	return cadre_refuse(diag, error, "cannot attach to pool \"%s\": %s", pool,
 			    strerror(-error));
-}
-
-/* Asks for a window until there is an answer. Nobody listens while a pool starts, or while a
- * successor takes over from a dead supervisor: worth a moment's patience. The nonce stays
- * the same, so that a window which a supervisor leased with its last breath is found
- * again. */
-static int ask_for_window(struct cadre_client *client, const struct cadre_control *hello,
-			  int64_t until_ns, struct cadre_control *ret_answer)
-{
-	const int64_t patience_ns = cadre_clock_in_ns(SUCCESSION_NS);
-	const struct timespec nap = cadre_clock_timespec(ASK_AGAIN_NS);
-
-	for (;;) {
-		const int r = cadre_control_ask(client->pool, hello, until_ns, ret_answer);
-
-		if (r != -ECONNREFUSED || cadre_clock_left_ns(until_ns, 1) == 0)
-			return r;
-		if (cadre_lock_holder(client->pool) == 0 &&
-		    cadre_clock_left_ns(patience_ns, 1) == 0)
-			return r;
-		nanosleep(&nap, NULL);
-	}
 }
 
 /* The window is ours in the very segment that we have opened. */
@@ -114,11 +91,13 @@ static int lease(struct cadre_client *client, int64_t until_ns, struct cadre_dia
 	hello.nonce = client->nonce;
 	hello.start_time = cadre_process_self().start_time;
 
-	r = ask_for_window(client, &hello, until_ns, &answer);
+	/* The nonce stays the same, so that a window which a supervisor leased with its last
+	 * breath is found again. */
+	r = cadre_control_ask_patiently(client->pool, &hello, until_ns, &answer);
 	if (r == -ETIMEDOUT)
 		take_hello_back(client);
 	if (r < 0)
-		return refuse_attach(client->pool, r, diag);
+		return cadre_client_refuse_attach(client->pool, r, diag);
 	if (answer.error < 0)
 		return cadre_refuse(diag, answer.error,
 				    "cannot attach to pool \"%s\": %.400s", client->pool,
@@ -153,6 +132,7 @@ static void find_window(struct cadre_client *client)
 {
 	const struct cadre_view *const view = &client->view;
 
+	client->created_ns = CADRE_READ_ONCE(view->header->created_ns);
 	client->slot_count = view->limits.slots;
 	client->slot_base = client->window * view->limits.slots;
 	client->slots = &view->slots[client->slot_base];

@@ -107,6 +107,7 @@ struct cadre_client {
 	uint32_t window;
 	uint32_t incarnation;
 	uint64_t nonce;
+	int64_t created_ns; /* of the segment */
 	int64_t spin_ns;
 
 	/* Its window. */
@@ -172,6 +173,9 @@ bool cadre_client_look_after_pool(struct cadre_client *client, int64_t now_ns);
 /* True while the process lives that signed this client's segment as its supervisor last.
  * Another pool may have the name by now; it has another segment. */
 bool cadre_client_has_supervisor(const struct cadre_client *client);
+
+/* Says why nobody answers at the pool's control socket; returns what that comes to. */
+int cadre_client_refuse_attach(const char *pool, int error, struct cadre_diag *diag);
 
 /* Ends whatever is out, as terminated. */
 void cadre_client_end_everything(struct cadre_client *client);

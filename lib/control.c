@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #define BACKLOG 128
+#define SUCCESSION_NS (1 * CADRE_NS_PER_S)
+#define ASK_AGAIN_NS (5 * CADRE_NS_PER_MS)
 
 static struct sockaddr_un address_of(const char *pool)
 {
@@ -267,4 +269,22 @@ int cadre_control_ask(const char *pool, const struct cadre_control *question,
 	}
 	close(fd);
 	return r == -EPIPE || r == -ECONNRESET ? -ECONNREFUSED : r;
+}
+
+int cadre_control_ask_patiently(const char *pool, const struct cadre_control *question,
+				int64_t until_ns, struct cadre_control *ret_answer)
+{
+	const int64_t patience_ns = cadre_clock_in_ns(SUCCESSION_NS);
+	const struct timespec nap = cadre_clock_timespec(ASK_AGAIN_NS);
+
+	for (;;) {
+		const int r = cadre_control_ask(pool, question, until_ns, ret_answer);
+
+		if (r != -ECONNREFUSED || cadre_clock_left_ns(until_ns, 1) == 0)
+			return r;
+		if (cadre_lock_holder(pool) == 0 &&
+		    cadre_clock_left_ns(patience_ns, 1) == 0)
+			return r;
+		nanosleep(&nap, NULL);
+	}
 }

@@ -46,7 +46,10 @@ enum cadre_control_kind {
 	CADRE_CONTROL_RELOAD, /* replace each worker; the answer comes when it is done */
 	CADRE_CONTROL_STOP_IDLE, /* place, incarnation: let this one leave, if it idles */
 	CADRE_CONTROL_LOG_LEVEL, /* place = level */
-	CADRE_CONTROL_LOG,       /* there are lines to be told; there is no answer */
+	CADRE_CONTROL_LOG, /* there are lines to be told; there is no answer */
+	/* questions of a local worker to a supervisor, as HELLO and GOODBYE */
+	CADRE_CONTROL_GUEST,
+	CADRE_CONTROL_GUEST_GOODBYE,
 };
 
 /* A goodbye: of whichever window was leased for this nonce, if one was. */
@@ -97,6 +100,12 @@ int cadre_control_await(int fd, int64_t until_ns);
  * no), -ECONNREFUSED (nobody listens), -ETIMEDOUT. ret_answer NULL: waits for none. */
 int cadre_control_ask(const char *pool, const struct cadre_control *question,
 		      int64_t until_ns, struct cadre_control *ret_answer);
+
+/* The same until there is an answer, or nobody has supervised the pool for a second: nobody
+ * listens while it starts, or while a successor takes over from a dead supervisor. For
+ * questions that are harmless when they are asked twice. */
+int cadre_control_ask_patiently(const char *pool, const struct cadre_control *question,
+				int64_t until_ns, struct cadre_control *ret_answer);
 
 /* A message of that kind, with everything else zero. */
 struct cadre_control cadre_control_message(enum cadre_control_kind kind);

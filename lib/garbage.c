@@ -59,15 +59,17 @@ static bool is_inhabited(const struct cadre_place *place, bool of_client,
 }
 
 static bool anybody_lives(const struct cadre_place *places, uint32_t count,
-			  bool of_clients, struct cadre_diag *why)
+			  const char *whose, struct cadre_diag *why)
 {
+	/* Guests come and go as clients do. */
+	const bool of_clients = strcmp(whose, "worker") != 0;
 	struct cadre_identity who;
 
 	for (uint32_t i = 0; i < count; i++) {
 		if (!is_inhabited(&places[i], of_clients, &who))
 			continue;
 		cadre_refuse(why, 0, "it has no supervisor, but %s %u (pid %d) lives",
-			     of_clients ? "client" : "worker", i, (int)who.pid);
+			     whose, i, (int)who.pid);
 		return true;
 	}
 	return false;
@@ -84,8 +86,10 @@ static bool is_deserted(const struct cadre_view *view, struct cadre_diag *why)
 		cadre_refuse(why, 0, "it was left over from before the last boot");
 		return true;
 	}
-	if (anybody_lives(view->worker_places, view->limits.workers, false, why) ||
-	    anybody_lives(view->client_places, view->limits.clients, true, why))
+	if (anybody_lives(view->worker_places, view->limits.workers, "worker", why) ||
+	    anybody_lives(&view->worker_places[view->limits.workers], view->limits.locals,
+			  "local worker", why) ||
+	    anybody_lives(view->client_places, view->limits.clients, "client", why))
 		return false;
 	cadre_refuse(why, 0,
 		     "its supervisor is gone, and no worker or client of it lives");

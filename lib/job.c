@@ -62,6 +62,9 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	atomic_store_explicit(&job->deferred, false, memory_order_relaxed);
 	atomic_store_explicit(&job->watched.state, CADRE_UNWATCHED, memory_order_relaxed);
 
+	/* Aimed at the worker that sat here before us. */
+	if (with & CADRE_WITH_TARGET && CADRE_READ_ONCE(lines->target) != host->incarnation)
+		return -EHOSTDOWN;
 	if (with & CADRE_WITH_STREAM)
 		return cadre_job_open_stream(job);
 	if (job->length <= CADRE_INLINE_MAX)

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 
+#include <cadre/channel.h>
 #include <cadre/descriptors.h>
 #include <cadre/service.h>
 #include <cadre/stream.h>
@@ -41,10 +42,15 @@ struct cadre_job_host {
 	const struct cadre_view *view;
 	struct cadre_block_pool blocks;
 	int32_t pid;
-	unsigned worker;
+	unsigned worker; /* its seat */
 	struct cadre_watch watch;
 	const char *pool;
 	struct cadre_fetcher fetcher;
+	uint32_t incarnation;
+	const struct cadre_channel *channel; /* that leads to it */
+	/* Handlers that may run at once; and how many of them wait for this very worker. */
+	uint32_t rooms;
+	_Atomic uint32_t waiting_for_itself;
 	/* The word says DONE; account for it. Any thread. */
 	void (*ended)(struct cadre_job_host *host, struct cadre_job *job,
 		      enum cadre_outcome outcome, bool late);
@@ -96,7 +102,8 @@ extern _Thread_local const struct cadre_job *cadre_job_current
 	__attribute__((tls_model("initial-exec")));
 
 /* Copies and checks the descriptor of a claimed job. 0, or the errno that it has to fail
- * with: -EBADMSG for lengths or blocks that cannot be. */
+ * with: -EBADMSG for lengths or blocks that cannot be, -EHOSTDOWN when it is aimed at
+ * another incarnation of this worker. */
 int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t slot,
 		   uint64_t claimed, int64_t taken_ns);
 

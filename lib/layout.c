@@ -13,9 +13,15 @@
 
 int cadre_limits_check(const struct cadre_limits *limits, struct cadre_diag *diag)
 {
-	if (limits->workers < 1 || limits->workers > CADRE_WORKERS_MAX)
+	if (limits->workers > CADRE_WORKERS_MAX ||
+	    (limits->workers < 1 && limits->locals < 1))
 		return cadre_refuse(diag, -EINVAL, "workers_max %u: must be 1 to %d",
 				    limits->workers, CADRE_WORKERS_MAX);
+	if (limits->locals > CADRE_WORKERS_MAX - limits->workers)
+		return cadre_refuse(
+			diag, -EINVAL,
+			"locals_max %u: must not exceed %d together with workers_max %u",
+			limits->locals, CADRE_WORKERS_MAX, limits->workers);
 	if (limits->workers_min > limits->workers)
 		return cadre_refuse(diag, -EINVAL,
 				    "workers_min %u: is more than workers_max %u",
@@ -70,6 +76,7 @@ static uint64_t fingerprint(void)
 		offsetof(struct cadre_header, size),
 		offsetof(struct cadre_header, version),
 		offsetof(struct cadre_header, crew),
+		offsetof(struct cadre_header, guests),
 		offsetof(struct cadre_header, counters),
 		offsetof(struct cadre_header, operations),
 		sizeof(struct cadre_place),
@@ -157,18 +164,22 @@ static void lay_out(struct cadre_view *view)
 
 	view->plan = cadre_block_plan(limits->payload_max, limits->block_bytes);
 	view->slot_count = limits->clients * limits->slots;
-	view->latency_lines = latency_lines(limits->workers);
+	view->latency_lines = latency_lines(limits->workers ? limits->workers : 1);
+	view->seat_count = limits->workers + limits->locals;
 
 	view->header = cut(&cutter, 1, sizeof(*view->header), 4096);
-	view->worker_places = cut(&cutter, limits->workers, sizeof(*view->worker_places),
+	view->worker_places = cut(&cutter, view->seat_count, sizeof(*view->worker_places),
 				  64);
-	view->worker_bells = cut(&cutter, limits->workers, sizeof(*view->worker_bells),
+	view->worker_bells = cut(&cutter, view->seat_count, sizeof(*view->worker_bells),
 				 64);
-	view->worker_stats = cut(&cutter, limits->workers, sizeof(*view->worker_stats),
+	view->worker_aims = cut(&cutter, view->seat_count, sizeof(*view->worker_aims), 64);
+	view->worker_stats = cut(&cutter, view->seat_count, sizeof(*view->worker_stats),
 				 64);
-	view->worker_crashes = cut(&cutter, limits->workers,
+	view->worker_crashes = cut(&cutter, view->seat_count,
 				   sizeof(*view->worker_crashes), 64);
-	view->latencies = cut(&cutter, (size_t)limits->workers * view->latency_lines,
+	view->latencies = cut(&cutter,
+			      (size_t)limits->workers * view->latency_lines +
+				      limits->locals,
 			      sizeof(*view->latencies), 64);
 	view->log_rings = cut(&cutter, limits->workers + (size_t)1,
 			      sizeof(*view->log_rings), 64);

@@ -1,9 +1,14 @@
 /*
  * layout.h - where things lie in a segment, and the header that says so.
  *
- *   header | places, bells, statistics, crash records, latencies, last log lines of
- *   workers | places, bells, hints, counters, named counters of clients | slots | books |
- *   owner words of blocks | start arguments | events, crashes, kept requests | blocks
+ *   header | places, bells, aims, statistics, crash records of workers and guests |
+ *   latencies, last log lines of workers | places, bells, hints, counters, named counters of
+ *   clients | slots | books | owner words of blocks | start arguments | events, crashes,
+ *   kept requests | blocks
+ *
+ * Whoever serves jobs has a *seat*: the workers have the first limits.workers of them, and
+ * behind them come limits.locals for guests: local workers, which live in processes that
+ * are not the supervisor's children, and serve only what is aimed at them.
  *
  * No offset is ever read from the segment. The header holds a handful of limits; they are
  * checked once, and every process computes the same layout from them in private memory. A
@@ -43,12 +48,14 @@
 /* Everything that sizes depend on, and what workers and clients go by. Written by the
  * supervisor before `ready`, then never again. */
 struct cadre_limits {
-	uint32_t workers;     /* places, a spare one for replacements included */
+	uint32_t workers; /* places, a spare one for replacements included; 0: locals only */
 	uint32_t workers_min; /* to begin with; as it is now: cadre_view_size */
 	uint32_t parallel;
 	uint32_t clients;      /* windows */
 	uint32_t slots;        /* per window, a power of two */
 	uint32_t start_length; /* bytes of start arguments */
+	uint32_t locals;       /* places for local workers, behind those of the workers */
+	uint32_t spare;
 	uint64_t payload_max;
 	uint64_t block_bytes;
 	int64_t grace_ns;
@@ -111,6 +118,7 @@ struct cadre_header {
 	alignas(CADRE_CACHE_LINE) _Atomic int32_t log_level;
 
 	struct cadre_crew crew;
+	struct cadre_crew guests; /* the same bits of local workers, by seat */
 	struct cadre_mask leased; /* S: windows that have a client, or jobs of a dead one */
 	struct cadre_mask active; /* clients set, workers clear: windows that may hold jobs */
 
@@ -133,16 +141,19 @@ struct cadre_view {
 	struct cadre_limits limits;
 	struct cadre_block_plan plan;
 	uint32_t slot_count;    /* of all windows */
-	uint32_t latency_lines; /* per worker */
+	uint32_t seat_count;    /* workers and locals */
+	uint32_t latency_lines; /* per worker; a guest has one */
 	size_t size;            /* of the whole segment */
 
 	struct cadre_header *header;
-	struct cadre_place *worker_places;
+	struct cadre_place *worker_places; /* by seat, as the next five */
 	struct cadre_bell *worker_bells;
+	/* Windows that may hold jobs aimed at it: clients set, its worker clears. */
+	struct cadre_mask *worker_aims;
 	struct cadre_place_stats *worker_stats;
 	struct cadre_crash *worker_crashes;
 	struct cadre_log_ring *log_rings; /* of each worker's place, and of the supervisor */
-	struct cadre_latency_line *latencies; /* worker after worker */
+	struct cadre_latency_line *latencies; /* seat after seat */
 	struct cadre_place *client_places;
 	struct cadre_bell *client_bells;
 	struct cadre_client_lines *client_lines;
@@ -195,9 +206,17 @@ static inline uint32_t cadre_view_window_of(const struct cadre_view *view, uint3
 }
 
 /* How many workers there shall be just now; whatever stands there, 0 <= min <= max and
- * 1 <= max <= places. */
+ * 1 <= max <= places (unless there are none). */
 struct cadre_size cadre_view_size(const struct cadre_view *view);
 void cadre_view_set_size(const struct cadre_view *view, struct cadre_size size);
+
+/* The crew that a seat belongs to. Guests have one apart, because nobody may count on them:
+ * they take nothing but what is aimed at them. */
+static inline struct cadre_crew *cadre_view_crew(const struct cadre_view *view,
+						 unsigned seat)
+{
+	return seat < view->limits.workers ? &view->header->crew : &view->header->guests;
+}
 
 /* Bits of a client's bell for one of its slots. */
 static inline uint32_t cadre_view_bell_bit(uint32_t slot)
@@ -205,11 +224,21 @@ static inline uint32_t cadre_view_bell_bit(uint32_t slot)
 	return UINT32_C(1) << slot % 32;
 }
 
-/* The latency lines of a worker, `latency_lines` of them. */
+/* The latency lines of a seat: `latency_lines` of them for a worker, one for a guest. */
 static inline struct cadre_latency_line *cadre_view_latencies(const struct cadre_view *view,
-							      uint32_t worker)
+							      uint32_t seat)
 {
-	return &view->latencies[(size_t)worker * view->latency_lines];
+	const uint32_t workers = view->limits.workers;
+
+	return seat < workers ? &view->latencies[(size_t)seat * view->latency_lines] :
+				&view->latencies[(size_t)workers * view->latency_lines +
+						 seat - workers];
+}
+
+static inline uint32_t cadre_view_latency_lines(const struct cadre_view *view,
+						uint32_t seat)
+{
+	return seat < view->limits.workers ? view->latency_lines : 1;
 }
 
 /* Of the stream whose job stands in this slot, in a block of that job. NULL when the numbers
@@ -230,7 +259,7 @@ static inline void cadre_view_ring_producer(const struct cadre_view *view, uint3
 	const unsigned owner = cadre_word_unpack(word).owner;
 
 	if (cadre_word_phase(word) == CADRE_RUNNING && owner >= 1 &&
-	    owner <= view->limits.workers)
+	    owner <= view->seat_count)
 		cadre_bell_ring(&view->worker_bells[owner - 1],
 				cadre_view_producer_bit(slot), INT32_MAX);
 }

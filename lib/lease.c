@@ -27,7 +27,7 @@ int cadre_lease_init(struct cadre_supervisor *supervisor)
 	for (unsigned client = 0; client < clients; client++)
 		supervisor->leases[client] = (struct cadre_lease){ .pidfd = -1,
 								   .courier = -1 };
-	return 0;
+	return cadre_guest_init(supervisor);
 }
 
 static void hang_up(struct cadre_supervisor *supervisor, unsigned connection)
@@ -52,6 +52,7 @@ void cadre_lease_fini(struct cadre_supervisor *supervisor)
 		hang_up(supervisor, i);
 	free(supervisor->leases);
 	supervisor->leases = NULL;
+	cadre_guest_fini(supervisor);
 }
 
 static void dismiss_courier(struct cadre_lease *lease)
@@ -112,8 +113,7 @@ static void begin_draining(struct cadre_supervisor *supervisor, unsigned client)
 	move_place(place, CADRE_PLACE_DRAINING, incarnation_of(place), lease->pid);
 	drain_once(supervisor, client);
 	/* It may have died between accepting a detached job and waking somebody for it. */
-	cadre_crew_wake_all(&supervisor->view.header->crew, supervisor->view.worker_bells,
-			    supervisor->view.limits.workers);
+	cadre_wake_sleepers(&supervisor->view);
 }
 
 static void tell_of_death(const struct cadre_supervisor *supervisor, unsigned client,
@@ -191,6 +191,7 @@ void cadre_lease_adopt(struct cadre_supervisor *supervisor)
 		cadre_supervisor_watch(supervisor, lease->pidfd, CADRE_HEARD_CLIENT,
 				       client);
 	}
+	cadre_guest_adopt(supervisor);
 }
 
 /* ---- conversations ---- */
@@ -365,7 +366,7 @@ static bool is_worker(const struct cadre_supervisor *supervisor, pid_t sender)
 {
 	const struct cadre_view *const view = &supervisor->view;
 
-	for (unsigned worker = 0; worker < view->limits.workers; worker++) {
+	for (unsigned worker = 0; worker < view->seat_count; worker++) {
 		if (cadre_place_who(&view->worker_places[worker]).pid == sender)
 			return sender > 0;
 	}
@@ -418,6 +419,12 @@ void cadre_lease_heard(struct cadre_supervisor *supervisor, unsigned connection)
 	case CADRE_CONTROL_GOODBYE:
 		answer = part(supervisor, &question, sender);
 		break;
+	case CADRE_CONTROL_GUEST:
+		answer = cadre_guest_greet(supervisor, &question, sender);
+		break;
+	case CADRE_CONTROL_GUEST_GOODBYE:
+		answer = cadre_guest_part(supervisor, &question, sender);
+		break;
 	case CADRE_CONTROL_KNOCK:
 		supervisor->knocked = true;
 		return;
@@ -439,9 +446,12 @@ void cadre_lease_heard(struct cadre_supervisor *supervisor, unsigned connection)
 	}
 	/* Who does not read its answer asks again. One who has hung up meanwhile has given up:
 	 * its window would be leased to a living process that does not know of it. */
-	if (cadre_control_send(fd, &answer) < 0 && question.kind == CADRE_CONTROL_HELLO &&
-	    answer.error == 0)
+	if (cadre_control_send(fd, &answer) == 0 || answer.error < 0)
+		return;
+	if (question.kind == CADRE_CONTROL_HELLO)
 		begin_draining(supervisor, answer.place);
+	if (question.kind == CADRE_CONTROL_GUEST)
+		cadre_guest_forget(supervisor, answer.place);
 }
 
 void cadre_lease_answer(struct cadre_supervisor *supervisor, unsigned connection,

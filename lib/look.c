@@ -7,33 +7,42 @@
 
 #define IN_A_ROW_MAX 16
 #define SHARE_CURSOR_EVERY 16
+#define AIMED_EVERY 16
 
 int cadre_looker_init(struct cadre_looker *looker, const struct cadre_view *view,
-		      unsigned worker)
+		      unsigned seat)
 {
 	*looker = (struct cadre_looker){
 		.view = view,
-		.owner = worker + 1,
+		.owner = seat + 1,
+		.others = seat < view->limits.workers ? CADRE_OWNER_NONE : seat + 1,
 		/* Each worker begins elsewhere. */
-		.window = worker % view->limits.clients,
-		.crew_turn = worker + 1,
+		.window = seat % view->limits.clients,
+		.crew_turn = seat + 1,
 		.cursors = calloc(view->limits.clients, sizeof(*looker->cursors)),
+		.aimed_cursors = calloc(view->limits.clients, sizeof(*looker->cursors)),
 	};
-	return looker->cursors ? 0 : -ENOMEM;
+	return looker->cursors && looker->aimed_cursors ? 0 : -ENOMEM;
 }
 
 void cadre_looker_fini(struct cadre_looker *looker)
 {
 	free(looker->cursors);
+	free(looker->aimed_cursors);
+}
+
+static struct cadre_mask *aims_of(const struct cadre_looker *looker)
+{
+	return &looker->view->worker_aims[looker->owner - 1];
 }
 
 /* For anybody, or for us in person. */
 static bool is_for_us(const struct cadre_looker *looker, uint64_t word)
 {
-	const struct cadre_word parts = cadre_word_unpack(word);
+	const unsigned owner = cadre_word_owner(word);
 
-	return parts.phase == CADRE_QUEUED &&
-	       (parts.owner == CADRE_OWNER_NONE || parts.owner == looker->owner);
+	return cadre_word_phase(word) == CADRE_QUEUED &&
+	       (owner == looker->others || owner == looker->owner);
 }
 
 static bool try_claim(struct cadre_looker *looker, uint32_t slot,
@@ -42,7 +51,7 @@ static bool try_claim(struct cadre_looker *looker, uint32_t slot,
 	struct cadre_slot *const at = &looker->view->slots[slot];
 	const uint64_t word = cadre_slot_peek(at);
 
-	if (cadre_word_phase(word) != CADRE_QUEUED || !is_for_us(looker, word) ||
+	if (!is_for_us(looker, word) ||
 	    !cadre_slot_claim(at, word, looker->owner, &ret_found->claimed))
 		return false;
 	/* The lines of the reply are the client's still: ask for them while the handler runs. */
@@ -146,10 +155,65 @@ static bool look_between(struct cadre_looker *looker, unsigned from, unsigned to
 		if (looker->burden ? look_with_burden(looker, window, ret_found) :
 				     look_in_window(looker, window, ret_found)) {
 			looker->in_a_row++;
+			looker->since_aimed++;
 			return true;
 		}
 	}
 	return false;
+}
+
+/* Claims the first job of a window that is aimed at us, along our own cursor. */
+static bool look_for_aimed_in(struct cadre_looker *looker, unsigned window,
+			      struct cadre_found *ret_found)
+{
+	const struct cadre_view *const view = looker->view;
+	struct cadre_cursor *const cursor = &looker->aimed_cursors[window];
+	const struct cadre_span span = cadre_window_span_aimed(
+		&view->client_lines[window].hints, view->limits.slots, cursor);
+	const uint32_t base = window * view->limits.slots;
+	const uint64_t mask = view->limits.slots - 1;
+
+	/* One further than the tail, and by distance, as in look_in_window. */
+	for (uint64_t ahead = 0; ahead <= span.to - span.from; ahead++) {
+		const uint64_t position = span.from + ahead;
+		const uint32_t slot = base + (uint32_t)(position & mask);
+
+		if (cadre_word_owner(cadre_slot_peek(&view->slots[slot])) != looker->owner ||
+		    !try_claim(looker, slot, ret_found))
+			continue;
+		cursor->position = position + 1;
+		return true;
+	}
+	cursor->position = span.to;
+	return false;
+}
+
+/* The same for the windows of a range that may hold such a job. */
+static bool look_for_aimed_between(struct cadre_looker *looker, unsigned from,
+				   unsigned to, struct cadre_found *ret_found)
+{
+	for (unsigned window = from;
+	     (window = cadre_mask_next(aims_of(looker), window, to)) < to; window++) {
+		if (look_for_aimed_in(looker, window, ret_found)) {
+			looker->aimed_window = window + 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* One job, then it is the next window's turn. A load when there is none at all. */
+static bool look_for_aimed(struct cadre_looker *looker, struct cadre_found *ret_found)
+{
+	const unsigned clients = looker->view->limits.clients;
+	unsigned from;
+
+	looker->since_aimed = 0;
+	if (looker->aimed_window >= clients)
+		looker->aimed_window = 0;
+	from = looker->aimed_window;
+	return look_for_aimed_between(looker, from, clients, ret_found) ||
+	       look_for_aimed_between(looker, 0, from, ret_found);
 }
 
 bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret_found)
@@ -157,6 +221,10 @@ bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret
 	const unsigned clients = looker->view->limits.clients;
 	unsigned from;
 
+	if (looker->others != CADRE_OWNER_NONE)
+		return look_for_aimed(looker, ret_found);
+	if (looker->since_aimed >= AIMED_EVERY && look_for_aimed(looker, ret_found))
+		return true;
 	if (looker->in_a_row >= IN_A_ROW_MAX) {
 		looker->in_a_row = 0;
 		looker->window = (looker->window + 1) % clients;
@@ -164,76 +232,123 @@ bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret
 	from = looker->window;
 	/* Once around, however the bits change meanwhile. */
 	return look_between(looker, from, clients, ret_found) ||
-	       look_between(looker, 0, from, ret_found);
+	       look_between(looker, 0, from, ret_found) ||
+	       look_for_aimed(looker, ret_found);
 }
 
-/* Is a job pending in this slot that this worker, or, with `anyone`, any worker may take? */
-static bool is_pending(const struct cadre_looker *looker, uint32_t slot, bool anyone)
-{
-	const uint64_t word = cadre_slot_peek(&looker->view->slots[slot]);
+/* A window in order of position, from the oldest that may be in use. */
+struct panorama {
+	uint32_t base; /* its first slot */
+	uint64_t from; /* the slot of the oldest position, modulo the window */
+	uint64_t mask;
+};
 
-	return cadre_word_phase(word) == CADRE_QUEUED &&
-	       (anyone || is_for_us(looker, word));
-}
-
-/* The first slot of a window, from `from` on, that has a job pending; the window's size
- * when there is none. */
-static uint32_t find_pending(const struct cadre_looker *looker, unsigned window,
-			     uint32_t from, bool anyone)
-{
-	const uint32_t slots = looker->view->limits.slots;
-
-	while (from < slots && !is_pending(looker, window * slots + from, anyone))
-		from++;
-	return from;
-}
-
-/* Lets the hints say that there is something in this slot. */
-static void point_at(const struct cadre_looker *looker, unsigned window, uint32_t index)
+static struct panorama panorama_of(const struct cadre_looker *looker, unsigned window)
 {
 	const struct cadre_view *const view = looker->view;
 
-	cadre_window_point_at(&view->client_lines[window].hints, index,
-			      view->limits.slots);
+	return (struct panorama){
+		.base = window * view->limits.slots,
+		/* Relaxed: only the order depends on it. */
+		.from = atomic_load_explicit(&view->client_lines[window].hints.tail,
+					     memory_order_relaxed),
+		.mask = view->limits.slots - 1,
+	};
+}
+
+static uint32_t slot_at(const struct panorama *panorama, uint32_t ahead)
+{
+	return panorama->base + (uint32_t)((panorama->from + ahead) & panorama->mask);
+}
+
+/* How far ahead the first job is that is for us; the window's size when there is none.
+ * Whether one is aimed at us, too. */
+static uint32_t find_pending(const struct cadre_looker *looker,
+			     const struct panorama *panorama, bool *ret_aimed)
+{
+	const struct cadre_slot *const slots = looker->view->slots;
+	uint32_t first = (uint32_t)panorama->mask + 1;
+
+	*ret_aimed = false;
+	for (uint32_t ahead = 0; ahead <= panorama->mask; ahead++) {
+		const uint64_t word = cadre_slot_peek(&slots[slot_at(panorama, ahead)]);
+
+		if (!is_for_us(looker, word))
+			continue;
+		if (first > ahead)
+			first = ahead;
+		*ret_aimed |= cadre_word_owner(word) == looker->owner;
+		if (*ret_aimed)
+			break;
+	}
+	return first;
+}
+
+/* Lets the hints say that there is something in this slot. */
+static void point_at(const struct cadre_looker *looker, unsigned window, uint32_t slot)
+{
+	const struct cadre_view *const view = looker->view;
+
+	cadre_window_point_at(&view->client_lines[window].hints,
+			      slot % view->limits.slots, view->limits.slots);
 	if (!cadre_mask_has(&view->header->active, window))
 		cadre_mask_set(&view->header->active, window);
+}
+
+/* The same for what is aimed at us: our own hints, the cursor as far back as can be. */
+static void point_at_aimed(struct cadre_looker *looker, unsigned window)
+{
+	looker->aimed_cursors[window].position = 0;
+	if (!cadre_mask_has(aims_of(looker), window))
+		cadre_mask_set(aims_of(looker), window);
 }
 
 bool cadre_look_everywhere(struct cadre_looker *looker, struct cadre_found *ret_found)
 {
 	const struct cadre_view *const view = looker->view;
 	const unsigned clients = view->limits.clients;
-	const uint32_t slots = view->limits.slots;
 	bool found = false;
 
 	for (unsigned window = 0;
 	     (window = cadre_mask_next(&view->header->leased, window, clients)) < clients;
 	     window++) {
-		uint32_t index = find_pending(looker, window, 0, true);
+		const struct panorama panorama = panorama_of(looker, window);
+		bool aimed;
+		uint32_t ahead = find_pending(looker, &panorama, &aimed);
 
-		if (index == slots)
+		if (ahead > panorama.mask)
 			continue;
 		/* No hint led here. Say so before anything is claimed: others look along them. */
-		point_at(looker, window, index);
-		for (; !found && index < slots; index++) {
-			index = find_pending(looker, window, index, false);
-			found = index < slots &&
-				try_claim(looker, window * slots + index, ret_found);
-		}
+		if (aimed)
+			point_at_aimed(looker, window);
+		if (looker->others == CADRE_OWNER_NONE)
+			point_at(looker, window, slot_at(&panorama, ahead));
+		for (; !found && ahead <= panorama.mask; ahead++)
+			found = try_claim(looker, slot_at(&panorama, ahead), ret_found);
 	}
 	return found;
+}
+
+static bool is_for_anyone(uint64_t word)
+{
+	return cadre_word_phase(word) == CADRE_QUEUED &&
+	       cadre_word_owner(word) == CADRE_OWNER_NONE;
 }
 
 bool cadre_look_for_more(const struct cadre_looker *looker)
 {
 	const struct cadre_view *const view = looker->view;
 	const unsigned clients = view->limits.clients;
+	const uint32_t slots = view->limits.slots;
 
 	for (unsigned window = 0;
 	     (window = cadre_mask_next(&view->header->leased, window, clients)) < clients;
 	     window++) {
-		if (find_pending(looker, window, 0, true) < view->limits.slots)
-			return true;
+		for (uint32_t index = 0; index < slots; index++) {
+			if (is_for_anyone(
+				    cadre_slot_peek(&view->slots[window * slots + index])))
+				return true;
+		}
 	}
 	return false;
 }
@@ -244,6 +359,14 @@ void cadre_look_settle(struct cadre_looker *looker)
 	struct cadre_mask *const active = &view->header->active;
 	const unsigned clients = view->limits.clients;
 
+	for (unsigned window = 0;
+	     (window = cadre_mask_next(aims_of(looker), window, clients)) < clients;
+	     window++) {
+		cadre_mask_clear(aims_of(looker), window); /* A2, pairs with F2 */
+		CADRE_KILL_POINT("A2");
+	}
+	if (looker->others != CADRE_OWNER_NONE)
+		return;
 	for (unsigned window = 0;
 	     (window = cadre_mask_next(active, window, clients)) < clients; window++) {
 		cadre_window_share_cursor(&view->client_lines[window].hints,

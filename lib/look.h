@@ -4,6 +4,19 @@
  *
  * Windows are served in turn, at most so many jobs from one before the next, so clients
  * are treated alike. Nothing here is a queue: what is found must still be claimed.
+ *
+ * Jobs aimed at this worker are found along hints of their own: a mask of the windows that
+ * may hold some, and a private cursor in each, which nobody else's progress moves. They
+ * have a turn after every so many jobs for anyone, and whenever there are none:
+ *
+ *     client (publish)                      target (settle, before it sleeps)
+ *     word = QUEUED, aimed      (S3)        aims &= ~window          (A2)
+ *     F2 full fence                         sleepers |= me           (K1)
+ *     if not there: aims |= window (A1)     F3 full fence
+ *     if (sleepers & target) ring           look through all windows
+ *
+ * A client that saw its window in the mask saw it before A2, so that the look behind F3
+ * sees its job; one that saw no sleeper left its job to the same look.
  */
 #ifndef CADRE_LOOK_H
 #define CADRE_LOOK_H
@@ -13,11 +26,16 @@
 /* Private to a worker's dispatching thread. */
 struct cadre_looker {
 	const struct cadre_view *view;
-	unsigned owner;               /* worker + 1 */
-	unsigned window;              /* whose turn it is */
-	unsigned in_a_row;            /* jobs taken from it since it is its turn */
-	unsigned crew_turn;           /* whom to wake next */
-	struct cadre_cursor *cursors; /* one per window */
+	unsigned owner;     /* seat + 1 */
+	unsigned others;    /* owner of jobs that it takes as well: CADRE_OWNER_NONE,
+	                               * or its own, when it takes only what is aimed at it */
+	unsigned window;    /* whose turn it is */
+	unsigned in_a_row;  /* jobs taken from it since it is its turn */
+	unsigned crew_turn; /* whom to wake next */
+	struct cadre_cursor *cursors;       /* one per window */
+	struct cadre_cursor *aimed_cursors; /* likewise, for what is aimed at it */
+	unsigned since_aimed;               /* jobs for anyone since a look at those */
+	unsigned aimed_window;              /* whose turn it is then */
 	/* parallel > 1: see dispatch.h */
 	uint32_t burden; /* our workload; above 0 a fresh job is left to a lighter worker */
 	bool left;       /* by the last look along the hints */
@@ -32,9 +50,16 @@ struct cadre_found {
 	uint64_t claimed; /* its word */
 };
 
+/* For the seat of a worker, or of a guest, which takes only what is aimed at it. */
 int cadre_looker_init(struct cadre_looker *looker, const struct cadre_view *view,
-		      unsigned worker);
+		      unsigned seat);
 void cadre_looker_fini(struct cadre_looker *looker);
+
+/* From now on takes only what is aimed at it. */
+static inline void cadre_looker_narrow(struct cadre_looker *looker)
+{
+	looker->others = looker->owner;
+}
 
 /* W1, W2: looks along the hints and claims. A few loads when there is nothing. */
 bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret_found);
@@ -43,11 +68,11 @@ bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret
  * the hints are made to point to it. */
 bool cadre_look_everywhere(struct cadre_looker *looker, struct cadre_found *ret_found);
 
-/* Is any job pending anywhere? Claims nothing. */
+/* Is a job pending anywhere that any worker may take? Claims nothing. */
 bool cadre_look_for_more(const struct cadre_looker *looker);
 
-/* Found dry for a while: clears the active bits of all windows, and tells the others how far
- * we are. cadre_look_everywhere must follow. */
+/* Found dry for a while: clears the active bits of all windows and its own aims, and tells
+ * the others how far we are. cadre_look_everywhere must follow. */
 void cadre_look_settle(struct cadre_looker *looker);
 
 #endif

@@ -11,6 +11,7 @@
 
 #define SPREAD_NS (50 * CADRE_NS_PER_US)
 #define SPREAD_IO_NS (200 * CADRE_NS_PER_US)
+#define LOCALS 8
 
 static void default_u32(uint32_t *value, uint32_t standard)
 {
@@ -27,6 +28,8 @@ static void default_ns(int64_t *value, int64_t standard_s)
 /* Here and not with the limits of the segment, which knows places only. */
 static int check_size(const struct cadre_pool_options *options, struct cadre_diag *diag)
 {
+	if (options->workers_max == CADRE_NONE && options->workers_min == 0)
+		return 0;
 	if (options->workers_max > CADRE_WORKERS_MAX)
 		return cadre_refuse(diag, -EINVAL, "workers_max %u: must be 1 to %d",
 				    options->workers_max, CADRE_WORKERS_MAX);
@@ -41,6 +44,36 @@ static int check_size(const struct cadre_pool_options *options, struct cadre_dia
 				    options->workers_limit, options->workers_max,
 				    CADRE_WORKERS_MAX);
 	return 0;
+}
+
+static uint32_t most(uint32_t one, uint32_t other)
+{
+	return one > other ? one : other;
+}
+
+/* One is to spare, so that a replacement can start first. */
+static uint32_t places_of(const struct cadre_pool_options *options)
+{
+	if (options->workers_max == CADRE_NONE)
+		return 0;
+	return options->workers_limit < CADRE_WORKERS_MAX ? options->workers_limit + 1 :
+							    CADRE_WORKERS_MAX;
+}
+
+/* CADRE_NONE stays what it is: the options are completed twice, by the program and by the
+ * supervisor. */
+static void default_places(struct cadre_pool_options *options)
+{
+	const unsigned cpus = cadre_process_cpus();
+	uint32_t left;
+
+	default_u32(&options->workers_max, most(options->workers_min, cpus));
+	default_u32(&options->workers_limit, most(options->workers_max, cpus));
+	left = CADRE_WORKERS_MAX - places_of(options);
+	if (options->locals_max == 0)
+		options->locals_max = left == 0     ? CADRE_NONE :
+				      left < LOCALS ? left :
+						      LOCALS;
 }
 
 int cadre_pool_options_complete(struct cadre_pool_options *options,
@@ -71,19 +104,7 @@ int cadre_pool_options_complete(struct cadre_pool_options *options,
 				    options->log_sinks);
 	if (options->log_sinks == 0)
 		options->log_sinks = CADRE_LOG_TO_STDERR;
-	if (options->workers_max == 0) {
-		const unsigned cpus = cadre_process_cpus();
-
-		options->workers_max = options->workers_min > cpus ? options->workers_min :
-								     cpus;
-	}
-	if (options->workers_limit == 0) {
-		const unsigned cpus = cadre_process_cpus();
-
-		options->workers_limit = options->workers_max > cpus ?
-						 options->workers_max :
-						 cpus;
-	}
+	default_places(options);
 	default_u32(&options->parallel, 1);
 	default_u32(&options->clients_max, 64);
 	default_u32(&options->window_slots, 256);
@@ -132,15 +153,13 @@ int cadre_pool_options_for(enum cadre_preset preset, struct cadre_pool_options *
 struct cadre_limits cadre_pool_limits(const struct cadre_pool_options *options)
 {
 	return (struct cadre_limits){
-		/* One is to spare, so that a replacement can start first. */
-		.workers = options->workers_limit < CADRE_WORKERS_MAX ?
-				   options->workers_limit + 1 :
-				   CADRE_WORKERS_MAX,
+		.workers = places_of(options),
 		.workers_min = options->workers_min,
 		.parallel = options->parallel,
 		.clients = options->clients_max,
 		.slots = options->window_slots,
 		.start_length = (uint32_t)options->start_length,
+		.locals = options->locals_max == CADRE_NONE ? 0 : options->locals_max,
 		.payload_max = options->payload_max,
 		.block_bytes = options->block_bytes,
 		.grace_ns = options->grace_ns,
@@ -150,11 +169,15 @@ struct cadre_limits cadre_pool_limits(const struct cadre_pool_options *options)
 	};
 }
 
-int cadre_source_check(const struct cadre_source *source, struct cadre_diag *diag)
+int cadre_source_check(const struct cadre_source *source,
+		       const struct cadre_pool_options *options, struct cadre_diag *diag)
 {
 	const int given = (source->service != NULL) + (source->file != NULL) +
 			  (source->program != NULL);
 
+	/* Local workers bring their own. */
+	if (given == 0 && options->workers_max == CADRE_NONE)
+		return 0;
 	if (given != 1 || (source->program && !source->program[0]))
 		return cadre_refuse(diag, -EINVAL,
 				    "a pool needs a service, a shared object or a program: "

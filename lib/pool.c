@@ -59,10 +59,10 @@ static int check(const struct cadre_service *service, struct cadre_pool_options 
 		 struct cadre_diag *diag)
 {
 	const unsigned threads = threads_of_program();
-	int r = cadre_service_check(service, diag);
+	int r = cadre_pool_options_complete(options, diag);
 
-	if (r == 0)
-		r = cadre_pool_options_complete(options, diag);
+	if (r == 0 && (service || options->workers_max != CADRE_NONE))
+		r = cadre_service_check(service, diag);
 	if (r == 0 && options->log)
 		r = cadre_refuse(diag, -EINVAL,
 				 "log: the supervisor of an embedded pool is another process "

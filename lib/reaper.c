@@ -5,6 +5,10 @@
 
 #include <cadre/client.h>
 
+#include "clock.h"
+
+#define OLD_AIMED_NS (10 * CADRE_NS_PER_MS)
+
 /* Did the worker die of what it did, or of somebody's wish? A SIGKILL comes from outside,
  * as do the polite signals; what nobody saw is not held against the job. */
 static bool is_fault(struct cadre_obituary obituary)
@@ -19,6 +23,12 @@ static bool is_fault(struct cadre_obituary obituary)
 	default:
 		return true;
 	}
+}
+
+/* It was for this worker and nobody else; it has a target where others count faults. */
+static bool is_aimed(const struct cadre_slot *slot)
+{
+	return CADRE_READ_ONCE(slot->request.with) & CADRE_WITH_TARGET;
 }
 
 /* A consumer that has seen items must not see them twice: a stream that has begun is not
@@ -40,8 +50,9 @@ static bool may_run_again(const struct cadre_view *view, uint32_t number, uint64
 	const struct cadre_word word = cadre_word_unpack(bits);
 	const unsigned retries = slot->request.retries;
 
-	return word.flags & CADRE_FLAG_IDEMPOTENT && !(word.flags & CADRE_FLAG_DECIDED) &&
-	       word.attempt < retries && word.attempt < CADRE_ATTEMPT_MAX &&
+	return !is_aimed(slot) && word.flags & CADRE_FLAG_IDEMPOTENT &&
+	       !(word.flags & CADRE_FLAG_DECIDED) && word.attempt < retries &&
+	       word.attempt < CADRE_ATTEMPT_MAX &&
 	       slot->request.faults < CADRE_FAULTS_MAX && !has_emitted(view, number, bits);
 }
 
@@ -194,7 +205,7 @@ static void reap_running(const struct cadre_view *view, unsigned worker, uint32_
 		cadre_mask_set(&view->header->active, window);
 		return;
 	}
-	outcome = slot->request.faults >= CADRE_FAULTS_MAX &&
+	outcome = !is_aimed(slot) && slot->request.faults >= CADRE_FAULTS_MAX &&
 				  parts.flags & CADRE_FLAG_IDEMPOTENT ?
 			  CADRE_REFUSED :
 			  CADRE_LOST;
@@ -210,6 +221,16 @@ static void reap_running(const struct cadre_view *view, unsigned worker, uint32_
 	if (outcome == CADRE_REFUSED)
 		cadre_event_write(&view->events, &refusal);
 	count_buried(counters, parts, outcome);
+	cadre_view_ring_if_awaited(view, number, word);
+}
+
+/* A job that waited for this worker alone. */
+static void reap_aimed(const struct cadre_view *view, unsigned worker, uint32_t number,
+		       uint64_t word)
+{
+	if (!cadre_slot_strand(&view->slots[number], word))
+		return;
+	cadre_count_add(&view->worker_stats[worker].place.jobs_lost, 1);
 	cadre_view_ring_if_awaited(view, number, word);
 }
 
@@ -230,15 +251,36 @@ static void reap_slot(const struct cadre_view *view, unsigned worker, uint32_t n
 			cadre_view_ring_if_awaited(view, number, word);
 		if (parts.phase == CADRE_DONE && parts.outcome == CADRE_REFUSED)
 			tell_if_untold(view, worker, number, parts);
-		if (parts.phase != CADRE_RUNNING)
+		if (parts.phase == CADRE_QUEUED)
+			reap_aimed(view, worker, number, word);
+		if (parts.phase != CADRE_RUNNING && parts.phase != CADRE_QUEUED)
 			return;
+		if (parts.phase == CADRE_QUEUED)
+			continue;
 		/* A successor that repeats this may count one death twice: then the job is refused
 		 * early, which is the safe side. */
-		if (!counted && is_fault(obituary))
+		if (!counted && is_fault(obituary) && !is_aimed(&view->slots[number]))
 			view->slots[number].request.faults++;
 		counted = true;
 		reap_running(view, worker, number, word, obituary);
 	}
+}
+
+/* Whoever sits there next begins with none; what a client says from now on is of it. */
+static void forget_aims(const struct cadre_view *view, unsigned worker)
+{
+	struct cadre_mask *const aims = &view->worker_aims[worker];
+
+	for (unsigned window = 0;
+	     (window = cadre_mask_next(aims, window, CADRE_MASK_BITS)) < CADRE_MASK_BITS;
+	     window++)
+		cadre_mask_clear(aims, window);
+}
+
+void cadre_wake_sleepers(const struct cadre_view *view)
+{
+	cadre_crew_wake_all(&view->header->crew, view->worker_bells, view->limits.workers);
+	cadre_crew_wake_all(&view->header->guests, view->worker_bells, view->seat_count);
 }
 
 void cadre_reap_worker(const struct cadre_view *view, unsigned worker,
@@ -250,9 +292,10 @@ void cadre_reap_worker(const struct cadre_view *view, unsigned worker,
 	for (uint32_t number = 0; number < view->slot_count; number++)
 		reap_slot(view, worker, number, obituary);
 	CADRE_KILL_POINT("D5");
-	cadre_crew_forget(&view->header->crew, worker);
+	cadre_crew_forget(cadre_view_crew(view, worker), worker);
+	forget_aims(view, worker);
 	/* It may have died between a ring and a wake, or with a job's wake in its hands. */
-	cadre_crew_wake_all(&view->header->crew, view->worker_bells, view->limits.workers);
+	cadre_wake_sleepers(view);
 }
 
 /* One step towards FREE for a slot of a dead client. */
@@ -343,6 +386,34 @@ static void survey_warrant(const struct cadre_view *view, uint32_t number,
 		survey->next_deadline_ns = kill_ns;
 }
 
+/* A job that has been aimed at one worker for long. Its client may be stopped, or have died
+ * and left it detached, before it told the worker or saw that it is gone. */
+static void survey_aimed(const struct cadre_view *view, uint32_t number, uint64_t word)
+{
+	struct cadre_slot *const slot = &view->slots[number];
+	const unsigned seat = cadre_word_owner(word) - 1;
+	const unsigned window = cadre_view_window_of(view, number);
+	const uint32_t target = CADRE_READ_ONCE(slot->request.target);
+	const uint64_t place = cadre_place_look(&view->worker_places[seat]);
+	const enum cadre_place_state state = cadre_place_state_of(place);
+
+	/* What dies now its reaper buries; what leaves looks once more. That the target is the
+	 * job's, the compare-and-swap tells. */
+	if (cadre_place_incarnation_of(place) != target ||
+	    (state != CADRE_PLACE_STARTING && state != CADRE_PLACE_UP &&
+	     state != CADRE_PLACE_DRAINING && state != CADRE_PLACE_DEAD)) {
+		if (cadre_slot_strand(slot, word))
+			cadre_view_ring_if_awaited(view, number, word);
+		return;
+	}
+	cadre_window_point_at(&view->client_lines[window].hints,
+			      number % view->limits.slots, view->limits.slots);
+	if (!cadre_mask_has(&view->worker_aims[seat], window))
+		cadre_mask_set(&view->worker_aims[seat], window);
+	if (cadre_mask_has(&cadre_view_crew(view, seat)->sleepers, seat))
+		cadre_bell_ring(&view->worker_bells[seat], CADRE_BELL_DISPATCHER, 1);
+}
+
 static void survey_slot(const struct cadre_view *view, uint32_t number, int64_t now_ns,
 			struct cadre_survey *survey)
 {
@@ -350,7 +421,7 @@ static void survey_slot(const struct cadre_view *view, uint32_t number, int64_t 
 	const uint64_t word = cadre_slot_look(slot);
 	const struct cadre_word parts = cadre_word_unpack(word);
 
-	if (parts.phase > CADRE_DONE || parts.owner > view->limits.workers ||
+	if (parts.phase > CADRE_DONE || parts.owner > view->seat_count ||
 	    (parts.phase == CADRE_RUNNING && parts.owner == CADRE_OWNER_NONE)) {
 		survey->impossible++;
 		return;
@@ -359,9 +430,17 @@ static void survey_slot(const struct cadre_view *view, uint32_t number, int64_t 
 		const int64_t submitted_ns = CADRE_READ_ONCE(slot->request.submitted_ns);
 
 		survey->queued++;
-		/* No clock was ever below 0, and no age may overflow. */
-		if (submitted_ns < survey->oldest_queued_ns)
-			survey->oldest_queued_ns = submitted_ns > 0 ? submitted_ns : 0;
+		if (parts.owner != CADRE_OWNER_NONE) {
+			if (now_ns - (submitted_ns > 0 ? submitted_ns : 0) > OLD_AIMED_NS)
+				survey_aimed(view, number, word);
+		} else {
+			survey->for_anyone++;
+			/* No clock was ever below 0, and no age may overflow. */
+			if (submitted_ns < survey->oldest_queued_ns)
+				survey->oldest_queued_ns = submitted_ns > 0 ?
+								   submitted_ns :
+								   0;
+		}
 	} else if (parts.phase == CADRE_RUNNING) {
 		survey->running++;
 	} else {
@@ -427,5 +506,5 @@ void cadre_ring_everyone(const struct cadre_view *view)
 			cadre_bell_ring(&view->client_bells[client], CADRE_BELL_EVERYONE,
 					INT32_MAX);
 	}
-	cadre_crew_wake_all(&view->header->crew, view->worker_bells, view->limits.workers);
+	cadre_wake_sleepers(view);
 }

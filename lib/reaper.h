@@ -21,9 +21,9 @@ struct cadre_obituary {
 void cadre_reap_list(const struct cadre_view *view, unsigned worker,
 		     struct cadre_event *event);
 
-/* D: everything that names this worker, whose place is DEAD: its job is given to another
- * or ends as lost, sleepers are woken. A request that is refused is kept, and an event says
- * so. */
+/* D: everything that names this seat, whose place is DEAD: its job is given to another
+ * or ends as lost, as does what is aimed at it; sleepers are woken. A request that is
+ * refused is kept, and an event says so. */
 void cadre_reap_worker(const struct cadre_view *view, unsigned worker,
 		       struct cadre_obituary obituary);
 
@@ -35,17 +35,22 @@ uint32_t cadre_reap_client(const struct cadre_view *view, unsigned client);
 /* What a look through all leased windows saw. */
 struct cadre_survey {
 	uint64_t queued;
+	uint64_t for_anyone; /* of these: those that are not aimed at one worker */
 	uint64_t running;
-	uint64_t impossible;         /* words that cannot be */
-	int64_t oldest_queued_ns;    /* submission of the oldest, INT64_MAX for none */
+	uint64_t impossible;      /* words that cannot be */
+	int64_t oldest_queued_ns; /* submission of the oldest for anyone, INT64_MAX: none */
 	int64_t next_deadline_ns;    /* the next deadline (or end of grace) to look at */
 	struct cadre_mask overdue;   /* workers past deadline and grace of a job */
 	struct cadre_mask condemned; /* workers past the grace of a forced cancellation */
 };
 
-/* Ends jobs past their deadline, and counts. */
+/* Ends jobs past their deadline and those aimed at workers that are gone, reminds workers of
+ * what has been aimed at them for long, and counts. */
 void cadre_survey(const struct cadre_view *view, int64_t now_ns,
 		  struct cadre_survey *ret_survey);
+
+/* Wakes every worker and guest that sleeps: for those who died before they did. */
+void cadre_wake_sleepers(const struct cadre_view *view);
 
 /* Every job that has not ended, ends as terminated; whoever waits is rung for. */
 void cadre_terminate_jobs(const struct cadre_view *view);

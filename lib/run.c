@@ -75,7 +75,8 @@ static struct cadre_latency_line *line_of(const struct cadre_worker *worker,
 {
 	struct cadre_latency_line *const lines = cadre_view_latencies(&worker->view,
 								      worker->host.worker);
-	const uint32_t count = worker->view.latency_lines;
+	const uint32_t count = cadre_view_latency_lines(&worker->view,
+							worker->host.worker);
 
 	if (!duty)
 		return &lines[count - 1];
@@ -245,14 +246,16 @@ void cadre_run_idle(struct cadre_worker *worker)
 
 void cadre_run_engage(struct cadre_worker *worker)
 {
-	struct cadre_crew *const crew = &worker->view.header->crew;
+	struct cadre_crew *const crew = worker->crew;
 	const unsigned workers = worker->view.limits.workers;
 
 	worker->engaged = true;
 	cadre_mask_set(&crew->engaged, worker->host.worker); /* K1 */
 	atomic_thread_fence(memory_order_seq_cst);           /* F3, pairs with F2 */
 	CADRE_KILL_POINT("W3");
-	if (cadre_mask_next(&crew->sleepers, 0, workers) == workers ||
+	/* What only a guest may do nobody can do for it. */
+	if (worker->host.worker >= workers ||
+	    cadre_mask_next(&crew->sleepers, 0, workers) == workers ||
 	    !cadre_look_for_more(&worker->looker))
 		return;
 	cadre_dispatch_wake(&worker->view, &worker->looker.crew_turn);
@@ -264,13 +267,13 @@ void cadre_run_engage(struct cadre_worker *worker)
 void cadre_run_disengage(struct cadre_worker *worker)
 {
 	worker->engaged = false;
-	cadre_mask_clear(&worker->view.header->crew.engaged, worker->host.worker);
+	cadre_mask_clear(&worker->crew->engaged, worker->host.worker);
 }
 
 void cadre_run_get_up(struct cadre_worker *worker)
 {
 	if (worker->asleep)
-		cadre_mask_clear(&worker->view.header->crew.sleepers, worker->host.worker);
+		cadre_mask_clear(&worker->crew->sleepers, worker->host.worker);
 	worker->asleep = false;
 }
 
@@ -404,7 +407,9 @@ static void run(struct cadre_worker *worker, const struct cadre_found *found,
 	account_taken(worker, task);
 	CADRE_TRACE(claim, worker->host.worker, found->slot, found->claimed,
 		    job->operation, job->submitted_ns, job->taken_ns);
-	if (r < 0) {
+	if (r == -EHOSTDOWN) {
+		cadre_job_refuse(job, CADRE_LOST, CADRE_STATUS_NOT_BEGUN, "");
+	} else if (r < 0) {
 		cadre_job_refuse(job, CADRE_FAILED, -r,
 				 "its request lies outside of the segment");
 	} else if (job->deadline_ns && taken_ns >= job->deadline_ns) {
@@ -470,7 +475,7 @@ int cadre_run_init(struct cadre_worker *worker)
 	worker->host.deserted = is_deserted;
 	worker->host.wants_room = want_room;
 	worker->dispatcher = pthread_self();
-	worker->parallel = worker->view.limits.parallel;
+	worker->host.rooms = service->flags & CADRE_SERVICE_THREADS ? worker->parallel : 1;
 	worker->shares_stats = worker->parallel > 1 ||
 			       service->flags & CADRE_SERVICE_THREADS;
 	worker->duties = calloc(service->operation_count, sizeof(*worker->duties));

@@ -72,7 +72,7 @@ static void fill_waiting_posts(struct cadre_supervisor *supervisor, int64_t now_
 		if (member->post != CADRE_POST_WAITING || now_ns < member->retry_ns)
 			continue;
 		if (there < supervisor->size.min ||
-		    (supervisor->survey.queued > 0 && there < supervisor->size.max))
+		    (supervisor->survey.for_anyone > 0 && there < supervisor->size.max))
 			cadre_staff_start(supervisor, worker, version, now_ns);
 		else
 			cadre_staff_vacate(supervisor, worker);
@@ -90,7 +90,7 @@ static void serve_queue(struct cadre_supervisor *supervisor, int64_t now_ns)
 	enum cadre_crew_look look;
 	unsigned turn = 0;
 
-	if (survey->queued == 0)
+	if (survey->for_anyone == 0)
 		return;
 	atomic_thread_fence(memory_order_seq_cst);
 	look = cadre_crew_look(&view->header->crew, view->limits.workers);
@@ -105,10 +105,11 @@ static void serve_queue(struct cadre_supervisor *supervisor, int64_t now_ns)
 	}
 	if (!old && look == CADRE_CREW_LOOKING)
 		return;
-	if (survey->queued > on_their_way)
-		cadre_size_hire(supervisor, up + (survey->queued < view->limits.workers ?
-							  (unsigned)survey->queued :
-							  view->limits.workers));
+	if (survey->for_anyone > on_their_way)
+		cadre_size_hire(supervisor,
+				up + (survey->for_anyone < view->limits.workers ?
+					      (unsigned)survey->for_anyone :
+					      view->limits.workers));
 }
 
 /* ---- shrinking ---- */

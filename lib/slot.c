@@ -19,6 +19,11 @@ static uint64_t with_outcome(uint64_t word, enum cadre_outcome outcome)
 	return (word & ~(UINT64_C(7) << 7)) | (uint64_t)outcome << 7;
 }
 
+static uint64_t without_owner(uint64_t word)
+{
+	return word & ~(UINT64_C(1023) << 14);
+}
+
 static uint64_t free_word(uint64_t generation)
 {
 	return cadre_word_pack(
@@ -110,7 +115,8 @@ bool cadre_slot_decide(struct cadre_slot *slot, uint64_t generation,
 		    cadre_word_flags(word) & CADRE_FLAG_DECIDED)
 			return false;
 		if (phase == CADRE_QUEUED)
-			next = with_phase(next, CADRE_DONE); /* X1 */
+			/* X1. Whom it was aimed at has not had it. */
+			next = without_owner(with_phase(next, CADRE_DONE));
 		else if (phase == CADRE_RUNNING)
 			next = with_flags(next, CADRE_FLAG_DECIDED); /* X2 */
 		else
@@ -133,7 +139,8 @@ bool cadre_slot_withdraw(struct cadre_slot *slot, uint64_t seen)
 	return cadre_word_phase(seen) == CADRE_QUEUED &&
 	       atomic_compare_exchange_strong_explicit(
 		       &slot->request.word, &seen,
-		       with_phase(with_outcome(seen, CADRE_WITHDRAWN), CADRE_DONE),
+		       without_owner(with_phase(with_outcome(seen, CADRE_WITHDRAWN),
+						CADRE_DONE)),
 		       memory_order_acq_rel, memory_order_relaxed);
 }
 
@@ -153,6 +160,21 @@ int64_t cadre_warrant_due_ns(const struct cadre_warrant *warrant, uint64_t gener
 	if (atomic_load_explicit(&warrant->generation, memory_order_acquire) != generation)
 		return INT64_MAX;
 	return atomic_load_explicit(&warrant->kill_ns, memory_order_relaxed);
+}
+
+bool cadre_slot_strand(struct cadre_slot *slot, uint64_t seen)
+{
+	const uint64_t lost = with_phase(with_outcome(seen, CADRE_LOST), CADRE_DONE);
+
+	/* Acquire and release, as in cadre_slot_decide. */
+	if (cadre_word_phase(seen) != CADRE_QUEUED ||
+	    !atomic_compare_exchange_strong_explicit(&slot->request.word, &seen,
+						     without_owner(lost),
+						     memory_order_acq_rel,
+						     memory_order_relaxed))
+		return false;
+	CADRE_KILL_POINT("X4");
+	return true;
 }
 
 void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,

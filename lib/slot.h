@@ -13,7 +13,8 @@
  *
  * Who may change the word:
  *   FREE, FILLING, DONE  the client; once it is proven dead, the supervisor
- *   QUEUED               any worker (claim), the client or the supervisor (X1)
+ *   QUEUED               any worker (claim), the client or the supervisor (X1). A word that
+ *                        names an owner already is aimed: that worker alone claims it
  *   RUNNING              its worker (finish); client or supervisor set flags (X2); once
  *                        the worker is proven dead, the supervisor
  *
@@ -30,7 +31,7 @@
 enum cadre_phase {
 	CADRE_FREE = 0,    /* nobody's; generation counts the jobs that lived here */
 	CADRE_FILLING = 1, /* the client writes the request */
-	CADRE_QUEUED = 2,  /* accepted: any worker may claim it */
+	CADRE_QUEUED = 2,  /* accepted: any worker may claim it, or the one it names */
 	CADRE_RUNNING = 3, /* owner has it */
 	CADRE_DONE = 4,    /* outcome stands; the client takes the reply and frees */
 };
@@ -42,7 +43,7 @@ enum cadre_flag {
 	CADRE_FLAG_IDEMPOTENT = 1u << 3, /* may be tried again */
 };
 
-#define CADRE_OWNER_NONE 0u /* worker k is owner k + 1 */
+#define CADRE_OWNER_NONE 0u /* whoever sits in seat k is owner k + 1 */
 #define CADRE_ATTEMPT_MAX 15u
 #define CADRE_FAULTS_MAX 2 /* workers that one job may kill; then it is refused */
 #define CADRE_GENERATION_MAX ((UINT64_C(1) << 40) - 1)
@@ -76,6 +77,11 @@ static inline struct cadre_word cadre_word_unpack(uint64_t bits)
 	};
 }
 
+static inline unsigned cadre_word_owner(uint64_t bits)
+{
+	return (unsigned)(bits >> 14 & 1023);
+}
+
 /* The parts that hot paths ask for, without taking the rest apart. */
 static inline enum cadre_phase cadre_word_phase(uint64_t bits)
 {
@@ -99,6 +105,7 @@ enum cadre_with {
 	/* its client has descriptors for whoever runs it; they do not stand in the segment */
 	CADRE_WITH_DESCRIPTORS = 1u << 1,
 	CADRE_WITH_STREAM = 1u << 2, /* a ring of items, in front of its payload (stream.h) */
+	CADRE_WITH_TARGET = 1u << 3, /* target, likewise: the job is aimed at one worker */
 };
 
 #define CADRE_INLINE_MAX 88 /* bytes of payload that fit the slot, either way */
@@ -115,8 +122,14 @@ struct cadre_request_lines {
 	uint8_t with;          /* C: CADRE_WITH_..., what else must be looked at */
 	uint8_t payload[CADRE_INLINE_MAX]; /* C: when length <= CADRE_INLINE_MAX */
 	int64_t deadline_ns;               /* C: CLOCK_MONOTONIC */
-	uint32_t block;  /* C: where a longer payload lies, or the stream */
-	uint32_t faults; /* C: 0; then the supervisor: workers that died of this job */
+	uint32_t block; /* C: where a longer payload lies, or the stream */
+	union {
+		/* C: 0; then the supervisor: workers that died of this job. */
+		uint32_t faults;
+		/* C, with CADRE_WITH_TARGET: incarnation of the worker that it is aimed at.
+		 * Such a job is tried once, so that nobody counts its faults. */
+		uint32_t target;
+	};
 };
 
 /* K: the worker while RUNNING; the supervisor for a worker that is proven dead. */
@@ -206,6 +219,9 @@ void cadre_warrant_issue(struct cadre_warrant *warrant, uint64_t generation,
 
 /* When its worker is to be killed for a job of that generation; INT64_MAX: never. */
 int64_t cadre_warrant_due_ns(const struct cadre_warrant *warrant, uint64_t generation);
+/* X4: the worker that a job is aimed at is gone: QUEUED -> DONE(lost), owned by nobody,
+ * exactly from the word seen. Whoever sees that does it: the client, or the supervisor. */
+bool cadre_slot_strand(struct cadre_slot *slot, uint64_t seen);
 
 /* C1: books the outcome, then -> FREE(g). Blocks were given back before. */
 void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,

@@ -95,7 +95,7 @@ int cadre_staff_init(struct cadre_supervisor *supervisor)
 {
 	const unsigned workers = supervisor->view.limits.workers;
 
-	supervisor->members = calloc(workers, sizeof(*supervisor->members));
+	supervisor->members = calloc(workers ? workers : 1, sizeof(*supervisor->members));
 	if (!supervisor->members)
 		return -ENOMEM;
 	for (unsigned worker = 0; worker < workers; worker++) {

@@ -4,6 +4,7 @@
  * Steps S1 to S4 of the life of a job. Between S1 and S3 the job is nobody's but ours; at
  * S3 it is accepted; everything after S3 is about somebody noticing soon.
  */
+#include "channel.h"
 #include "client.h"
 #include "clock.h"
 #include "control.h"
@@ -114,8 +115,28 @@ static int check_stream(const struct cadre_client *client,
 	return 0;
 }
 
+/* Whom the request is for. */
+static int find_aim(const struct cadre_client *client,
+		    const struct cadre_request *request, struct cadre_aim *ret_aim)
+{
+	int r;
+
+	if (!request->to) {
+		ret_aim->owner = CADRE_OWNER_NONE;
+		return client->view.limits.workers > 0 ? 0 : -EHOSTDOWN;
+	}
+	r = cadre_channel_aim(request->to, &client->view, client->pool,
+			      client->created_ns, ret_aim);
+	if (r < 0)
+		return r;
+	if (ret_aim->owner == CADRE_OWNER_NONE)
+		return client->view.limits.workers > 0 ? 0 : -EHOSTDOWN;
+	return cadre_aim_stands(&client->view, *ret_aim) ? 0 : -EHOSTDOWN;
+}
+
+/* What can be seen from the request itself. */
 static int check_request(const struct cadre_client *client,
-			 const struct cadre_request *request)
+			 const struct cadre_request *request, struct cadre_aim *ret_aim)
 {
 	if (request->operation < 1 || request->operation > CADRE_OPERATION_ID_MAX ||
 	    request->retries > CADRE_ATTEMPT_MAX || (request->length && !request->data) ||
@@ -129,9 +150,13 @@ static int check_request(const struct cadre_client *client,
 		return -EINVAL;
 	if (request->length > client->view.limits.payload_max)
 		return -EMSGSIZE;
-	return request->flags & CADRE_STREAM || request->item || request->stream_room ?
-		       check_stream(client, request) :
-		       0;
+	if (request->flags & CADRE_STREAM || request->item || request->stream_room) {
+		const int r = check_stream(client, request);
+
+		if (r < 0)
+			return r;
+	}
+	return find_aim(client, request, ret_aim);
 }
 
 /* 0, or why nothing is accepted at all. */
@@ -200,7 +225,8 @@ static int prepare(struct cadre_client *client, uint32_t index, size_t length,
 
 /* S2: all of the request but its payload. */
 static void describe(struct cadre_client *client, uint32_t index,
-		     const struct cadre_request *request, int64_t now_ns)
+		     const struct cadre_request *request, const struct cadre_aim *aim,
+		     int64_t now_ns)
 {
 	struct cadre_request_lines *const lines = &client->slots[index].request;
 	struct cadre_pending *const pending = &client->pending[index];
@@ -215,9 +241,12 @@ static void describe(struct cadre_client *client, uint32_t index,
 	__atomic_store_n(&lines->with,
 			 (uint8_t)((request->deadline_ns ? CADRE_WITH_DEADLINE : 0) |
 				   (request->descriptor_count ? CADRE_WITH_DESCRIPTORS : 0) |
-				   (is_stream ? CADRE_WITH_STREAM : 0)),
+				   (is_stream ? CADRE_WITH_STREAM : 0) |
+				   (aim->owner != CADRE_OWNER_NONE ? CADRE_WITH_TARGET : 0)),
 			 __ATOMIC_RELAXED);
-	if (request->flags & CADRE_IDEMPOTENT)
+	if (aim->owner != CADRE_OWNER_NONE)
+		lines->target = aim->incarnation;
+	else if (request->flags & CADRE_IDEMPOTENT)
 		lines->faults = 0;
 	if (request->deadline_ns)
 		lines->deadline_ns = request->deadline_ns;
@@ -255,7 +284,7 @@ static unsigned word_flags(const struct cadre_client *client,
 /* S3. From here on another thread, or the notifier, may take the result, and the slot may be
  * another job's. Returns the generation of this one. */
 static uint64_t publish(struct cadre_client *client, uint32_t index,
-			const struct cadre_request *request)
+			const struct cadre_request *request, const struct cadre_aim *aim)
 {
 	struct cadre_pending *const pending = &client->pending[index];
 	const bool detached = request->flags & CADRE_DETACHED;
@@ -269,8 +298,7 @@ static uint64_t publish(struct cadre_client *client, uint32_t index,
 							    CADRE_PENDING_OUT,
 						 generation),
 			      memory_order_release);
-	cadre_slot_publish(&client->slots[index], word_flags(client, request),
-			   CADRE_OWNER_NONE);
+	cadre_slot_publish(&client->slots[index], word_flags(client, request), aim->owner);
 	CADRE_TRACE(submit, client->slot_base, index, generation, request->operation,
 		    request->length);
 	/* V5: release, pairs with V6 in take.c: before that, a word that is not ours may only be
@@ -313,8 +341,9 @@ static void wake_one(struct cadre_client *client)
 	count(&client->lines->counters.wakes_sent);
 }
 
-/* S4: after a burst was published. The drawing stands in crew.h. */
-static void announce(struct cadre_client *client, uint64_t tail)
+/* S4: after a burst was published. The drawing stands in crew.h. What is aimed at one worker
+ * is no work for the crew: that worker was told. */
+static void announce(struct cadre_client *client, uint64_t tail, bool for_anyone)
 {
 	struct cadre_header *const header = client->view.header;
 
@@ -322,6 +351,8 @@ static void announce(struct cadre_client *client, uint64_t tail)
 	atomic_thread_fence(memory_order_seq_cst); /* F2, pairs with F3 in look.c and F4 in
 						    * supervisor.c */
 	CADRE_KILL_POINT("S4");
+	if (!for_anyone)
+		return;
 	if (!cadre_mask_has(&header->active, client->window))
 		cadre_mask_set(&header->active, client->window);
 
@@ -359,13 +390,15 @@ void cadre_client_nudge_once(struct cadre_client *client, uint32_t index, uint64
 	    atomic_load_explicit(nudged, memory_order_relaxed))
 		return;
 	atomic_store_explicit(nudged, true, memory_order_relaxed);
-	nudge(client);
+	if (cadre_word_owner(word) == CADRE_OWNER_NONE)
+		nudge(client);
+	else if (cadre_word_owner(word) <= client->view.seat_count)
+		cadre_aim_wake(&client->view, cadre_word_owner(word) - 1);
 }
 
-/* Behind the fence of `announce`: a pool that stopped meanwhile may not have seen this job,
- * and may never run it. Ours to take back, as long as nobody has claimed it. */
-static bool withdraw_if_stopped(struct cadre_client *client, uint32_t index,
-				uint64_t generation)
+/* A job that nobody may have seen and nobody may ever run: ours to take back, as long as it
+ * has not been claimed. */
+static bool take_back(struct cadre_client *client, uint32_t index, uint64_t generation)
 {
 	struct cadre_pending *const pending = &client->pending[index];
 	const uint64_t taken = cadre_pending_pack(CADRE_PENDING_TAKEN, generation);
@@ -373,9 +406,6 @@ static bool withdraw_if_stopped(struct cadre_client *client, uint32_t index,
 	uint64_t seen = cadre_pending_pack(CADRE_PENDING_OUT, generation);
 	uint64_t word;
 
-	if (atomic_load_explicit(&client->view.header->state, memory_order_relaxed) ==
-	    CADRE_POOL_OPEN)
-		return false;
 	/* Keep other threads of this client away from it first. A detached one is LEFT. */
 	if (!atomic_compare_exchange_strong(&pending->word, &seen, taken) &&
 	    (seen != left || !atomic_compare_exchange_strong(&pending->word, &seen, taken)))
@@ -392,6 +422,25 @@ static bool withdraw_if_stopped(struct cadre_client *client, uint32_t index,
 	cadre_courier_unpack(client, index);
 	cadre_client_let_go(client, index);
 	return true;
+}
+
+/* Behind the fence of `announce`: a pool that stopped meanwhile may not have seen this job. */
+static bool withdraw_if_stopped(struct cadre_client *client, uint32_t index,
+				uint64_t generation)
+{
+	return atomic_load_explicit(&client->view.header->state, memory_order_relaxed) !=
+		       CADRE_POOL_OPEN &&
+	       take_back(client, index, generation);
+}
+
+/* Tells the worker that the job is aimed at. True when that has gone meanwhile, without
+ * having seen the job. */
+static bool withdraw_if_gone(struct cadre_client *client, uint32_t index,
+			     uint64_t generation, const struct cadre_aim *aim)
+{
+	return aim->owner != CADRE_OWNER_NONE &&
+	       !cadre_aim_tell(&client->view, *aim, client->window) &&
+	       take_back(client, index, generation);
 }
 
 /* The same for a batch, whose jobs were accepted: a pool that has ended runs none of them,
@@ -429,7 +478,8 @@ static int pack(struct cadre_client *client, uint32_t index,
 
 /* Takes a slot and fills it; does not announce it. */
 static int submit_quietly(struct cadre_client *client, const struct cadre_request *request,
-			  int64_t now_ns, uint64_t *ret_position)
+			  const struct cadre_aim *aim, int64_t now_ns,
+			  uint64_t *ret_position)
 {
 	const uint64_t position = take_slot(client);
 	const uint32_t index = (uint32_t)position & (client->slot_count - 1);
@@ -447,7 +497,7 @@ static int submit_quietly(struct cadre_client *client, const struct cadre_reques
 	}
 	if (request->length)
 		memcpy(data, request->data, request->length);
-	describe(client, index, request, now_ns);
+	describe(client, index, request, aim, now_ns);
 	r = pack(client, index, request);
 	if (r < 0) {
 		abandon(client, index);
@@ -462,12 +512,47 @@ static struct cadre_ticket ticket_of(const struct cadre_client *client, uint32_t
 	return cadre_ticket_make(index, cadre_client_generation(client, index));
 }
 
+/* The last job that was accepted in a burst. */
+struct accepted {
+	uint64_t position;
+	uint64_t generation;
+	bool for_anyone; /* any job of the burst is */
+};
+
+/* Accepts one job, and does not announce it to the crew. */
+static int accept_one(struct cadre_client *client, const struct cadre_request *request,
+		      int64_t now_ns, struct cadre_ticket *ret_ticket,
+		      struct accepted *last)
+{
+	uint64_t position = 0, generation;
+	struct cadre_aim aim;
+	uint32_t index;
+	int r = check_request(client, request, &aim);
+
+	if (r == 0 && !ret_ticket && !request->ended && !(request->flags & CADRE_DETACHED))
+		r = -EINVAL;
+	if (r == 0)
+		r = submit_quietly(client, request, &aim, now_ns, &position);
+	if (r < 0)
+		return r;
+	index = (uint32_t)position & (client->slot_count - 1);
+	if (ret_ticket)
+		*ret_ticket = ticket_of(client, index);
+	generation = publish(client, index, request, &aim);
+	if (withdraw_if_gone(client, index, generation, &aim))
+		return -EHOSTDOWN;
+	last->position = position;
+	last->generation = generation;
+	last->for_anyone |= aim.owner == CADRE_OWNER_NONE;
+	return 0;
+}
+
 int cadre_try_submit_batch(struct cadre_client *client,
 			   const struct cadre_request *requests, size_t count_wanted,
 			   struct cadre_ticket *ret_tickets)
 {
 	const int64_t now_ns = cadre_clock_ns();
-	uint64_t position = 0, generation = 0;
+	struct accepted last = { 0 };
 	size_t accepted;
 	uint32_t index;
 	int r = check_open(client);
@@ -477,27 +562,17 @@ int cadre_try_submit_batch(struct cadre_client *client,
 	if (count_wanted > INT32_MAX)
 		return -EINVAL;
 	for (accepted = 0; accepted < count_wanted; accepted++) {
-		const struct cadre_request *const request = &requests[accepted];
-
-		r = check_request(client, request);
-		if (r == 0 && !ret_tickets && !request->ended &&
-		    !(request->flags & CADRE_DETACHED))
-			r = -EINVAL;
-		if (r == 0)
-			r = submit_quietly(client, request, now_ns, &position);
+		r = accept_one(client, &requests[accepted], now_ns,
+			       ret_tickets ? &ret_tickets[accepted] : NULL, &last);
 		if (r < 0)
 			break;
-		index = (uint32_t)position & (client->slot_count - 1);
-		if (ret_tickets)
-			ret_tickets[accepted] = ticket_of(client, index);
-		generation = publish(client, index, request);
 	}
 	if (accepted == 0)
 		return r;
 
-	announce(client, position + 1);
-	index = (uint32_t)position & (client->slot_count - 1);
-	if (accepted == 1 && withdraw_if_stopped(client, index, generation))
+	announce(client, last.position + 1, last.for_anyone);
+	index = (uint32_t)last.position & (client->slot_count - 1);
+	if (accepted == 1 && withdraw_if_stopped(client, index, last.generation))
 		return -ESHUTDOWN;
 	end_if_terminated(client);
 	return (int)accepted;
@@ -603,6 +678,7 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 	const uint64_t position = draft->id - 1;
 	const uint32_t index = (uint32_t)position & (client->slot_count - 1);
 	struct cadre_request filled = *request;
+	struct cadre_aim aim;
 	uint64_t generation;
 	int r = cadre_client_enter(client);
 
@@ -611,7 +687,9 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 	filled.data = draft->data;
 	if (draft->id == 0 || filled.length > draft->capacity)
 		return -EINVAL;
-	r = check_request(client, &filled);
+	r = check_request(client, &filled, &aim);
+	if (r == -EHOSTDOWN)
+		cadre_draft_discard(client, draft);
 	if (r < 0)
 		return r;
 	if ((!ret_ticket && !filled.ended && !(filled.flags & CADRE_DETACHED)))
@@ -626,7 +704,7 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 					  settle(client, index, draft, filled.length);
 	if (r < 0)
 		return r;
-	describe(client, index, &filled, cadre_clock_ns());
+	describe(client, index, &filled, &aim, cadre_clock_ns());
 	r = pack(client, index, &filled);
 	if (r < 0) {
 		cadre_draft_discard(client, draft);
@@ -635,8 +713,10 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 	if (ret_ticket)
 		*ret_ticket = ticket_of(client, index);
 	draft->id = 0;
-	generation = publish(client, index, &filled);
-	announce(client, position + 1);
+	generation = publish(client, index, &filled, &aim);
+	if (withdraw_if_gone(client, index, generation, &aim))
+		return -EHOSTDOWN;
+	announce(client, position + 1, aim.owner == CADRE_OWNER_NONE);
 	return withdraw_if_stopped(client, index, generation) ? -ESHUTDOWN : 0;
 }
 

@@ -90,7 +90,7 @@ static bool is_alive(const struct cadre_place *place)
 	return pidfd >= 0;
 }
 
-/* A client that left without a supervisor lives on, but not as a client. */
+/* A client, or a guest, that left without a supervisor lives on, but not as a client. */
 static bool is_attached(const struct cadre_place *place)
 {
 	return cadre_place_state_of(cadre_place_look(place)) == CADRE_PLACE_UP &&
@@ -104,6 +104,10 @@ static bool is_populated(const struct cadre_view *view)
 		return false;
 	for (unsigned worker = 0; worker < view->limits.workers; worker++) {
 		if (is_alive(&view->worker_places[worker]))
+			return true;
+	}
+	for (unsigned seat = view->limits.workers; seat < view->seat_count; seat++) {
+		if (is_attached(&view->worker_places[seat]))
 			return true;
 	}
 	for (unsigned client = 0; client < view->limits.clients; client++) {
@@ -496,6 +500,9 @@ static void handle(struct cadre_supervisor *supervisor, uint64_t what)
 	case CADRE_HEARD_PROBE:
 		cadre_reload_probe_spoke(supervisor);
 		break;
+	case CADRE_HEARD_GUEST:
+		cadre_guest_died(supervisor, index);
+		break;
 	}
 }
 
@@ -605,7 +612,8 @@ static int begin(struct cadre_supervisor *supervisor,
 						   memory_order_relaxed);
 	sign_header(supervisor);
 	if (!supervisor->inherited) {
-		r = cadre_probe_operations(supervisor);
+		if (supervisor->view.limits.workers > 0)
+			r = cadre_probe_operations(supervisor);
 		if (r < 0)
 			return r;
 		/* H2: release, pairs with H1 in layout.c. */
@@ -729,7 +737,7 @@ int cadre_supervise(const struct cadre_source *source,
 	if (r == 0)
 		r = cadre_limits_check(&limits, diag);
 	if (r == 0)
-		r = cadre_source_check(source, diag);
+		r = cadre_source_check(source, &supervisor->options, diag);
 	if (r == 0) {
 		snprintf(supervisor->pool, sizeof(supervisor->pool), "%s", options->name);
 		sigemptyset(&signals);

@@ -145,6 +145,7 @@ struct cadre_supervisor {
 
 	struct cadre_member *members; /* one per worker's place */
 	struct cadre_lease *leases;   /* one per client's place */
+	struct cadre_lease *guests;   /* one per local worker's place */
 	int connections[CADRE_CONNECTIONS_MAX];
 	int64_t connected_ns[CADRE_CONNECTIONS_MAX];
 
@@ -169,6 +170,7 @@ enum cadre_heard {
 	CADRE_HEARD_CLIENT,
 	CADRE_HEARD_COURIER,
 	CADRE_HEARD_PROBE,
+	CADRE_HEARD_GUEST,
 };
 
 /* ---- supervisor.c ---- */
@@ -222,8 +224,9 @@ int cadre_pool_options_complete(struct cadre_pool_options *options,
 
 struct cadre_limits cadre_pool_limits(const struct cadre_pool_options *options);
 
-/* Exactly one of the three, and it can be read. */
-int cadre_source_check(const struct cadre_source *source, struct cadre_diag *diag);
+/* Exactly one of the three, and it can be read; none of them for a pool without workers. */
+int cadre_source_check(const struct cadre_source *source,
+		       const struct cadre_pool_options *options, struct cadre_diag *diag);
 
 /* ---- hang.c ---- */
 
@@ -360,6 +363,22 @@ struct cadre_control cadre_order_yes(const char *format, ...) CADRE_PRINTF(1, 2)
 /* Does as it is told. False when the answer comes later. */
 bool cadre_order_obey(struct cadre_supervisor *supervisor, unsigned connection,
 		      const struct cadre_control *order, struct cadre_control *ret_answer);
+
+/* ---- guest.c: begun, ended and adopted with the leases ---- */
+
+int cadre_guest_init(struct cadre_supervisor *supervisor);
+void cadre_guest_fini(struct cadre_supervisor *supervisor);
+void cadre_guest_adopt(struct cadre_supervisor *supervisor);
+void cadre_guest_died(struct cadre_supervisor *supervisor, unsigned guest);
+
+/* Answers to a local worker that comes, and that goes. */
+struct cadre_control cadre_guest_greet(struct cadre_supervisor *supervisor,
+				       const struct cadre_control *hello, pid_t sender);
+struct cadre_control cadre_guest_part(struct cadre_supervisor *supervisor,
+				      const struct cadre_control *goodbye, pid_t sender);
+
+/* It hung up before it heard that it has this seat. */
+void cadre_guest_forget(struct cadre_supervisor *supervisor, unsigned seat);
 
 /* ---- lease.c ---- */
 

@@ -83,6 +83,11 @@ static void say_lost(const struct cadre_reply_lines *reply, struct cadre_result 
 	const int shown = (int)(length < CADRE_INLINE_MAX ? length : CADRE_INLINE_MAX);
 	char how[48] = "died";
 
+	if (result->code == CADRE_STATUS_NOT_BEGUN) {
+		strcpy(result->sentence,
+		       "the worker that it was for was gone before it had begun");
+		return;
+	}
 	if (result->code > 0)
 		snprintf(how, sizeof(how), "was killed by SIG%s",
 			 sigabbrev_np(result->code) ? sigabbrev_np(result->code) : "?");
@@ -116,7 +121,8 @@ static void say_why(struct cadre_client *client, uint32_t index,
 		say_failed(reply, result);
 		break;
 	case CADRE_LOST:
-		result->code = reply->code;
+		/* Of a job that nobody had, nobody wrote a reply. */
+		result->code = result->worker < 0 ? CADRE_STATUS_NOT_BEGUN : reply->code;
 		say_lost(reply, result);
 		break;
 	case CADRE_CANCELLED:
@@ -338,7 +344,7 @@ int cadre_result_backtrace(const struct cadre_client *client,
 	if (r < 0)
 		return r;
 	if ((result->outcome != CADRE_LOST && result->outcome != CADRE_REFUSED) ||
-	    result->worker < 0 || (uint32_t)result->worker >= client->view.limits.workers ||
+	    result->worker < 0 || (uint32_t)result->worker >= client->view.seat_count ||
 	    result->worker_pid <= 0)
 		return -ENOENT;
 	return cadre_crash_read(&client->view.worker_crashes[result->worker],

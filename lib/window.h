@@ -39,6 +39,27 @@ struct cadre_span {
 	uint64_t to;
 };
 
+/* Where this worker's own cursor stands, kept within a window of the tail. */
+static inline struct cadre_span cadre_window_span_from(struct cadre_cursor *cursor,
+						       uint64_t tail, uint32_t slots)
+{
+	/* Ahead of the tail it may be by the jobs of one burst, whose words are there before
+	 * the tail is. More than a window ahead or behind is a hint gone wrong. */
+	if (cursor->position > tail + slots || tail > cursor->position + slots)
+		cursor->position = tail >= slots ? tail - slots : 0;
+	return (struct cadre_span){
+		.from = cursor->position,
+		.to = tail > cursor->position ? tail : cursor->position,
+	};
+}
+
+static inline void cadre_window_follow_back(struct cadre_cursor *cursor, uint64_t shared)
+{
+	cursor->backs = shared >> 48;
+	if ((shared & CADRE_CURSOR_POSITION) < cursor->position)
+		cursor->position = shared & CADRE_CURSOR_POSITION;
+}
+
 static inline struct cadre_span cadre_window_span(const struct cadre_hints *hints,
 						  uint32_t slots,
 						  struct cadre_cursor *cursor)
@@ -51,21 +72,26 @@ static inline struct cadre_span cadre_window_span(const struct cadre_hints *hint
 
 	const uint64_t position = shared & CADRE_CURSOR_POSITION;
 
-	if (shared >> 48 != cursor->backs) {
-		cursor->backs = shared >> 48;
-		if (position < cursor->position)
-			cursor->position = position;
-	} else if (position > cursor->position) {
+	if (shared >> 48 != cursor->backs)
+		cadre_window_follow_back(cursor, shared);
+	else if (position > cursor->position)
 		cursor->position = position;
-	}
-	/* Ahead of the tail it may be by the jobs of one burst, whose words are there before
-	 * the tail is. More than a window ahead or behind is a hint gone wrong. */
-	if (cursor->position > tail + slots || tail > cursor->position + slots)
-		cursor->position = tail >= slots ? tail - slots : 0;
-	return (struct cadre_span){
-		.from = cursor->position,
-		.to = tail > cursor->position ? tail : cursor->position,
-	};
+	return cadre_window_span_from(cursor, tail, slots);
+}
+
+/* The same for jobs that are aimed at this worker: what others have passed by, it has not,
+ * so it follows the shared cursor backwards only. Never share such a cursor. */
+static inline struct cadre_span cadre_window_span_aimed(const struct cadre_hints *hints,
+							uint32_t slots,
+							struct cadre_cursor *cursor)
+{
+	/* As above, both. */
+	const uint64_t tail = atomic_load_explicit(&hints->tail, memory_order_acquire);
+	const uint64_t shared = atomic_load_explicit(&hints->cursor, memory_order_relaxed);
+
+	if (shared >> 48 != cursor->backs)
+		cadre_window_follow_back(cursor, shared);
+	return cadre_window_span_from(cursor, tail, slots);
 }
 
 static inline void cadre_window_publish(struct cadre_hints *hints, uint64_t tail)

@@ -40,11 +40,28 @@ static void wish_to_leave(int signal_number)
 	leave_wished = 1;
 }
 
+static bool is_guest(const struct cadre_worker *worker)
+{
+	return worker->host.worker >= worker->view.limits.workers;
+}
+
+static void leave_soon(struct cadre_worker *worker)
+{
+	if (is_guest(worker))
+		atomic_store_explicit(&worker->leaves, true, memory_order_relaxed);
+	else
+		leave_wished = 1;
+}
+
 static bool told_to_leave(const struct cadre_worker *worker)
 {
 	const uint64_t state = cadre_place_look(worker->place);
+	/* Relaxed: noticed sooner or later, and each sleep is bounded. */
+	const bool wished = is_guest(worker) ? atomic_load_explicit(&worker->leaves,
+								    memory_order_relaxed) :
+					       leave_wished != 0;
 
-	return leave_wished ||
+	return wished ||
 	       state != cadre_place_pack_owned(CADRE_PLACE_UP, worker->incarnation,
 					       worker->host.pid) ||
 	       atomic_load_explicit(&worker->view.header->state, memory_order_relaxed) ==
@@ -81,15 +98,18 @@ static void tell(int fd, enum cadre_control_kind kind, const char *text)
 	(void)cadre_control_send(fd, &message);
 }
 
-static int start_service(struct cadre_worker *worker, struct cadre_diag *diag)
+static int start_service(struct cadre_worker *worker, const struct cadre_seat *seat,
+			 struct cadre_diag *diag)
 {
 	const struct cadre_service *const service = worker->service;
 	const struct cadre_start start = {
 		.pool = worker->pool,
 		.worker = worker->host.worker,
 		.incarnation = worker->incarnation,
-		.data = worker->view.start_data,
-		.length = worker->view.limits.start_length,
+		.data = seat->is_guest ? seat->start_data : worker->view.start_data,
+		.length = seat->is_guest ? seat->start_length :
+					   worker->view.limits.start_length,
+		.channel = &worker->channel,
 	};
 	struct cadre_diag reason = { "" };
 	int r;
@@ -176,8 +196,6 @@ static int prepare_for_the_worst(struct cadre_worker *worker)
  * not know of us: then somebody else sits here, or will. */
 static bool take_seat(struct cadre_worker *worker)
 {
-	struct cadre_crew *const crew = &worker->view.header->crew;
-
 	if (!cadre_place_move(worker->place,
 			      cadre_place_pack(CADRE_PLACE_STARTING, worker->incarnation),
 			      cadre_place_pack_owned(CADRE_PLACE_UP, worker->incarnation,
@@ -187,7 +205,18 @@ static bool take_seat(struct cadre_worker *worker)
 	cadre_place_set_start_time(worker->place, cadre_process_self().start_time);
 	CADRE_KILL_POINT("P2");
 	cadre_stats_turn_to(worker->stats, CADRE_ACTIVITY_IDLE, cadre_clock_ns());
-	cadre_mask_set(&crew->up, worker->host.worker);
+	cadre_mask_set(&worker->crew->up, worker->host.worker);
+	return true;
+}
+
+/* The supervisor has leased it the place, UP, and watches its process. */
+static bool take_guest_seat(struct cadre_worker *worker)
+{
+	if (cadre_place_look(worker->place) !=
+	    cadre_place_pack_owned(CADRE_PLACE_UP, worker->incarnation, worker->host.pid))
+		return false;
+	cadre_stats_turn_to(worker->stats, CADRE_ACTIVITY_IDLE, cadre_clock_ns());
+	cadre_mask_set(&worker->crew->up, worker->host.worker);
 	return true;
 }
 
@@ -208,14 +237,22 @@ static void find_place(struct cadre_worker *worker, const struct cadre_seat *sea
 	worker->host.worker = seat->worker;
 	worker->host.pool = worker->pool;
 	cadre_fetcher_init(&worker->host.fetcher);
+	worker->host.incarnation = seat->incarnation;
 	worker->incarnation = seat->incarnation;
+	worker->crew = cadre_view_crew(view, seat->worker);
 	worker->bell = &view->worker_bells[seat->worker];
 	worker->place = &view->worker_places[seat->worker];
 	worker->stats = &view->worker_stats[seat->worker];
 	worker->event_fd = -1;
 	cadre_watch_init(&worker->host.watch, worker->bell);
-	view->limits.spin_ns = choose_spin(view->limits.spin_ns);
+	worker->parallel = seat->is_guest ? seat->parallel : view->limits.parallel;
+	view->limits.spin_ns = choose_spin(seat->is_guest ? seat->spin_ns :
+							    view->limits.spin_ns);
 	snprintf(worker->pool, sizeof(worker->pool), "%s", seat->pool);
+	cadre_channel_name_worker(&worker->channel, worker->pool,
+				  CADRE_READ_ONCE(view->header->created_ns), seat->worker,
+				  seat->incarnation);
+	worker->host.channel = &worker->channel;
 }
 
 static void release(struct cadre_worker *worker)
@@ -231,9 +268,10 @@ static void release(struct cadre_worker *worker)
 }
 
 /* Takes the seat, with the view given to it, and tells how the start went. */
-static int sit_down(const struct cadre_service *service, const struct cadre_view *view,
-		    bool owns_view, const struct cadre_seat *seat,
-		    struct cadre_worker **ret_worker, struct cadre_diag *diag)
+int cadre_worker_sit_down(const struct cadre_service *service,
+			  const struct cadre_view *view, bool owns_view,
+			  const struct cadre_seat *seat, struct cadre_worker **ret_worker,
+			  struct cadre_diag *diag)
 {
 	struct cadre_worker *const worker = calloc(1, sizeof(*worker));
 	struct sigaction leave = { .sa_handler = wish_to_leave };
@@ -247,36 +285,40 @@ static int sit_down(const struct cadre_service *service, const struct cadre_view
 	find_place(worker, seat);
 	r = cadre_looker_init(&worker->looker, &worker->view, seat->worker);
 	/* Before init: what the service installs itself is not overridden. */
-	if (r == 0)
+	if (r == 0 && !seat->is_guest)
 		r = prepare_for_the_worst(worker);
-	if (r == 0)
+	if (r == 0 && !seat->is_guest)
 		cadre_log_begin(&worker->view, worker->pool, seat->worker);
 	if (r == 0)
 		r = cadre_run_init(worker);
 	if (r < 0)
 		cadre_refuse(diag, r, "%s", strerror(-r));
 	if (r == 0)
-		r = start_service(worker, diag);
-	sigaction(SIGTERM, &leave, NULL);
-	if (r == 0 && !take_seat(worker))
+		r = start_service(worker, seat, diag);
+	/* The signals of a guest's process are its owner's. */
+	if (!seat->is_guest)
+		sigaction(SIGTERM, &leave, NULL);
+	if (r == 0 && !(seat->is_guest ? take_guest_seat(worker) : take_seat(worker)))
 		r = cadre_refuse(diag, -ECONNREFUSED,
 				 "the place of this worker was given away");
 	if (r < 0) {
-		tell(seat->start_fd, CADRE_CONTROL_FAILED, diag->text);
+		if (!seat->is_guest)
+			tell(seat->start_fd, CADRE_CONTROL_FAILED, diag->text);
 		release(worker);
 		return r;
 	}
-	tell(seat->start_fd, CADRE_CONTROL_STARTED, "");
+	if (!seat->is_guest)
+		tell(seat->start_fd, CADRE_CONTROL_STARTED, "");
 	*ret_worker = worker;
 	return 0;
 }
 
-static void stand_up(struct cadre_worker *worker)
+void cadre_worker_stand_up(struct cadre_worker *worker)
 {
 	const struct cadre_service *const service = worker->service;
 	int r = 0;
 
-	cadre_crew_forget(&worker->view.header->crew, worker->host.worker);
+	cadre_crew_forget(worker->crew, worker->host.worker);
 	/* A pool that was terminated gives no time to end in order. */
 	if (service->fini &&
 	    atomic_load_explicit(&worker->view.header->state, memory_order_relaxed) !=
@@ -352,7 +394,7 @@ static bool lie_down(struct cadre_worker *worker)
 	cadre_run_idle(worker);
 	cadre_look_settle(&worker->looker);
 	worker->asleep = true;
-	cadre_mask_set(&worker->view.header->crew.sleepers, worker->host.worker); /* K1 */
+	cadre_mask_set(&worker->crew->sleepers, worker->host.worker); /* K1 */
 	atomic_thread_fence(memory_order_seq_cst); /* F3, pairs with F2 */
 	CADRE_KILL_POINT("K1");
 	return cadre_run_one(worker, true);
@@ -375,26 +417,66 @@ static void sleep_until_rung(struct cadre_worker *worker)
 	cadre_run_get_up(worker);
 	CADRE_KILL_POINT("K2");
 	if (!rung && is_orphan_for_long(worker))
-		leave_wished = 1;
+		leave_soon(worker);
 	/* What we were woken for may be where no hint points. */
 	cadre_run_one(worker, true);
 }
 
-static void serve(struct cadre_worker *worker)
+/* Nobody may take for us what is aimed at us. A client that saw us UP behind its fence (F2)
+ * published before our place moved on, so that this look, behind a fence of ours, sees it:
+ * what was accepted is run. One that comes later sees that we leave. */
+static unsigned run_what_is_aimed(struct cadre_worker *worker, bool wait)
 {
+	const uint64_t leaving = cadre_place_pack_owned(CADRE_PLACE_DRAINING,
+							worker->incarnation,
+							worker->host.pid);
+	unsigned ran = 0;
+
+	if (is_guest(worker) || cadre_place_look(worker->place) != leaving)
+		return 0;
+	atomic_thread_fence(memory_order_seq_cst); /* F6, pairs with F2 */
+	cadre_looker_narrow(&worker->looker);
+	/* At most as many as there can be, whatever a broken client does. */
+	while (ran < worker->view.slot_count) {
+		while (wait && !cadre_worker_has_room(worker))
+			await_room(worker, worker->parallel - 1, true);
+		if (!cadre_worker_has_room(worker) || !cadre_run_one(worker, true))
+			break;
+		ran++;
+	}
+	return ran;
+}
+
+/* A guest may be driven by another thread than the one that opened it. */
+static void be_dispatcher(struct cadre_worker *worker)
+{
+	if (!pthread_equal(worker->dispatcher, pthread_self()))
+		worker->dispatcher = pthread_self();
+}
+
+void cadre_worker_go_on(struct cadre_worker *worker)
+{
+	be_dispatcher(worker);
 	while (!told_to_leave(worker)) {
 		cadre_run_call_back(worker);
 		if (!cadre_worker_has_room(worker)) {
 			await_room(worker, worker->parallel - 1, false);
 			/* Long handlers keep us from sleeping; look after the supervisor here too. */
 			if (is_orphan_for_long(worker))
-				leave_wished = 1;
+				leave_soon(worker);
 		} else if (!spin(worker)) {
 			sleep_until_rung(worker);
 		}
 	}
+	run_what_is_aimed(worker, true);
 	while (atomic_load(&worker->workload) > 0)
 		await_room(worker, 0, true);
+}
+
+void cadre_worker_bid_leave(struct cadre_worker *worker)
+{
+	leave_soon(worker);
+	cadre_bell_ring(worker->bell, CADRE_BELL_EVERYONE, INT32_MAX);
 }
 
 int cadre_worker_serve(const struct cadre_service *service, const struct cadre_view *view,
@@ -402,13 +484,13 @@ int cadre_worker_serve(const struct cadre_service *service, const struct cadre_v
 {
 	struct cadre_diag diag = { "" };
 	struct cadre_worker *worker = NULL;
-	const int r = sit_down(service, view, false, seat, &worker, &diag);
+	const int r = cadre_worker_sit_down(service, view, false, seat, &worker, &diag);
 
 	close(seat->start_fd);
 	if (r < 0 || !worker)
 		return r == -ECONNREFUSED ? EXIT_SUCCESS : EXIT_START_FAILED;
-	serve(worker);
-	stand_up(worker);
+	cadre_worker_go_on(worker);
+	cadre_worker_stand_up(worker);
 	return EXIT_SUCCESS;
 }
 
@@ -518,7 +600,7 @@ int cadre_worker_open(const struct cadre_service *service,
 {
 	struct cadre_diag own_diag = { "" };
 	char pool[CADRE_NAME_MAX + 1];
-	struct cadre_seat seat;
+	struct cadre_seat seat = { 0 };
 	struct cadre_view view;
 	bool probe;
 	int r;
@@ -538,7 +620,7 @@ int cadre_worker_open(const struct cadre_service *service,
 	if (r < 0)
 		tell(seat.start_fd, CADRE_CONTROL_FAILED, diag->text);
 	else
-		r = sit_down(service, &view, true, &seat, ret_worker, diag);
+		r = cadre_worker_sit_down(service, &view, true, &seat, ret_worker, diag);
 	close(seat.start_fd);
 	return r;
 }
@@ -555,23 +637,30 @@ int cadre_worker_main(const struct cadre_service *service)
 	}
 	if (r < 0 || !worker)
 		return EXIT_START_FAILED;
-	serve(worker);
-	stand_up(worker);
+	cadre_worker_go_on(worker);
+	cadre_worker_stand_up(worker);
 	return EXIT_SUCCESS;
 }
 
 /* ---- driven by an event loop of the program's own ---- */
 
+static void signal_fd(const struct cadre_worker *worker)
+{
+	const uint64_t one = 1;
+
+	/* Fails only when 2^64 - 1 signals are pending: readable it is. */
+	if (worker->event_fd >= 0 && write(worker->event_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
 static void *notify(void *argument)
 {
 	struct cadre_worker *const worker = argument;
-	const uint64_t one = 1;
 
 	while (!atomic_load(&worker->notifier_ends)) {
 		const uint32_t rings = cadre_bell_remember(worker->bell);
 
-		if (write(worker->event_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-			return NULL;
+		signal_fd(worker);
 		cadre_bell_sleep(worker->bell, rings, CADRE_BELL_EVERYONE, SLEEP_MOST_NS);
 	}
 	return NULL;
@@ -579,6 +668,7 @@ static void *notify(void *argument)
 
 int cadre_worker_fd(struct cadre_worker *worker)
 {
+	sigset_t all, before;
 	int error;
 
 	if (worker->event_fd >= 0)
@@ -586,7 +676,11 @@ int cadre_worker_fd(struct cadre_worker *worker)
 	worker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (worker->event_fd < 0)
 		return -errno;
+	/* The notifier gets no signals of the program's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&worker->notifier, NULL, notify, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error) {
 		close(worker->event_fd);
 		worker->event_fd = -1;
@@ -595,26 +689,18 @@ int cadre_worker_fd(struct cadre_worker *worker)
 	return worker->event_fd;
 }
 
-/* Makes the descriptor readable, if the program listens to it. */
-static bool come_back(struct cadre_worker *worker)
-{
-	const uint64_t one = 1;
-
-	return worker->event_fd >= 0 &&
-	       write(worker->event_fd, &one, sizeof(one)) == sizeof(one);
-}
-
-int cadre_worker_step(struct cadre_worker *worker)
+int cadre_worker_step_most(struct cadre_worker *worker, unsigned most)
 {
 	uint64_t signals;
-	int ran = 0;
+	unsigned ran = 0;
 
 	if (worker->event_fd >= 0 &&
 	    read(worker->event_fd, &signals, sizeof(signals)) < 0 && errno != EAGAIN)
 		return -errno;
+	be_dispatcher(worker);
 	cadre_run_get_up(worker);
 	if (is_orphan_for_long(worker))
-		leave_wished = 1;
+		leave_soon(worker);
 	cadre_run_call_back(worker);
 	for (;;) {
 		/* Without room, whoever ends a job rings, and the notifier tells of it. */
@@ -622,21 +708,36 @@ int cadre_worker_step(struct cadre_worker *worker)
 		atomic_thread_fence(memory_order_seq_cst);
 		if (told_to_leave(worker) || !cadre_worker_has_room(worker))
 			break;
+		if (most != 0 && ran == most) {
+			/* There may be more, and we are not asleep: nobody will ring. */
+			signal_fd(worker);
+			return (int)ran;
+		}
 		if (cadre_run_one(worker, false)) {
 			ran++;
 			continue;
 		}
 		/* Left to a lighter worker for a moment: the program's loop comes back. */
-		if (worker->looker.left && come_back(worker))
-			return ran;
+		if (worker->looker.left && worker->event_fd >= 0) {
+			signal_fd(worker);
+			return (int)ran;
+		}
 		/* lie_down leaves us asleep in the program's own loop; the notifier listens. */
 		if (!lie_down(worker))
-			return ran;
+			return (int)ran;
 		ran++;
 	}
-	if (told_to_leave(worker) && atomic_load(&worker->workload) == 0 && ran == 0)
-		return -ESHUTDOWN;
-	return ran;
+	if (told_to_leave(worker) && ran == 0) {
+		ran = run_what_is_aimed(worker, false);
+		if (ran == 0 && atomic_load(&worker->workload) == 0)
+			return -ESHUTDOWN;
+	}
+	return (int)ran;
+}
+
+int cadre_worker_step(struct cadre_worker *worker)
+{
+	return cadre_worker_step_most(worker, 0);
 }
 
 void cadre_worker_close(struct cadre_worker *worker)
@@ -647,5 +748,5 @@ void cadre_worker_close(struct cadre_worker *worker)
 		pthread_join(worker->notifier, NULL);
 		close(worker->event_fd);
 	}
-	stand_up(worker);
+	cadre_worker_stand_up(worker);
 }

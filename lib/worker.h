@@ -15,6 +15,7 @@
 
 #include <cadre/worker.h>
 
+#include "channel.h"
 #include "job.h"
 #include "look.h"
 
@@ -25,6 +26,12 @@ struct cadre_seat {
 	uint32_t incarnation;
 	int64_t created_ns; /* of the segment: one of the same name may be another's */
 	int start_fd; /* where to say how the start went; closed by whoever takes the seat */
+	/* A guest has its place already, and start arguments and room of its own. */
+	bool is_guest;
+	uint32_t parallel;
+	int64_t spin_ns;
+	const void *start_data;
+	size_t start_length;
 };
 
 /* One operation, and how long its handler is expected to run. */
@@ -51,8 +58,10 @@ struct cadre_worker {
 	const struct cadre_service *service;
 	void *state; /* the service's own */
 	uint32_t incarnation;
+	struct cadre_channel channel; /* that leads to it */
 	struct cadre_looker looker;
 	struct cadre_bell *bell;
+	struct cadre_crew *crew; /* the workers', or the guests' */
 	struct cadre_place *place;
 	struct cadre_place_stats *stats;
 	char pool[CADRE_NAME_MAX + 1];
@@ -64,6 +73,7 @@ struct cadre_worker {
 	_Atomic uint32_t workload;
 	_Atomic uint32_t givers;     /* threads that are giving a job's room back */
 	_Atomic bool waits_for_room; /* the dispatcher sleeps until a job is over */
+	_Atomic bool leaves;         /* a guest: its owner wants it to end */
 	bool engaged;                /* our bits in the crew's masks */
 	bool asleep;
 	bool handles; /* a handler runs on the dispatcher */
@@ -102,6 +112,22 @@ int cadre_worker_serve(const struct cadre_service *service, const struct cadre_v
  * program as CADRE_WORKER; a probe has WORKER "-". False for anything else. */
 bool cadre_seat_parse(const char *text, char pool[CADRE_NAME_MAX + 1],
 		      struct cadre_seat *ret_seat, bool *ret_probe);
+
+/* The same in parts, for a guest in a process that is its owner's: init has run when the
+ * first returns 0; the second returns when told to leave and nothing runs any more; the
+ * third runs fini and frees, and leaves the place to the caller. */
+int cadre_worker_sit_down(const struct cadre_service *service,
+			  const struct cadre_view *view, bool owns_view,
+			  const struct cadre_seat *seat, struct cadre_worker **ret_worker,
+			  struct cadre_diag *diag);
+void cadre_worker_go_on(struct cadre_worker *worker);
+void cadre_worker_stand_up(struct cadre_worker *worker);
+
+/* cadre_worker_step, at most `most` handlers; 0: no bound. */
+int cadre_worker_step_most(struct cadre_worker *worker, unsigned most);
+
+/* Tells a guest to leave. Any thread, any number of times. */
+void cadre_worker_bid_leave(struct cadre_worker *worker);
 
 /* Sends the table of a service, or what is wrong with it. */
 void cadre_worker_describe(const struct cadre_service *service, int fd);

@@ -64,6 +64,10 @@ static const struct witness {
 	  "a_worker_that_may_open_no_more_says_so_and_nothing_leaks" },
 	{ "ECANCELED", "proc_descriptors.c",
 	  "a_job_that_was_cancelled_while_it_ran_does_not_get_them_any_more" },
+	{ "EHOSTDOWN", "proc_channel.c",
+	  "one_to_a_worker_that_is_gone_is_refused_though_its_place_is_taken_again" },
+	{ "EDEADLK", "proc_cooperation.c",
+	  "a_worker_that_would_wait_for_itself_is_told_so_at_once" },
 	{ "ENOEXEC", "proc_worker.c",
 	  "an_init_that_fails_is_heard_by_who_starts_the_pool_in_its_own_words" },
 };

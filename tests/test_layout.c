@@ -103,23 +103,27 @@ struct part {
 
 static void check_parts(const struct cadre_limits *limits)
 {
+	const size_t seats = limits->workers + limits->locals;
 	const struct part parts[] = {
 		{ "header", view.header, sizeof(*view.header), 4096 },
 		{ "worker places", view.worker_places,
-		  limits->workers * sizeof(*view.worker_places), CADRE_CACHE_LINE },
-		{ "worker bells", view.worker_bells,
-		  limits->workers * sizeof(*view.worker_bells), CADRE_CACHE_LINE },
+		  seats * sizeof(*view.worker_places), CADRE_CACHE_LINE },
+		{ "worker bells", view.worker_bells, seats * sizeof(*view.worker_bells),
+		  CADRE_CACHE_LINE },
+		{ "worker aims", view.worker_aims, seats * sizeof(*view.worker_aims),
+		  CADRE_CACHE_LINE },
 		{ "worker statistics", view.worker_stats,
-		  limits->workers * sizeof(*view.worker_stats), CADRE_CACHE_LINE },
+		  seats * sizeof(*view.worker_stats), CADRE_CACHE_LINE },
 		{ "client perfs", view.client_perfs,
 		  limits->clients * sizeof(*view.client_perfs), CADRE_CACHE_LINE },
 		{ "log rings", view.log_rings,
 		  (limits->workers + (size_t)1) * sizeof(*view.log_rings),
 		  CADRE_CACHE_LINE },
 		{ "worker crashes", view.worker_crashes,
-		  limits->workers * sizeof(*view.worker_crashes), CADRE_CACHE_LINE },
+		  seats * sizeof(*view.worker_crashes), CADRE_CACHE_LINE },
 		{ "latencies", view.latencies,
-		  (size_t)limits->workers * view.latency_lines * sizeof(*view.latencies),
+		  (limits->workers * view.latency_lines + limits->locals) *
+			  sizeof(*view.latencies),
 		  CADRE_CACHE_LINE },
 		{ "client places", view.client_places,
 		  limits->clients * sizeof(*view.client_places), CADRE_CACHE_LINE },

@@ -6,6 +6,8 @@
  *   client.h   submit jobs and take their results
  *   descriptors.h  descriptors that travel with a job
  *   stream.h   jobs that answer with many items
+ *   channel.h  addresses of pools and workers, to be handed on; calls from handlers
+ *   local.h    local workers: serve jobs inside this very process
  *   worker.h   be a worker: a program that the supervisor starts
  *   backtrace.h where a worker was when it crashed
  *   order.h    tell a running pool what to do: drain, start, scale, reload, stop
@@ -19,11 +21,13 @@
 #define CADRE_CADRE_H
 
 #include <cadre/backtrace.h>
+#include <cadre/channel.h>
 #include <cadre/check.h>
 #include <cadre/client.h>
 #include <cadre/descriptors.h>
 #include <cadre/error.h>
 #include <cadre/log.h>
+#include <cadre/local.h>
 #include <cadre/map.h>
 #include <cadre/order.h>
 #include <cadre/pool.h>

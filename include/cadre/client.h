@@ -35,6 +35,7 @@ CADRE_API int64_t cadre_in_ms(int64_t milliseconds);
 
 struct cadre_client;
 struct cadre_perf_counter;
+struct cadre_channel; /* channel.h */
 
 /* A receipt for an accepted job. A value, not a pointer: an old one is recognised. */
 struct cadre_ticket {
@@ -47,7 +48,7 @@ struct cadre_result {
 	struct cadre_ticket ticket;
 	enum cadre_outcome outcome;
 	int32_t code;       /* FAILED: the handler's code. LOST: the signal, or minus the
-	                        * exit status, or CADRE_STATUS_UNKNOWN */
+	                        * exit status, or CADRE_STATUS_UNKNOWN, _NOT_BEGUN */
 	int32_t operation;  /* of the request */
 	uint32_t attempt;   /* 0: first try. Above 0: it may have run before */
 	int32_t worker;     /* place of the worker that had it last, -1 for none */
@@ -60,6 +61,8 @@ struct cadre_result {
 };
 
 #define CADRE_STATUS_UNKNOWN INT32_MIN
+#define CADRE_STATUS_NOT_BEGUN \
+	(INT32_MIN + 1) /* the only worker that could run it is gone */
 
 enum {
 	/* May be run again when its worker dies. Once two workers died of it by a fault (a signal
@@ -98,6 +101,8 @@ struct cadre_request {
 	size_t descriptor_count;
 	/* That counts it, of this client; NULL for none. Not for detached jobs. */
 	struct cadre_perf_counter *counter;
+	const struct cadre_channel *to; /* one worker of the client's pool, which alone takes it
+	                                 * (channel.h); NULL, or the pool itself: any worker */
 };
 
 struct cadre_client_options {
@@ -131,8 +136,8 @@ CADRE_API int32_t cadre_client_operation(const struct cadre_client *client,
 /* ---- submitting: never runs a handler, never blocks unless its name says so ---- */
 
 /* Accepts the job and returns 0 with a ticket, or accepts nothing: -EAGAIN (window full),
- * -ENOBUFS, -EMSGSIZE, -EINVAL, -EBADF, -ESHUTDOWN, -EOWNERDEAD, -ECHILD. ret_ticket may be NULL
- * for detached jobs and those with a callback. */
+ * -ENOBUFS, -EMSGSIZE, -EINVAL, -EBADF, -EHOSTDOWN, -ESHUTDOWN, -EOWNERDEAD, -ECHILD.
+ * ret_ticket may be NULL for detached jobs and those with a callback. */
 CADRE_API int cadre_try_submit(struct cadre_client *client,
 			       const struct cadre_request *request,
 			       struct cadre_ticket *ret_ticket);

@@ -36,6 +36,9 @@
  *   EBADF            one of the descriptors to be sent is not open
  *   EMFILE           this process may open no more descriptors
  *   ECANCELED        nobody waits for this job any more
+ *   EHOSTDOWN        the channel leads to nobody any more: its worker has ended, or its pool;
+ *                    or the pool has no workers but local ones
+ *   EDEADLK          a handler would wait for a job that only its own worker can run
  *   ENOEXEC          the service or worker program could not be started; the diagnostic
  *                    carries its own words, exit status or signal
  */

@@ -23,14 +23,17 @@ CADRE_BEGIN_DECLS
 #define CADRE_NAME_MAX 63     /* bytes of a pool's name: letters, digits, '.', '-', '_' */
 #define CADRE_WORKERS_MAX 512 /* a pool of that many has no place for a replacement */
 #define CADRE_CLIENTS_MAX 512
+#define CADRE_NONE \
+	UINT32_MAX /* of workers_max, locals_max: zero, where 0 is the default */
 
 /* Zero means the default, given behind each. */
 struct cadre_pool_options {
-	size_t size;           /* sizeof(struct cadre_pool_options) */
-	const char *name;      /* embedded: a unique one is made; served: required */
-	uint32_t workers_min;  /* 0: the first job starts the first worker */
-	uint32_t workers_max;  /* the CPUs this process may use (affinity, quota) */
-	uint32_t parallel;     /* jobs that one worker may have at once: 1 */
+	size_t size;          /* sizeof(struct cadre_pool_options) */
+	const char *name;     /* embedded: a unique one is made; served: required */
+	uint32_t workers_min; /* 0: the first job starts the first worker */
+	uint32_t workers_max; /* the CPUs this process may use (affinity, quota); CADRE_NONE:
+				* a pool of local workers only, whose service may be NULL */
+	uint32_t parallel;    /* jobs that one worker may have at once: 1 */
 	uint32_t clients_max;  /* windows: 64 */
 	uint32_t window_slots; /* jobs outstanding per client, a power of two: 256 */
 	size_t payload_max;    /* bytes, of a request and of a reply: 1 MiB */
@@ -66,6 +69,8 @@ struct cadre_pool_options {
 	 * supervisor waits for it. */
 	cadre_log_fn *log;
 	void *log_context;
+	uint32_t locals_max; /* places for local workers (local.h): 8, or what is left of
+	                          * CADRE_WORKERS_MAX beside workers_max; CADRE_NONE: none */
 };
 
 /* What the work of a service mostly waits for. */

@@ -21,6 +21,7 @@ CADRE_BEGIN_DECLS
 /* One job as its worker sees it. It lives from the call of the handler until it is ended
  * (cadre_job_reply, cadre_job_reply_commit, cadre_job_fail). */
 struct cadre_job;
+struct cadre_channel;
 
 /* Does one job. `state` is what the service's init left. The handler ends the job, or
  * keeps it with cadre_job_defer and lets any thread end it later. A handler that returns
@@ -43,6 +44,7 @@ struct cadre_start {
 	uint32_t incarnation; /* how many workers sat in this place, this one included */
 	const void *data;     /* the pool's start arguments, any bytes */
 	size_t length;        /* in bytes */
+	const struct cadre_channel *channel; /* that leads to this worker; copy it (channel.h) */
 };
 
 enum {

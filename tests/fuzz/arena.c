@@ -37,6 +37,7 @@ static const struct cadre_limits limits = {
 	.clients = 2,
 	.slots = 4,
 	.start_length = 16,
+	.locals = 1,
 	.payload_max = 3000,
 	.block_bytes = 16384,
 	.grace_ns = 1000000,
@@ -225,7 +226,8 @@ static void find_hot_words(void)
 		add_hot(&view->client_places[i], sizeof(view->client_places[i]));
 		add_hot(&view->client_bells[i], 8);
 	}
-	for (uint32_t i = 0; i < view->limits.workers; i++) {
+	for (uint32_t i = 0; i < view->seat_count; i++) {
+		add_hot(&view->worker_aims[i], 8);
 		add_hot(&view->worker_places[i], sizeof(view->worker_places[i]));
 		add_hot(&view->worker_stats[i], 2 * CADRE_CACHE_LINE);
 		add_hot(cadre_view_latencies(view, i), 2 * CADRE_CACHE_LINE);
@@ -238,6 +240,7 @@ static void find_hot_words(void)
 	add_hot(&header->crew.up, 8);
 	add_hot(&header->crew.sleepers, 8);
 	add_hot(&header->crew.engaged, 8);
+	add_hot(&header->guests.sleepers, 8);
 	add_hot(&header->leased, 8);
 	add_hot(&header->active, 8);
 	add_hot(&header->counters, 64);

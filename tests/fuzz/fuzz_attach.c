@@ -39,12 +39,14 @@ static void read_ends(const struct cadre_view *view)
 	const struct cadre_limits *const limits = &view->limits;
 
 	FUZZ_CHECK(view->slot_count == limits->clients * limits->slots);
-	READ_LAST(view->worker_places, limits->workers);
-	READ_LAST(view->worker_bells, limits->workers);
-	READ_LAST(view->worker_stats, limits->workers);
-	READ_LAST(view->worker_crashes, limits->workers);
+	FUZZ_CHECK(view->seat_count == limits->workers + limits->locals);
+	READ_LAST(view->worker_places, view->seat_count);
+	READ_LAST(view->worker_bells, view->seat_count);
+	READ_LAST(view->worker_aims, view->seat_count);
+	READ_LAST(view->worker_stats, view->seat_count);
+	READ_LAST(view->worker_crashes, view->seat_count);
 	READ_LAST(view->log_rings, limits->workers + 1);
-	READ_LAST(view->latencies, limits->workers * view->latency_lines);
+	READ_LAST(view->latencies, limits->workers * view->latency_lines + limits->locals);
 	READ_LAST(view->client_perfs, limits->clients);
 	READ_LAST(view->client_places, limits->clients);
 	READ_LAST(view->client_bells, limits->clients);
@@ -94,7 +96,8 @@ static void view_limits(struct fuzz_script *script)
 	struct cadre_limits limits = model->limits;
 	uint32_t *const small[] = { &limits.workers,  &limits.workers_min,
 				    &limits.parallel, &limits.clients,
-				    &limits.slots,    &limits.start_length };
+				    &limits.slots,    &limits.start_length,
+				    &limits.locals };
 	struct cadre_header *header;
 	size_t size;
 

@@ -17,6 +17,7 @@ const struct killing_point killing_points[] = {
 	{ "P2", KILLING_WORKER },
 	{ "K1", KILLING_WORKER },
 	{ "K2", KILLING_WORKER },
+	{ "A2", KILLING_AIMED_WORKER },
 	/* a worker's job */
 	{ "W2", KILLING_WORKER },
 	{ "W3", KILLING_WORKER },
@@ -32,8 +33,10 @@ const struct killing_point killing_points[] = {
 	{ "S4", KILLING_CLIENT },
 	{ "S5", KILLING_CLIENT },
 	{ "B1", KILLING_CLIENT },
+	{ "A1", KILLING_AIMING_CLIENT },
 	/* what the supervisor does for dead clients and in its survey, too */
 	{ "X1", KILLING_CLIENT | KILLING_SUPERVISOR },
+	{ "X4", KILLING_AIMED_SUPERVISOR },
 	{ "C1", KILLING_CLIENT | KILLING_SUPERVISOR },
 	{ "C2", KILLING_CLIENT | KILLING_SUPERVISOR },
 	{ "C3", KILLING_CLIENT | KILLING_SUPERVISOR },
@@ -54,6 +57,8 @@ const struct killing_point killing_points[] = {
 	{ "P4", KILLING_SUPERVISOR },
 	{ "P5", KILLING_SUPERVISOR },
 	{ "P6", KILLING_SUPERVISOR },
+	{ "P7", KILLING_HOST_SUPERVISOR },
+	{ "P8", KILLING_HOST_SUPERVISOR },
 	/* reaping */
 	{ "D1", KILLING_SUPERVISOR },
 	{ "D3", KILLING_SUPERVISOR },

@@ -17,6 +17,11 @@ enum {
 	KILLING_SUPERVISOR = 1u << 2,
 	KILLING_WRECK = 1u << 3, /* a worker that is dying of a fault */
 	KILLING_LOG = 1u << 4,   /* who writes a line or collects lines */
+	/* in stories about channels and local workers: kill_channel.c */
+	KILLING_AIMED_WORKER = 1u << 8,
+	KILLING_AIMING_CLIENT = 1u << 9,
+	KILLING_AIMED_SUPERVISOR = 1u << 10,
+	KILLING_HOST_SUPERVISOR = 1u << 11,
 };
 
 struct killing_point {

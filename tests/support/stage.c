@@ -184,9 +184,8 @@ struct cadre_view stage_view(void)
 /* Where nobody sits, nobody is up, asleep or engaged. */
 static void check_crew(const struct cadre_view *view)
 {
-	const struct cadre_crew *const crew = &view->header->crew;
-
-	for (unsigned worker = 0; worker < view->limits.workers; worker++) {
+	for (unsigned worker = 0; worker < view->seat_count; worker++) {
+		const struct cadre_crew *const crew = cadre_view_crew(view, worker);
 		const struct cadre_place *const place = &view->worker_places[worker];
 		const uint64_t before = cadre_place_look(place);
 		const enum cadre_place_state state = cadre_place_state_of(before);
@@ -290,9 +289,8 @@ static bool clients_rest(const struct cadre_view *view, char *why, size_t size)
 
 static bool workers_rest(const struct cadre_view *view, char *why, size_t size)
 {
-	const struct cadre_crew *const crew = &view->header->crew;
-
-	for (unsigned worker = 0; worker < view->limits.workers; worker++) {
+	for (unsigned worker = 0; worker < view->seat_count; worker++) {
+		const struct cadre_crew *const crew = cadre_view_crew(view, worker);
 		const struct cadre_place *const place = &view->worker_places[worker];
 		const enum cadre_place_state state = cadre_place_state_of(
 			cadre_place_look(place));

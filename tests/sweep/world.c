@@ -234,7 +234,11 @@ static void make_worker(unsigned worker, uint32_t incarnation)
 	self->host.blocks = cadre_layout_blocks(&self->view);
 	self->host.pid = getpid();
 	self->host.worker = worker;
+	self->host.incarnation = incarnation;
+	self->host.channel = &self->channel;
 	self->incarnation = incarnation;
+	self->parallel = self->view.limits.parallel;
+	self->crew = &world.view.header->crew;
 	self->bell = &world.view.worker_bells[worker];
 	self->place = &world.view.worker_places[worker];
 	self->stats = &world.view.worker_stats[worker];
