@@ -314,6 +314,11 @@ uint32_t cadre_job_attempt(const struct cadre_job *job)
 	return cadre_word_unpack(job->claimed).attempt;
 }
 
+int64_t cadre_job_waited_ns(const struct cadre_job *job)
+{
+	return job->taken_ns - job->submitted_ns;
+}
+
 int64_t cadre_job_deadline_ns(const struct cadre_job *job)
 {
 	return job->deadline_ns;

@@ -13,6 +13,8 @@ TestSuite(kill_crash, TROUPE);
 
 static const char *const told[] = { "Z1", "Z2" };
 
+#define STAND_STILL 2
+
 /* Crashes; on the way it is killed at a label, or not. */
 static void crash(struct cadre_job *job, void *state)
 {
@@ -23,6 +25,9 @@ static void crash(struct cadre_job *job, void *state)
 	memcpy(&which, cadre_job_data(job, &length), sizeof(which));
 	if (which < sizeof(told) / sizeof(told[0]))
 		cadre_kill_at(told[which], 1, SIGKILL);
+	/* As when the walk takes so long that the handler's own alarm goes off. */
+	if (which == STAND_STILL)
+		cadre_kill_at("Z1", 1, SIGALRM);
 	abort();
 }
 
@@ -76,6 +81,16 @@ Test(kill_crash, a_whole_record_at_Z2_stands_whatever_comes_then)
 	cr_assert_eq(die_at(1, SIGKILL, &trace), 0);
 	cr_assert_eq(trace.signal_number, SIGABRT);
 	cr_assert_gt(trace.frame_count, 1);
+}
+
+Test(kill_crash,
+     a_record_that_cannot_be_finished_in_time_hides_no_signal_and_keeps_nobody_alive)
+{
+	struct cadre_backtrace trace;
+
+	open_pool();
+	cr_assert_eq(die_at(STAND_STILL, SIGABRT, &trace), -ENOENT);
+	cr_assert_eq(die_at(99, SIGABRT, &trace), 0);
 }
 
 Test(kill_crash, every_point_that_a_crash_passes_has_its_story)

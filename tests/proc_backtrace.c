@@ -38,6 +38,7 @@ enum wreck {
 	WRECK_HEAP,   /* inside of malloc, whose locks it holds */
 	WRECK_STATUS, /* exits with status 4 */
 	WRECK_KILLED, /* SIGKILL */
+	WRECK_TWICE,  /* so that not even the handler can run */
 };
 
 /* The faults are wanted: no sanitizer is to find them first. */
@@ -136,6 +137,15 @@ static void start_thread(void)
 	pthread_create(&thread, NULL, write_on_thread, NULL);
 }
 
+/* The first thing that a handler does on it is a fault, of a signal that is blocked. */
+static void lose_handlers_stack(void)
+{
+	stack_t stack;
+
+	sigaltstack(NULL, &stack);
+	mprotect(stack.ss_sp, stack.ss_size, PROT_READ);
+}
+
 KEPT void be_wrecked(enum wreck how)
 {
 	switch (how) {
@@ -192,6 +202,10 @@ KEPT void be_wrecked(enum wreck how)
 		_exit(4);
 	case WRECK_KILLED:
 		raise(SIGKILL);
+		break;
+	case WRECK_TWICE:
+		lose_handlers_stack();
+		write_to_nowhere();
 		break;
 	case WRECK_CHILD:
 		break;
@@ -446,6 +460,52 @@ Test(backtrace, is_not_left_by_a_worker_that_exits_or_is_killed)
 	result = lose(WRECK_KILLED, SIGKILL);
 	cr_assert_eq(cadre_result_backtrace(troupe.client, &result, &trace), -ENOENT);
 	release(&result);
+}
+
+Test(backtrace, is_not_worth_a_loop_when_the_handler_itself_cannot_run)
+{
+	struct cadre_result result;
+
+	OPEN_YARD(&yard, 0);
+	result = lose(WRECK_TWICE, SIGSEGV);
+	cr_assert_eq(cadre_result_backtrace(troupe.client, &result, &trace), -ENOENT);
+	release(&result);
+}
+
+/* Its own report first would be too late for ours: it ends the process. */
+Test(backtrace, is_there_beside_the_report_of_address_sanitizer)
+{
+#if !defined(__SANITIZE_ADDRESS__)
+	cr_skip("a program with AddressSanitizer is wanted");
+#else
+	const int usual = dup(STDERR_FILENO), report = memfd_create("report", MFD_CLOEXEC);
+	const struct cadre_request request = { .operation = 5,
+					       .data = "SEGV",
+					       .length = 4 };
+	static char said[1 << 16];
+	char path[4096], *program[] = { path, NULL };
+	const struct cadre_source source = { .program = program };
+	struct cadre_result result;
+
+	snprintf(path, sizeof(path), "%s/demo-worker", getenv("CADRE_BIN_DIR"));
+	setenv("ASAN_OPTIONS", "handle_segv=1", 1);
+	dup2(report, STDERR_FILENO);
+	cr_assert_eq(troupe_serve(&troupe, &source,
+				  (struct cadre_pool_options){ ONE_WORKER }),
+		     0);
+	dup2(usual, STDERR_FILENO);
+	result = await(submit(request));
+	cr_assert_eq(result.outcome, CADRE_LOST, "%s", result.sentence);
+	cr_assert_eq(cadre_result_backtrace(troupe.client, &result, &trace), 0);
+	cr_assert_eq(trace.signal_number, SIGSEGV);
+	cadre_backtrace_format(&trace, 0, text, sizeof(text));
+	names("die_of at ");
+	release(&result);
+	cr_assert_gt(pread(report, said, sizeof(said) - 1, 0), 0);
+	cr_assert_not_null(strstr(said, "AddressSanitizer: SEGV"), "%s", said);
+	close(report);
+	close(usual);
+#endif
 }
 
 Test(backtrace, of_one_death_is_not_taken_for_that_of_another)

@@ -141,6 +141,39 @@ Test(task, a_look_takes_nothing_from_who_waits)
 	}
 }
 
+static void tell_wait(struct cadre_job *job, void *state)
+{
+	const int64_t waited_ns = cadre_job_waited_ns(job);
+
+	(void)state;
+	child_pause_ms(20);
+	cadre_job_reply(job, &waited_ns, sizeof(waited_ns));
+}
+
+Test(task, a_handler_knows_how_long_its_job_has_waited)
+{
+	static const struct cadre_operation operation = { 1, "wait", tell_wait };
+	struct cadre_service service = troupe_service;
+	const struct cadre_request request = { .operation = 1 };
+	struct cadre_ticket first, second;
+	struct cadre_result result;
+	int64_t waited_ns;
+
+	service.operations = &operation;
+	service.operation_count = 1;
+	cr_assert_eq(troupe_start(&troupe, &service,
+				  (struct cadre_pool_options){ ONE_WORKER }),
+		     0);
+	first = submit(request);
+	second = submit(request);
+	expect(first, CADRE_OK);
+	result = await(second);
+	memcpy(&waited_ns, result.data, sizeof(waited_ns));
+	cr_assert_eq(waited_ns, result.waiting_ns);
+	cr_assert_geq(waited_ns, 10000000, "it waited for the first one's handler");
+	release(&result);
+}
+
 /* ---- named counters ---- */
 
 Test(task, a_counter_has_the_jobs_that_name_it_and_no_others)

@@ -91,6 +91,9 @@ CADRE_API uint64_t cadre_job_id(const struct cadre_job *job);
  * may have run before, in whole or in part. */
 CADRE_API uint32_t cadre_job_attempt(const struct cadre_job *job);
 
+/* From its submission until this worker took it. */
+CADRE_API int64_t cadre_job_waited_ns(const struct cadre_job *job);
+
 /* CLOCK_MONOTONIC nanoseconds, 0 for none. */
 CADRE_API int64_t cadre_job_deadline_ns(const struct cadre_job *job);
 

@@ -4,6 +4,7 @@
  */
 #include "fuzz.h"
 
+#include <cadre/log.h>
 #include <cadre/report.h>
 
 #include <string.h>
@@ -48,6 +49,44 @@ static void look_at_events(const struct cadre_report *report)
 			   (int64_t)sizeof(request));
 }
 
+/* What dying workers and clients wrote. Raw: no file is opened that it names. */
+static void look_at_words(const struct cadre_report *report)
+{
+	static char text[1 << 16];
+	struct cadre_backtrace trace;
+	struct cadre_perf perf;
+
+	for (uint32_t i = 0; i < 4; i++) {
+		if (cadre_report_backtrace(report, i, 0, &trace) == 0)
+			FUZZ_CHECK(cadre_backtrace_format(&trace, CADRE_BACKTRACE_RAW, text,
+							  sizeof(text)) < sizeof(text));
+		for (uint32_t at = 0; at <= CADRE_PERF_COUNTERS_MAX; at++) {
+			if (cadre_report_perf(report, i, at, &perf) == 0)
+				FUZZ_CHECK(memchr(perf.name, 0, sizeof(perf.name)));
+		}
+	}
+}
+
+static void hear(const struct cadre_log_line *line, void *context)
+{
+	static char text[2048];
+
+	(void)context;
+	FUZZ_CHECK(strlen(line->text) <= CADRE_LOG_TEXT_MAX);
+	FUZZ_CHECK(cadre_log_format(line, text, sizeof(text)) < sizeof(text));
+}
+
+static void read_log(const char *pool)
+{
+	struct cadre_log *log;
+
+	if (cadre_log_open(pool, true, &log, NULL) < 0)
+		return;
+	cadre_log_read(log, hear, NULL);
+	cadre_log_read(log, hear, NULL);
+	cadre_log_close(log);
+}
+
 static void look_at(struct cadre_report *report)
 {
 	const struct cadre_pool_snapshot *const pool = cadre_report_read(report);
@@ -85,6 +124,7 @@ static void look_at(struct cadre_report *report)
 		FUZZ_CHECK(!name || strlen(name) < CADRE_CACHE_LINE);
 	}
 	look_at_events(report);
+	look_at_words(report);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -107,6 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		look_at(report);
 		compare(sampler, report);
 	} while (script.next < script.end && ++looks < 4);
+	read_log(FUZZ_POOL);
 	cadre_sampler_close(sampler);
 	cadre_report_close(report);
 	return 0;
