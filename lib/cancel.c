@@ -40,6 +40,19 @@ static int find(const struct cadre_client *client, struct cadre_ticket ticket,
 	return 0;
 }
 
+/* By hand: what its token may say as well is not the reason. */
+static bool cancel(struct cadre_client *client, uint32_t index, uint64_t generation)
+{
+	const bool decided = cadre_client_decide(client, index, generation,
+						 CADRE_CANCELLED);
+
+	if (decided)
+		atomic_store_explicit(&client->pending[index].has_token, false,
+				      memory_order_relaxed);
+	cadre_client_stream_was_cancelled(client, index, generation);
+	return decided;
+}
+
 int cadre_cancel(struct cadre_client *client, struct cadre_ticket ticket)
 {
 	uint32_t index;
@@ -49,9 +62,7 @@ int cadre_cancel(struct cadre_client *client, struct cadre_ticket ticket)
 		r = find(client, ticket, &index);
 	if (r < 0)
 		return r;
-	cadre_client_decide(client, index, cadre_ticket_generation(ticket),
-			    CADRE_CANCELLED);
-	cadre_client_stream_was_cancelled(client, index, cadre_ticket_generation(ticket));
+	cancel(client, index, cadre_ticket_generation(ticket));
 	return 0;
 }
 
@@ -68,12 +79,8 @@ int cadre_cancel_all(struct cadre_client *client)
 							   memory_order_acquire);
 		const enum cadre_pending_state state = cadre_pending_state(word);
 
-		if (state != CADRE_PENDING_OUT && state != CADRE_PENDING_LEFT)
-			continue;
-		ended += cadre_client_decide(client, index, cadre_pending_generation(word),
-					     CADRE_CANCELLED);
-		cadre_client_stream_was_cancelled(client, index,
-						  cadre_pending_generation(word));
+		if (state == CADRE_PENDING_OUT || state == CADRE_PENDING_LEFT)
+			ended += cancel(client, index, cadre_pending_generation(word));
 	}
 	return ended;
 }
@@ -115,8 +122,7 @@ int cadre_cancel_forced(struct cadre_client *client, struct cadre_ticket ticket,
 	 * has its jobs decided by the reaper, and is obeyed. */
 	issue_warrant(client, index, generation,
 		      grace_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + grace_ns);
-	cadre_client_decide(client, index, generation, CADRE_CANCELLED);
-	cadre_client_stream_was_cancelled(client, index, generation);
+	cancel(client, index, generation);
 	/* So that the supervisor looks in time. Unheard, its next tick is soon: a job runs. */
 	(void)cadre_control_ask(client->pool, &knock, 0, NULL);
 	return 0;

@@ -189,15 +189,16 @@ static bool has_request(const struct check *check, uint32_t number, uint64_t bit
 			uint32_t length)
 {
 	const struct cadre_slot *const slot = &check->view.slots[number];
+	const unsigned with = CADRE_READ_ONCE(slot->request.with);
 	const struct cadre_stream *stream;
 	uint64_t size;
 
-	if (CADRE_READ_ONCE(slot->request.with) & CADRE_WITH_STREAM) {
+	if (with & CADRE_WITH_STREAM) {
 		stream = cadre_view_stream(&check->view, number, bits, &size);
 		return stream &&
 		       cadre_stream_fits(length, CADRE_READ_ONCE(stream->room), size);
 	}
-	return length <= CADRE_INLINE_MAX ||
+	return length <= cadre_request_inline_max(with) ||
 	       (cadre_block_bytes(&check->blocks, CADRE_READ_ONCE(slot->request.block),
 				  number, cadre_word_generation(bits), &size) &&
 		length <= size);

@@ -162,6 +162,8 @@ static int make_private(struct cadre_client *client)
 	memset(client->pending, 0, client->slot_count * sizeof(*client->pending));
 	r = -pthread_mutex_init(&client->warrant_lock, NULL);
 	if (r == 0)
+		r = cadre_handle_init(client);
+	if (r == 0)
 		r = cadre_forkguard_init(&client->guard);
 	if (r == 0)
 		r = cadre_consume_init(client);
@@ -265,9 +267,12 @@ void cadre_client_detach(struct cadre_client *client)
 		return;
 	if (cadre_client_enter(client) == 0) {
 		cadre_completion_fini(client);
+		cadre_handle_fini(client);
 		say_goodbye(client);
-	} else if (client->event_fd >= 0) {
-		close(client->event_fd);
+	} else {
+		if (client->event_fd >= 0)
+			close(client->event_fd);
+		cadre_handle_fini(client);
 	}
 	cadre_courier_fini(client);
 	cadre_forkguard_fini(&client->guard);

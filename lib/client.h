@@ -22,9 +22,11 @@
 #include <urcu/wfcqueue.h>
 
 #include <cadre/client.h>
+#include <cadre/token.h>
 
 #include "forkguard.h"
 #include "layout.h"
+#include "notice.h"
 
 enum cadre_pending_state {
 	CADRE_PENDING_VACANT = 0,
@@ -51,6 +53,7 @@ struct cadre_pending {
 	_Atomic bool nudged;        /* a sleeper was woken for it, because it grew old */
 	_Atomic bool decided;       /* by this process: no stamp will tell of it */
 	_Atomic bool is_stream;     /* then its consumer, below, is in use */
+	_Atomic bool has_token;     /* its slot names one, which may end the job */
 	_Atomic uint64_t published; /* generation of the last job that went out */
 };
 
@@ -128,6 +131,12 @@ struct cadre_client {
 	/* consume.c */
 	struct cadre_consumer *_Atomic consumers; /* one per slot, from the first stream on */
 	pthread_mutex_t streams_lock; /* pauses, beside the end of their stream */
+	/* handle.c */
+	pthread_mutex_t token_lock;  /* of what follows, and of handles */
+	pthread_cond_t token_called; /* a listener came back */
+	struct cadre_token *tokens;
+	uint32_t releases;          /* since the last collection */
+	_Atomic uint32_t listeners; /* that were not called yet */
 
 	_Atomic bool dead; /* the pool died: nothing is accepted any more */
 	_Atomic int64_t
@@ -185,6 +194,9 @@ void cadre_client_end_everything(struct cadre_client *client);
 /* Frees the slot of a job that has ended, its blocks first. Its pending is this thread's. */
 void cadre_client_free_slot(struct cadre_client *client, uint32_t index, uint64_t word);
 
+/* Frees every slot whose job has ended and that nobody asks for any more. */
+void cadre_client_reclaim_all(struct cadre_client *client);
+
 /* Wakes a worker or the supervisor for a job that has been pending for long, once. */
 void cadre_client_nudge_once(struct cadre_client *client, uint32_t index, uint64_t word);
 
@@ -211,6 +223,11 @@ static inline bool cadre_word_is_spoiled(uint64_t word, uint64_t generation)
 /* One look at a job that is out. Returns whether it has ended. Cheap while it has not. */
 bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 			    uint64_t generation, unsigned look);
+
+/* What time brings for a job that is out: ends it when its deadline has passed or its token
+ * has ended; else tells when to look again, INT64_MAX for never. */
+int64_t cadre_client_look_at_time(struct cadre_client *client, uint32_t index,
+				  uint64_t generation, int64_t now_ns);
 
 /* Decides the outcome of a job of this client, and tells who must know. False when it was
  * decided before, or is not there any more. */
@@ -323,6 +340,24 @@ enum cadre_delivery {
 };
 enum cadre_delivery cadre_client_deliver(struct cadre_client *client, uint32_t index,
 					 size_t most, size_t *ret_called);
+/* handle.c */
+
+/* May a job be submitted with this token? 0, -EXDEV, -ESTALE, -ECANCELED. */
+int cadre_handle_check(const struct cadre_client *client, struct cadre_token *token);
+uint64_t cadre_handle_id(const struct cadre_token *token);
+
+/* Behind the step that publishes a job with this token: what happened to that meanwhile? */
+void cadre_handle_look_again(struct cadre_client *client, uint32_t index,
+			     uint64_t generation, uint64_t token);
+
+/* Calls the listeners of tokens that have ended, at most `most` (0: no bound). */
+size_t cadre_handle_dispatch(struct cadre_client *client, size_t most);
+
+/* True when that has something to do; else *due_ns is brought forward to when it will. */
+bool cadre_handle_has_news(struct cadre_client *client, int64_t now_ns, int64_t *due_ns);
+
+int cadre_handle_init(struct cadre_client *client);
+void cadre_handle_fini(struct cadre_client *client);
 
 /* completion.c */
 int cadre_completion_init(struct cadre_client *client);

@@ -41,17 +41,18 @@ static unsigned harvest(struct cadre_client *client, bool wait, int64_t *due_ns)
 		/* V4, pairs with V3 in submit.c. */
 		uint64_t out = atomic_load_explicit(&pending->word, memory_order_acquire);
 		const uint64_t generation = cadre_pending_generation(out);
-		int64_t deadline_ns;
+		int64_t job_due_ns;
+		uint64_t word = 0;
 
 		if (cadre_pending_state(out) != CADRE_PENDING_OUT ||
 		    !atomic_load_explicit(&pending->ended, memory_order_relaxed))
 			continue;
-		deadline_ns = atomic_load_explicit(&pending->deadline_ns,
-						   memory_order_relaxed);
-		if (deadline_ns && now_ns >= deadline_ns)
-			cadre_client_decide(client, index, generation, CADRE_TIMED_OUT);
-		if (wait && deadline_ns && deadline_ns < *due_ns)
-			*due_ns = deadline_ns;
+		/* Behind WAITING: who starts the clock of its token rings, or is seen. */
+		if (wait)
+			word = cadre_slot_await(&client->slots[index], generation);
+		job_due_ns = cadre_client_look_at_time(client, index, generation, now_ns);
+		if (wait && job_due_ns < *due_ns)
+			*due_ns = job_due_ns;
 		if (cadre_client_is_stream(client, index)) {
 			if (!cadre_client_keep_stream(client, index, generation, wait))
 				continue;
@@ -59,12 +60,8 @@ static unsigned harvest(struct cadre_client *client, bool wait, int64_t *due_ns)
 			taken++;
 			continue;
 		}
-		if (wait) {
-			const uint64_t word = cadre_slot_await(&client->slots[index],
-							       generation);
-
+		if (wait)
 			cadre_client_nudge_once(client, index, word);
-		}
 		/* V7: release, pairs with V8 in call_back, which another thread may do: the
 		 * queue's own order is not one that the language or a sanitizer knows. */
 		if (!cadre_client_has_ended(client, index, generation, 0) ||
@@ -98,7 +95,8 @@ static void *notify(void *argument)
 		const int64_t now_ns = cadre_clock_ns();
 		int64_t due_ns = now_ns + CADRE_LOOK_AGAIN_NS;
 
-		if (harvest(client, true, &due_ns))
+		if (harvest(client, true, &due_ns) ||
+		    cadre_handle_has_news(client, now_ns, &due_ns))
 			signal_fd(client);
 		cadre_client_look_after_pool(client, now_ns);
 		if (due_ns > now_ns)
@@ -203,7 +201,7 @@ static size_t deliver(struct cadre_client *client, struct cds_wfcq_node *node, s
 int cadre_client_dispatch(struct cadre_client *client, size_t most)
 {
 	const bool notified = atomic_load(&client->notifier_runs);
-	size_t called = 0;
+	size_t called;
 	uint32_t turns = 0;
 	uint64_t signals;
 	int r = cadre_client_enter(client);
@@ -217,6 +215,7 @@ int cadre_client_dispatch(struct cadre_client *client, size_t most)
 	if (!notified)
 		harvest(client, false, NULL);
 
+	called = cadre_handle_dispatch(client, most);
 	/* Streams come again and again; no more turns than there can be jobs. */
 	while ((most == 0 || called < most) && turns++ < client->slot_count) {
 		struct cds_wfcq_node *const node = cds_wfcq_dequeue_blocking(
@@ -267,7 +266,9 @@ int cadre_client_await_dispatch(struct cadre_client *client, int64_t until_ns)
 		cadre_client_look_after_pool(client, now_ns);
 		if (atomic_load(&client->notifier_runs))
 			await_fd(client, due_ns - now_ns);
-		else if (harvest(client, true, &due_ns) == 0 && due_ns > now_ns)
+		else if (harvest(client, true, &due_ns) == 0 &&
+			 !cadre_handle_has_news(client, now_ns, &due_ns) &&
+			 due_ns > now_ns)
 			cadre_bell_sleep(client->bell, rings, CADRE_BELL_EVERYONE,
 					 due_ns - now_ns);
 	}

@@ -252,15 +252,11 @@ static int find_own(struct cadre_client *client, struct cadre_ticket ticket,
 static void end_if_late(struct cadre_client *client, uint32_t index, uint64_t generation,
 			int64_t now_ns, int64_t *wake_ns)
 {
-	const int64_t deadline_ns = atomic_load_explicit(
-		&client->pending[index].deadline_ns, memory_order_relaxed);
+	const int64_t due_ns = cadre_client_look_at_time(client, index, generation,
+							 now_ns);
 
-	if (deadline_ns == 0)
-		return;
-	if (now_ns >= deadline_ns)
-		cadre_client_decide(client, index, generation, CADRE_TIMED_OUT);
-	else if (deadline_ns < *wake_ns)
-		*wake_ns = deadline_ns;
+	if (due_ns < *wake_ns)
+		*wake_ns = due_ns;
 }
 
 int cadre_stream_try_next(struct cadre_client *client, struct cadre_ticket ticket,
@@ -334,8 +330,9 @@ static int sleep_until_item(struct cadre_client *client, uint32_t index,
 
 		if (until_ns < wake_ns)
 			wake_ns = until_ns;
-		end_if_late(client, index, generation, now_ns, &wake_ns);
 		lie_down(client, index, generation);
+		/* Behind WAITING: who starts the clock of its token rings, or is seen. */
+		end_if_late(client, index, generation, now_ns, &wake_ns);
 		r = look(client, index, generation, WORD_ITSELF, ret_item);
 		if (r == -EAGAIN && now_ns < until_ns && !is_paused(client, index)) {
 			cadre_client_look_after_pool(client, now_ns);

@@ -46,7 +46,7 @@ enum cadre_control_kind {
 	CADRE_CONTROL_RELOAD, /* replace each worker; the answer comes when it is done */
 	CADRE_CONTROL_STOP_IDLE, /* place, incarnation: let this one leave, if it idles */
 	CADRE_CONTROL_LOG_LEVEL, /* place = level */
-	CADRE_CONTROL_LOG, /* there are lines to be told; there is no answer */
+	CADRE_CONTROL_LOG,       /* there are lines to be told; there is no answer */
 	/* questions of a local worker to a supervisor, as HELLO and GOODBYE */
 	CADRE_CONTROL_GUEST,
 	CADRE_CONTROL_GUEST_GOODBYE,

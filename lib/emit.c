@@ -112,8 +112,8 @@ static int spin(struct cadre_job *job, size_t size, unsigned char **ret_room)
 /* How long it may sleep before it looks again. */
 static int64_t nap_ns(const struct cadre_job *job)
 {
-	const int64_t left_ns = job->deadline_ns ? job->deadline_ns - cadre_clock_ns() :
-						   LOOK_AGAIN_NS;
+	const int64_t now_ns = cadre_clock_ns();
+	const int64_t left_ns = cadre_job_look_at_time(job, now_ns) - now_ns;
 
 	if (left_ns <= 0)
 		return LOOK_LATE_NS;

@@ -1,5 +1,6 @@
 #include "job.h"
 #include "clock.h"
+#include "notice.h"
 #include "trace.h"
 
 #include <stdarg.h>
@@ -42,6 +43,9 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	job->length = CADRE_READ_ONCE(lines->length);
 	job->operation = lines->operation;
 	job->deadline_ns = with & CADRE_WITH_DEADLINE ? lines->deadline_ns : 0;
+	job->token = with & CADRE_WITH_TOKEN ?
+			     atomic_load_explicit(&lines->token, memory_order_relaxed) :
+			     0;
 	job->submitted_ns = credible(CADRE_READ_ONCE(lines->submitted_ns), taken_ns);
 	/* A job is not taken before it is submitted, even when the clock was read before it
 	 * was looked for. */
@@ -67,7 +71,7 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 		return -EHOSTDOWN;
 	if (with & CADRE_WITH_STREAM)
 		return cadre_job_open_stream(job);
-	if (job->length <= CADRE_INLINE_MAX)
+	if (job->length <= cadre_request_inline_max(with))
 		return 0;
 	job->data = cadre_block_bytes(&host->blocks, lines->block, slot,
 				      cadre_word_generation(claimed), &size);
@@ -326,6 +330,35 @@ int64_t cadre_job_deadline_ns(const struct cadre_job *job)
 
 bool cadre_job_cancelled(const struct cadre_job *job)
 {
+	int64_t due_ns = INT64_MAX;
+
 	/* Relaxed: a notice; nothing is read on account of it. */
-	return cadre_word_flags(cadre_slot_peek(job->slot)) & CADRE_FLAG_DECIDED;
+	if (cadre_word_flags(cadre_slot_peek(job->slot)) & CADRE_FLAG_DECIDED)
+		return true;
+	return job->token && cadre_notice_job(job->host->view, job->number,
+					      cadre_word_generation(job->claimed),
+					      job->token, cadre_clock_ns(), &due_ns);
+}
+
+int64_t cadre_job_look_at_time(const struct cadre_job *job, int64_t now_ns)
+{
+	const uint64_t generation = cadre_word_generation(job->claimed);
+	int64_t due_ns = job->deadline_ns ? job->deadline_ns : INT64_MAX;
+	uint64_t replaced;
+
+	if (now_ns >= due_ns &&
+	    cadre_slot_decide(job->slot, generation, CADRE_TIMED_OUT, &replaced))
+		cadre_view_tell_decided(job->host->view, job->number, replaced);
+	if (job->token)
+		cadre_notice_job(job->host->view, job->number, generation, job->token,
+				 now_ns, &due_ns);
+	return due_ns;
+}
+
+int cadre_job_token(const struct cadre_job *job, struct cadre_token_name *ret_name)
+{
+	if (!job->token)
+		return -ENOENT;
+	*ret_name = cadre_view_token_name(job->host->view, job->token);
+	return 0;
 }

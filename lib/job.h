@@ -75,6 +75,7 @@ struct cadre_job {
 	uint32_t length;
 	int32_t operation;
 	int64_t deadline_ns;
+	uint64_t token; /* id; 0: none */
 	int64_t submitted_ns;
 	int64_t taken_ns;
 	int64_t ended_ns;
@@ -128,6 +129,9 @@ int cadre_job_open_stream(struct cadre_job *job);
 
 /* There is room for what the job asked for last, or a reason to look: it was cancelled. */
 bool cadre_job_has_room(struct cadre_job *job);
+/* What time brings: ends the job for its caller when its deadline has passed or its token has
+ * ended; else tells when to look again, INT64_MAX for never. */
+int64_t cadre_job_look_at_time(const struct cadre_job *job, int64_t now_ns);
 
 /* The handler has returned: a job that it neither ended nor deferred fails. */
 void cadre_job_handler_returned(struct cadre_job *job);

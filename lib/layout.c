@@ -52,6 +52,9 @@ int cadre_limits_check(const struct cadre_limits *limits, struct cadre_diag *dia
 				    "block_bytes %llu: must not exceed %llu bytes",
 				    (unsigned long long)limits->block_bytes,
 				    (unsigned long long)BLOCK_BYTES_MAX);
+	if (limits->tokens > CADRE_TOKENS_MAX)
+		return cadre_refuse(diag, -EINVAL, "tokens_max %u: must not exceed %u",
+				    limits->tokens, CADRE_TOKENS_MAX);
 	if (limits->start_length > CADRE_START_DATA_MAX)
 		return cadre_refuse(diag, -EINVAL,
 				    "start_length %u: must not exceed %u bytes",
@@ -78,6 +81,8 @@ static uint64_t fingerprint(void)
 		offsetof(struct cadre_header, crew),
 		offsetof(struct cadre_header, guests),
 		offsetof(struct cadre_header, counters),
+		offsetof(struct cadre_header, tokens_high),
+		sizeof(struct cadre_token_cell),
 		offsetof(struct cadre_header, operations),
 		sizeof(struct cadre_place),
 		sizeof(struct cadre_place_stats),
@@ -194,6 +199,9 @@ static void lay_out(struct cadre_view *view)
 	view->slots = cut(&cutter, view->slot_count, sizeof(*view->slots), 4096);
 	view->books = cut(&cutter, view->slot_count, sizeof(*view->books), 64);
 	view->warrants = cut(&cutter, view->slot_count, sizeof(*view->warrants), 64);
+	view->tokens.cells = cut(&cutter, limits->tokens, sizeof(*view->tokens.cells), 64);
+	view->tokens.count = limits->tokens;
+	view->tokens.high = view->header ? &view->header->tokens_high : NULL;
 	view->block_owners = cut(&cutter, view->plan.total, sizeof(*view->block_owners),
 				 64);
 	view->start_data = cut(&cutter, 1, limits->start_length, 64);

@@ -32,6 +32,7 @@
 #include "slot.h"
 #include "stats.h"
 #include "stream.h"
+#include "token.h"
 #include "window.h"
 
 #include <cadre/service.h>
@@ -55,7 +56,7 @@ struct cadre_limits {
 	uint32_t slots;        /* per window, a power of two */
 	uint32_t start_length; /* bytes of start arguments */
 	uint32_t locals;       /* places for local workers, behind those of the workers */
-	uint32_t spare;
+	uint32_t tokens;       /* cells; 0: none can be made */
 	uint64_t payload_max;
 	uint64_t block_bytes;
 	int64_t grace_ns;
@@ -120,6 +121,7 @@ struct cadre_header {
 	struct cadre_crew crew;
 	struct cadre_crew guests; /* the same bits of local workers, by seat */
 	struct cadre_mask leased; /* S: windows that have a client, or jobs of a dead one */
+	alignas(CADRE_CACHE_LINE) _Atomic uint32_t tokens_high; /* clients, by CAS: token.h */
 	struct cadre_mask active; /* clients set, workers clear: windows that may hold jobs */
 
 	alignas(CADRE_CACHE_LINE) struct cadre_pool_counters counters; /* S, at any time */
@@ -161,6 +163,7 @@ struct cadre_view {
 	struct cadre_slot *slots;       /* window after window */
 	struct cadre_books *books;      /* likewise */
 	struct cadre_warrant *warrants; /* likewise */
+	struct cadre_token_table tokens;
 	struct cadre_block_owner *block_owners;
 	unsigned char *start_data;
 	struct cadre_annals events;  /* of struct cadre_event */

@@ -108,6 +108,7 @@ int cadre_pool_options_complete(struct cadre_pool_options *options,
 	default_u32(&options->parallel, 1);
 	default_u32(&options->clients_max, 64);
 	default_u32(&options->window_slots, 256);
+	default_u32(&options->tokens_max, 1024);
 	default_u32(&options->mode, 0600);
 	if (options->payload_max == 0)
 		options->payload_max = 1 << 20;
@@ -158,6 +159,7 @@ struct cadre_limits cadre_pool_limits(const struct cadre_pool_options *options)
 		.parallel = options->parallel,
 		.clients = options->clients_max,
 		.slots = options->window_slots,
+		.tokens = options->tokens_max,
 		.start_length = (uint32_t)options->start_length,
 		.locals = options->locals_max == CADRE_NONE ? 0 : options->locals_max,
 		.payload_max = options->payload_max,

@@ -1,4 +1,5 @@
 #include "reaper.h"
+#include "notice.h"
 
 #include <signal.h>
 #include <string.h>
@@ -117,7 +118,7 @@ static const void *request_of(const struct cadre_view *view, uint32_t number,
 	uint64_t size;
 
 	*ret_length = length;
-	if (length <= CADRE_INLINE_MAX)
+	if (length <= cadre_request_inline_max(CADRE_READ_ONCE(slot->request.with)))
 		return slot->request.payload;
 	bytes = cadre_block_bytes(&blocks, CADRE_READ_ONCE(slot->request.block), number,
 				  generation, &size);
@@ -331,6 +332,8 @@ uint32_t cadre_reap_client(const struct cadre_view *view, unsigned client)
 	const uint32_t base = client * view->limits.slots;
 	uint32_t left = 0;
 
+	/* Nobody uses their names any more; jobs that have them keep them. */
+	cadre_token_let_go_of_all(&view->tokens, client);
 	for (uint32_t number = base; number < base + view->limits.slots; number++) {
 		/* Twice: a pending job is cancelled by the first and freed by the second. */
 		reap_client_slot(view, number);
@@ -368,6 +371,17 @@ static void survey_deadline(const struct cadre_view *view, uint32_t number, uint
 	}
 	if (next_ns > now_ns && next_ns < survey->next_deadline_ns)
 		survey->next_deadline_ns = next_ns;
+}
+
+static void survey_token(const struct cadre_view *view, uint32_t number,
+			 struct cadre_word word, int64_t now_ns,
+			 struct cadre_survey *survey)
+{
+	const uint64_t token = cadre_request_token(&view->slots[number].request);
+
+	if (token && !(word.flags & CADRE_FLAG_DECIDED))
+		cadre_notice_job(view, number, word.generation, token, now_ns,
+				 &survey->next_deadline_ns);
 }
 
 /* A job that was cancelled by force, and its worker is not back. */
@@ -447,6 +461,7 @@ static void survey_slot(const struct cadre_view *view, uint32_t number, int64_t 
 		return;
 	}
 	survey_deadline(view, number, word, now_ns, survey);
+	survey_token(view, number, parts, now_ns, survey);
 	survey_warrant(view, number, parts, now_ns, survey);
 }
 

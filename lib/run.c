@@ -4,6 +4,7 @@
 #include "capture.h"
 #include "clock.h"
 #include "dispatch.h"
+#include "notice.h"
 #include "trace.h"
 #include "worker.h"
 
@@ -393,6 +394,14 @@ static void start(struct cadre_worker *worker, struct cadre_task *task)
 		cadre_run_disengage(worker);
 }
 
+/* True when its token ended before it was taken: then so has the job. Else the clocks in the
+ * token run from now on. */
+static bool has_lost_token(struct cadre_worker *worker, const struct cadre_job *job)
+{
+	cadre_notice_start(&worker->view, job->token, job->taken_ns);
+	return cadre_job_cancelled(job);
+}
+
 static void run(struct cadre_worker *worker, const struct cadre_found *found,
 		int64_t taken_ns)
 {
@@ -414,6 +423,8 @@ static void run(struct cadre_worker *worker, const struct cadre_found *found,
 				 "its request lies outside of the segment");
 	} else if (job->deadline_ns && taken_ns >= job->deadline_ns) {
 		cadre_job_refuse(job, CADRE_TIMED_OUT, 0, "");
+	} else if (job->token && has_lost_token(worker, job)) {
+		cadre_job_refuse(job, CADRE_CANCELLED, 0, "");
 	} else if (!task->duty) {
 		snprintf(sentence, sizeof(sentence), "unknown operation %d",
 			 (int)job->operation);

@@ -150,13 +150,13 @@ void cadre_warrant_issue(struct cadre_warrant *warrant, uint64_t generation,
 	/* Relaxed: seen by whoever sees the generation. */
 	atomic_store_explicit(&warrant->kill_ns, kill_ns, memory_order_relaxed);
 	CADRE_KILL_POINT("X3");
-	/* E1: release, pairs with E2: the time is there. */
+	/* X4: release, pairs with X5: the time is there. */
 	atomic_store_explicit(&warrant->generation, generation, memory_order_release);
 }
 
 int64_t cadre_warrant_due_ns(const struct cadre_warrant *warrant, uint64_t generation)
 {
-	/* E2: acquire, pairs with E1. */
+	/* X5: acquire, pairs with X4. */
 	if (atomic_load_explicit(&warrant->generation, memory_order_acquire) != generation)
 		return INT64_MAX;
 	return atomic_load_explicit(&warrant->kill_ns, memory_order_relaxed);

@@ -106,6 +106,7 @@ enum cadre_with {
 	CADRE_WITH_DESCRIPTORS = 1u << 1,
 	CADRE_WITH_STREAM = 1u << 2, /* a ring of items, in front of its payload (stream.h) */
 	CADRE_WITH_TARGET = 1u << 3, /* target, likewise: the job is aimed at one worker */
+	CADRE_WITH_TOKEN = 1u << 4,  /* token, in place of the payload's last bytes */
 };
 
 #define CADRE_INLINE_MAX 88 /* bytes of payload that fit the slot, either way */
@@ -120,9 +121,15 @@ struct cadre_request_lines {
 	uint16_t operation;    /* C */
 	uint8_t retries;       /* C: tries after the first, if idempotent */
 	uint8_t with;          /* C: CADRE_WITH_..., what else must be looked at */
-	uint8_t payload[CADRE_INLINE_MAX]; /* C: when length <= CADRE_INLINE_MAX */
-	int64_t deadline_ns;               /* C: CLOCK_MONOTONIC */
-	uint32_t block; /* C: where a longer payload lies, or the stream */
+	union {
+		uint8_t payload[CADRE_INLINE_MAX]; /* C: when it fits, see below */
+		struct {
+			uint8_t shorter[CADRE_INLINE_MAX - sizeof(uint64_t)];
+			_Atomic uint64_t token; /* C: its id */
+		};
+	};
+	int64_t deadline_ns; /* C: CLOCK_MONOTONIC */
+	uint32_t block;      /* C: where a longer payload lies, or the stream */
 	union {
 		/* C: 0; then the supervisor: workers that died of this job. */
 		uint32_t faults;
@@ -152,8 +159,34 @@ struct cadre_slot {
 static_assert(sizeof(struct cadre_request_lines) == 128, "segment layout");
 static_assert(sizeof(struct cadre_reply_lines) == 128, "segment layout");
 static_assert(offsetof(struct cadre_request_lines, payload) == 24, "segment layout");
+static_assert(offsetof(struct cadre_request_lines, token) == 104, "segment layout");
 static_assert(offsetof(struct cadre_reply_lines, payload) == 24, "segment layout");
 static_assert(sizeof(struct cadre_slot) == 256, "segment layout");
+
+/* The longest payload that lies in the slot of such a request. */
+static inline uint32_t cadre_request_inline_max(unsigned with)
+{
+	return with & CADRE_WITH_TOKEN ?
+		       (uint32_t)sizeof(((struct cadre_request_lines *)NULL)->shorter) :
+		       CADRE_INLINE_MAX;
+}
+
+/* The token that a request names; 0: none. Relaxed, both: who acts on it does so by CAS on the
+ * word of the generation that he saw before. */
+static inline uint64_t cadre_request_token(const struct cadre_request_lines *lines)
+{
+	return CADRE_READ_ONCE(lines->with) & CADRE_WITH_TOKEN ?
+		       atomic_load_explicit(&lines->token, memory_order_relaxed) :
+		       0;
+}
+
+/* C: from now on the request names none, although a worker that is late may still have it. */
+static inline void cadre_request_drop_token(struct cadre_request_lines *lines)
+{
+	/* Relaxed: a token that is collected a moment later does no harm. */
+	__atomic_store_n(&lines->with, lines->with & ~(unsigned)CADRE_WITH_TOKEN,
+			 __ATOMIC_RELAXED);
+}
 
 /* How the jobs of one slot ended, by outcome: on a line that workers never touch. Written
  * by whoever frees the slot, before it is freed:

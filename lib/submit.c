@@ -62,6 +62,18 @@ static bool reclaim(struct cadre_client *client, uint32_t index, uint64_t left)
 	return true;
 }
 
+void cadre_client_reclaim_all(struct cadre_client *client)
+{
+	for (uint32_t index = 0; index < client->slot_count; index++) {
+		const uint64_t word = atomic_load_explicit(&client->pending[index].word,
+							   memory_order_relaxed);
+
+		if (cadre_pending_state(word) == CADRE_PENDING_LEFT &&
+		    reclaim(client, index, word))
+			vacate(client, index);
+	}
+}
+
 static bool hold(struct cadre_client *client, uint32_t index)
 {
 	struct cadre_pending *const pending = &client->pending[index];
@@ -134,6 +146,25 @@ static int find_aim(const struct cadre_client *client,
 	return cadre_aim_stands(&client->view, *ret_aim) ? 0 : -EHOSTDOWN;
 }
 
+/* What a request has besides its payload; whom it is aimed at is added later. */
+static unsigned with(const struct cadre_request *request)
+{
+	return (request->deadline_ns ? CADRE_WITH_DEADLINE : 0u) |
+	       (request->descriptor_count ? CADRE_WITH_DESCRIPTORS : 0u) |
+	       (request->flags & CADRE_STREAM ? CADRE_WITH_STREAM : 0u) |
+	       (request->token ? CADRE_WITH_TOKEN : 0u);
+}
+
+/* A pool whose longest payload fits a slot has no blocks, and no room for more. */
+static int check_token(const struct cadre_client *client,
+		       const struct cadre_request *request)
+{
+	if (request->length > cadre_request_inline_max(CADRE_WITH_TOKEN) &&
+	    client->view.plan.total == 0)
+		return -EMSGSIZE;
+	return cadre_handle_check(client, request->token);
+}
+
 /* What can be seen from the request itself. */
 static int check_request(const struct cadre_client *client,
 			 const struct cadre_request *request, struct cadre_aim *ret_aim)
@@ -152,6 +183,12 @@ static int check_request(const struct cadre_client *client,
 		return -EMSGSIZE;
 	if (request->flags & CADRE_STREAM || request->item || request->stream_room) {
 		const int r = check_stream(client, request);
+
+		if (r < 0)
+			return r;
+	}
+	if (request->token) {
+		const int r = check_token(client, request);
 
 		if (r < 0)
 			return r;
@@ -183,9 +220,10 @@ static void name_job(struct cadre_client *client, uint32_t index, uint64_t gener
 			      memory_order_relaxed);
 }
 
-/* S1: prepares a held slot for `length` bytes; where they go is *ret_data. */
+/* S1: prepares a held slot for `length` bytes, of which so many fit it; where they go is
+ * *ret_data. */
 static int prepare(struct cadre_client *client, uint32_t index, size_t length,
-		   void **ret_data)
+		   uint32_t inline_max, void **ret_data)
 {
 	struct cadre_slot *const slot = &client->slots[index];
 	struct cadre_pending *const pending = &client->pending[index];
@@ -193,7 +231,7 @@ static int prepare(struct cadre_client *client, uint32_t index, size_t length,
 
 	pending->request_block = CADRE_NO_BLOCK;
 	slot->reply.block = CADRE_NO_BLOCK;
-	if (length <= CADRE_INLINE_MAX) {
+	if (length <= inline_max) {
 		generation = cadre_word_generation(cadre_slot_peek(slot)) + 1;
 		name_job(client, index, generation & CADRE_GENERATION_MAX);
 		*ret_data = slot->request.payload;
@@ -231,6 +269,7 @@ static void describe(struct cadre_client *client, uint32_t index,
 	struct cadre_request_lines *const lines = &client->slots[index].request;
 	struct cadre_pending *const pending = &client->pending[index];
 	const bool is_stream = request->flags & CADRE_STREAM;
+	const unsigned has = with(request);
 
 	lines->submitted_ns = now_ns;
 	lines->length = (uint32_t)request->length;
@@ -238,19 +277,21 @@ static void describe(struct cadre_client *client, uint32_t index,
 	lines->retries = (uint8_t)(request->retries ? request->retries : RETRIES_DEFAULT);
 	/* Relaxed, but atomic: a thread that decided the job before may still look whether that
 	 * was a stream (cadre_view_tell_producer). What it reads of ours costs a ring. */
-	__atomic_store_n(&lines->with,
-			 (uint8_t)((request->deadline_ns ? CADRE_WITH_DEADLINE : 0) |
-				   (request->descriptor_count ? CADRE_WITH_DESCRIPTORS : 0) |
-				   (is_stream ? CADRE_WITH_STREAM : 0) |
-				   (aim->owner != CADRE_OWNER_NONE ? CADRE_WITH_TARGET : 0)),
-			 __ATOMIC_RELAXED);
+	__atomic_store_n(
+		&lines->with,
+		(uint8_t)(has | (aim->owner != CADRE_OWNER_NONE ? CADRE_WITH_TARGET : 0u)),
+		__ATOMIC_RELAXED);
+	/* Relaxed: published with the word. */
+	if (request->token)
+		atomic_store_explicit(&lines->token, cadre_handle_id(request->token),
+				      memory_order_relaxed);
 	if (aim->owner != CADRE_OWNER_NONE)
 		lines->target = aim->incarnation;
 	else if (request->flags & CADRE_IDEMPOTENT)
 		lines->faults = 0;
 	if (request->deadline_ns)
 		lines->deadline_ns = request->deadline_ns;
-	if (request->length > CADRE_INLINE_MAX || is_stream)
+	if (request->length > cadre_request_inline_max(has) || is_stream)
 		lines->block = pending->request_block;
 	pending->context = request->context;
 	pending->counter = request->counter ?
@@ -263,6 +304,8 @@ static void describe(struct cadre_client *client, uint32_t index,
 	atomic_store_explicit(&pending->nudged, false, memory_order_relaxed);
 	atomic_store_explicit(&pending->decided, false, memory_order_relaxed);
 	atomic_store_explicit(&pending->is_stream, is_stream, memory_order_relaxed);
+	atomic_store_explicit(&pending->has_token, request->token != NULL,
+			      memory_order_relaxed);
 }
 
 static unsigned word_flags(const struct cadre_client *client,
@@ -304,6 +347,9 @@ static uint64_t publish(struct cadre_client *client, uint32_t index,
 	/* V5: release, pairs with V6 in take.c: before that, a word that is not ours may only be
 	 * one that we are about to replace. */
 	atomic_store_explicit(&pending->published, generation, memory_order_release);
+	if (request->token)
+		cadre_handle_look_again(client, index, generation,
+					cadre_handle_id(request->token));
 	return generation;
 }
 
@@ -490,7 +536,8 @@ static int submit_quietly(struct cadre_client *client, const struct cadre_reques
 		return -EAGAIN;
 	r = request->flags & CADRE_STREAM ?
 		    cadre_client_prepare_stream(client, index, request, &data) :
-		    prepare(client, index, request->length, &data);
+		    prepare(client, index, request->length,
+			    cadre_request_inline_max(with(request)), &data);
 	if (r < 0) {
 		vacate(client, index);
 		return r;
@@ -627,7 +674,7 @@ int cadre_try_draft(struct cadre_client *client, size_t capacity,
 	if (position == UINT64_MAX)
 		return -EAGAIN;
 	r = prepare(client, (uint32_t)position & (client->slot_count - 1), capacity,
-		    &data);
+		    CADRE_INLINE_MAX, &data);
 	if (r < 0) {
 		vacate(client, (uint32_t)position & (client->slot_count - 1));
 		return r;
@@ -640,16 +687,28 @@ int cadre_try_draft(struct cadre_client *client, size_t capacity,
 	return 0;
 }
 
-/* Payload in a block, but short enough for the slot: workers decide by length, so the
- * bytes move into the slot. */
+/* Workers decide by length where a payload lies. One in a block that is short enough for the
+ * slot moves there; one in the slot that leaves no room for its token moves into a block. */
 static int settle(struct cadre_client *client, uint32_t index,
-		  const struct cadre_draft *draft, size_t length)
+		  const struct cadre_draft *draft, size_t length, uint32_t inline_max)
 {
 	struct cadre_pending *const pending = &client->pending[index];
+	uint8_t bytes[CADRE_INLINE_MAX];
+	void *data;
+	int r;
 
-	if (pending->request_block != CADRE_NO_BLOCK && length <= CADRE_INLINE_MAX &&
-	    length)
-		memcpy(client->slots[index].request.payload, draft->data, length);
+	if (pending->request_block != CADRE_NO_BLOCK) {
+		if (length && length <= inline_max)
+			memcpy(client->slots[index].request.payload, draft->data, length);
+		return 0;
+	}
+	if (length <= inline_max)
+		return 0;
+	memcpy(bytes, draft->data, length);
+	r = prepare(client, index, length, inline_max, &data);
+	if (r < 0)
+		return r;
+	memcpy(data, bytes, length);
 	return 0;
 }
 
@@ -695,13 +754,15 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 	if ((!ret_ticket && !filled.ended && !(filled.flags & CADRE_DETACHED)))
 		return -EINVAL;
 	r = check_open(client);
+	if (r == 0 && !(filled.flags & CADRE_STREAM))
+		r = settle(client, index, draft, filled.length,
+			   cadre_request_inline_max(with(&filled)));
 	if (r < 0) {
 		cadre_draft_discard(client, draft);
 		return r;
 	}
-
-	r = filled.flags & CADRE_STREAM ? turn_into_stream(client, index, draft, &filled) :
-					  settle(client, index, draft, filled.length);
+	if (filled.flags & CADRE_STREAM)
+		r = turn_into_stream(client, index, draft, &filled);
 	if (r < 0)
 		return r;
 	describe(client, index, &filled, &aim, cadre_clock_ns());

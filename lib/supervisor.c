@@ -7,6 +7,7 @@
 #include "supervisor.h"
 #include "clock.h"
 #include "diag.h"
+#include "notice.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -410,6 +411,10 @@ static void tick(struct cadre_supervisor *supervisor, int64_t now_ns)
 	cadre_staff_tick(supervisor, now_ns);
 	cadre_lease_tick(supervisor, now_ns);
 	cadre_clerk_drain(&supervisor->clerk);
+	cadre_notice_collect(&supervisor->view);
+	cadre_count_set(&header->counters.tokens_used,
+			cadre_token_count(&supervisor->view.tokens));
+	cadre_count_set(&header->counters.tokens_max, supervisor->view.tokens.count);
 	supervisor->knocked = false;
 	/* With all the workers that there may be, more knocks would help nobody. */
 	if (cadre_size_present(supervisor) < supervisor->size.max)

@@ -54,6 +54,29 @@ bool cadre_client_decide(struct cadre_client *client, uint32_t index, uint64_t g
 	return true;
 }
 
+int64_t cadre_client_look_at_time(struct cadre_client *client, uint32_t index,
+				  uint64_t generation, int64_t now_ns)
+{
+	struct cadre_pending *const pending = &client->pending[index];
+	/* Relaxed, both: of another job by now, perhaps; then the generation tells. */
+	const int64_t deadline_ns = atomic_load_explicit(&pending->deadline_ns,
+							 memory_order_relaxed);
+	int64_t due_ns = INT64_MAX;
+	uint64_t token;
+
+	if (deadline_ns && now_ns >= deadline_ns)
+		cadre_client_decide(client, index, generation, CADRE_TIMED_OUT);
+	else if (deadline_ns)
+		due_ns = deadline_ns;
+	if (!atomic_load_explicit(&pending->has_token, memory_order_relaxed))
+		return due_ns;
+	token = cadre_request_token(&client->slots[index].request);
+	if (token && cadre_notice_job(&client->view, client->slot_base + index,
+				      generation, token, now_ns, &due_ns))
+		atomic_store_explicit(&pending->decided, true, memory_order_relaxed);
+	return due_ns;
+}
+
 /* Where a reply lies: in the slot or in a block. False when the numbers cannot be. */
 static bool find_reply(struct cadre_client *client, uint32_t index, uint64_t generation,
 		       struct cadre_result *result)
@@ -109,6 +132,32 @@ static void say_failed(const struct cadre_reply_lines *reply, struct cadre_resul
 		 (const char *)reply->payload);
 }
 
+/* By its token, if that has ended so, and nobody did it by hand. */
+static void say_decided(struct cadre_client *client, uint32_t index,
+			struct cadre_result *result)
+{
+	const bool is_late = result->outcome == CADRE_TIMED_OUT;
+	const uint64_t token = atomic_load_explicit(&client->pending[index].has_token,
+						    memory_order_relaxed) ?
+				       cadre_request_token(&client->slots[index].request) :
+				       0;
+	enum cadre_token_phase phase;
+
+	strcpy(result->sentence, is_late ? "its deadline passed" : "it was cancelled");
+	if (!token)
+		return;
+	phase = cadre_token_view(&client->view.tokens, token, 0).phase;
+	if (phase == CADRE_TOKEN_VACANT) {
+		strcpy(result->sentence, "its token was released before it was submitted");
+	} else if (phase == (is_late ? CADRE_TOKEN_TIMED_OUT : CADRE_TOKEN_CANCELLED)) {
+		cadre_token_say(&client->view.tokens, token, result->sentence,
+				sizeof(result->sentence));
+		if (!result->sentence[0])
+			strcpy(result->sentence, is_late ? "the time of its token is over" :
+							   "its token was cancelled");
+	}
+}
+
 /* A reply is looked at only where it is finished: not when the outcome was decided while
  * its worker runs. */
 static void say_why(struct cadre_client *client, uint32_t index,
@@ -126,10 +175,8 @@ static void say_why(struct cadre_client *client, uint32_t index,
 		say_lost(reply, result);
 		break;
 	case CADRE_CANCELLED:
-		strcpy(result->sentence, "it was cancelled");
-		break;
 	case CADRE_TIMED_OUT:
-		strcpy(result->sentence, "its deadline passed");
+		say_decided(client, index, result);
 		break;
 	case CADRE_TERMINATED:
 		strcpy(result->sentence, "the pool was terminated");
@@ -221,6 +268,9 @@ void cadre_client_let_go(struct cadre_client *client, uint32_t index)
 	if (cadre_client_is_stream(client, index))
 		cadre_client_close_stream(client);
 	if (cadre_word_phase(word) != CADRE_DONE) {
+		/* Its outcome is decided and known: nobody needs the token on its account. */
+		if (cadre_request_token(&client->slots[index].request))
+			cadre_request_drop_token(&client->slots[index].request);
 		/* V1 as well, for who reclaims it. */
 		atomic_store_explicit(&pending->word,
 				      cadre_pending_pack(CADRE_PENDING_LEFT, generation),
@@ -308,12 +358,14 @@ int cadre_try_take(struct cadre_client *client, struct cadre_ticket ticket,
 	if (r < 0)
 		return r;
 	if (!cadre_client_has_ended(client, index, generation, look++)) {
-		const int64_t deadline_ns = atomic_load_explicit(
-			&client->pending[index].deadline_ns, memory_order_relaxed);
+		const struct cadre_pending *const pending = &client->pending[index];
 
-		if (deadline_ns == 0 || cadre_clock_ns() < deadline_ns)
+		if (!atomic_load_explicit(&pending->has_token, memory_order_relaxed) &&
+		    !atomic_load_explicit(&pending->deadline_ns, memory_order_relaxed))
 			return -EAGAIN;
-		cadre_client_decide(client, index, generation, CADRE_TIMED_OUT);
+		cadre_client_look_at_time(client, index, generation, cadre_clock_ns());
+		if (!cadre_client_has_ended(client, index, generation, 0))
+			return -EAGAIN;
 	}
 	return accept(client, index, generation, ret_result);
 }
@@ -435,24 +487,20 @@ static void prepare_sleep(struct wait *wait, int64_t now_ns, int64_t *wake_ns,
 	*ret_bits = 0;
 	for (size_t i = 0; i < wait->count; i++) {
 		const uint64_t generation = cadre_ticket_generation(wait->tickets[i]);
-		struct cadre_pending *pending;
-		int64_t deadline_ns;
+		int64_t due_ns;
 		uint64_t word;
 		uint32_t index;
 
 		if (wait->tickets[i].id == 0 || find(client, wait->tickets[i], &index) < 0)
 			continue;
-		pending = &client->pending[index];
-		deadline_ns = atomic_load_explicit(&pending->deadline_ns,
-						   memory_order_relaxed);
-		if (deadline_ns && now_ns >= deadline_ns)
-			cadre_client_decide(client, index, generation, CADRE_TIMED_OUT);
 		word = cadre_slot_await(&client->slots[index], generation);
+		/* Behind WAITING: who starts the clock of its token rings, or is seen. */
+		due_ns = cadre_client_look_at_time(client, index, generation, now_ns);
 		if (cadre_word_has_ended(word))
 			*wake_ns = now_ns;
 		cadre_client_nudge_once(client, index, word);
-		if (deadline_ns && deadline_ns < *wake_ns)
-			*wake_ns = deadline_ns;
+		if (due_ns < *wake_ns)
+			*wake_ns = due_ns;
 		*ret_bits |= cadre_view_bell_bit(client->slot_base + index);
 	}
 }

@@ -60,13 +60,19 @@ static void call_back(struct cadre_watch *watch, struct cadre_job *job)
 	pthread_mutex_lock(&watch->lock);
 }
 
-static struct cadre_job *find_cancelled(const struct cadre_watch *watch)
+/* The first that was cancelled, by time or by anybody; else when to look again. */
+static struct cadre_job *find_cancelled(const struct cadre_watch *watch, int64_t now_ns,
+					int64_t *due_ns)
 {
-	struct cadre_job *job = watch->first;
+	for (struct cadre_job *job = watch->first; job; job = job->watched.next) {
+		const int64_t job_due_ns = cadre_job_look_at_time(job, now_ns);
 
-	while (job && !cadre_job_cancelled(job))
-		job = job->watched.next;
-	return job;
+		if (cadre_job_cancelled(job))
+			return job;
+		if (job_due_ns < *due_ns)
+			*due_ns = job_due_ns;
+	}
+	return NULL;
 }
 
 static void *watch_jobs(void *argument)
@@ -76,16 +82,19 @@ static void *watch_jobs(void *argument)
 	while (!atomic_load(&watch->ends)) {
 		/* Remembered before the look, as with L1. */
 		const uint32_t notices = cadre_bell_remember_notices(watch->bell);
-		int64_t nap_ns = LOOK_IDLE_NS;
+		const int64_t now_ns = cadre_clock_ns();
+		int64_t due_ns = now_ns + LOOK_IDLE_NS;
 		struct cadre_job *job;
 
 		pthread_mutex_lock(&watch->lock);
-		while ((job = find_cancelled(watch)) != NULL)
+		while ((job = find_cancelled(watch, now_ns, &due_ns)) != NULL)
 			call_back(watch, job);
-		if (watch->first)
-			nap_ns = LOOK_AGAIN_NS;
+		if (watch->first && due_ns > now_ns + LOOK_AGAIN_NS)
+			due_ns = now_ns + LOOK_AGAIN_NS;
 		pthread_mutex_unlock(&watch->lock);
-		cadre_bell_sleep_for_notices(watch->bell, notices, nap_ns);
+		if (due_ns > now_ns)
+			cadre_bell_sleep_for_notices(watch->bell, notices,
+						     due_ns - now_ns);
 	}
 	return NULL;
 }
@@ -112,7 +121,7 @@ static int start_thread(struct cadre_watch *watch)
 int cadre_job_on_cancel(struct cadre_job *job, cadre_cancel_fn *cancelled, void *context)
 {
 	struct cadre_watch *const watch = &job->host->watch;
-	bool was_empty;
+	bool is_news;
 	int r;
 
 	if (!cancelled)
@@ -124,14 +133,14 @@ int cadre_job_on_cancel(struct cadre_job *job, cadre_cancel_fn *cancelled, void 
 	pthread_mutex_lock(&watch->lock);
 	r = start_thread(watch);
 	if (r == 0) {
-		was_empty = !watch->first;
+		is_news = !watch->first || job->token || job->deadline_ns;
 		job->watched.cancelled = cancelled;
 		job->watched.context = context;
 		enlist(watch, job);
 		atomic_thread_fence(memory_order_seq_cst); /* N2, pairs with N1 */
 		if (cadre_job_cancelled(job))
 			call_back(watch, job);
-		else if (was_empty) /* It naps for longer than it may from now on. */
+		else if (is_news) /* It may nap for longer than it may from now on. */
 			cadre_bell_notify(watch->bell);
 	}
 	pthread_mutex_unlock(&watch->lock);

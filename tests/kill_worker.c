@@ -169,7 +169,10 @@ static void play(const void *context)
 
 /* ---- the points ---- */
 
-#define POINTS(X) X(P1) X(P2) X(K1) X(K2) X(W2) X(W3) X(W4) X(W5) X(W6) X(W7) X(B2) X(L2) X(N1)
+#define POINTS(X) \
+	X(P1)     \
+	X(P2)     \
+	X(K1) X(K2) X(W2) X(W3) X(W4) X(W5) X(W6) X(W7) X(B2) X(L2) X(N1) X(O3) X(O6)
 
 #define NAME(label) #label,
 

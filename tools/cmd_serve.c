@@ -46,6 +46,7 @@ enum {
 	OPT_PARALLEL,
 	OPT_PAYLOAD_MAX,
 	OPT_PRESET,
+	OPT_TOKENS,
 	OPT_SLOTS,
 	OPT_SPREAD,
 	OPT_START,
@@ -86,6 +87,7 @@ static const struct argp_option argp_options[] = {
 
 	{ NULL, 0, NULL, 0, "Room:", 2 },
 	{ "clients", OPT_CLIENTS, "N", 0, "Clients at once (default 64)", 2 },
+	{ "tokens", OPT_TOKENS, "N", 0, "Cancellation tokens at once (default 1024)", 2 },
 	{ "slots", OPT_SLOTS, "N", 0,
 	  "Jobs outstanding per client, a power of two (default 256)", 2 },
 	{ "payload-max", OPT_PAYLOAD_MAX, "SIZE", 0,
@@ -276,6 +278,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_CLIENTS:
 		pool->clients_max = cadre_option_number(state, "--clients", arg, 1,
 							CADRE_CLIENTS_MAX);
+		return 0;
+	case OPT_TOKENS:
+		pool->tokens_max = cadre_option_number(state, "--tokens", arg, 1, 65536);
 		return 0;
 	case OPT_SLOTS:
 		pool->window_slots = parse_slots(state, arg);

@@ -8,6 +8,7 @@
  *   stream.h   jobs that answer with many items
  *   channel.h  addresses of pools and workers, to be handed on; calls from handlers
  *   local.h    local workers: serve jobs inside this very process
+ *   token.h    one signal that cancels any number of jobs
  *   worker.h   be a worker: a program that the supervisor starts
  *   backtrace.h where a worker was when it crashed
  *   order.h    tell a running pool what to do: drain, start, scale, reload, stop
@@ -26,14 +27,15 @@
 #include <cadre/client.h>
 #include <cadre/descriptors.h>
 #include <cadre/error.h>
-#include <cadre/log.h>
 #include <cadre/local.h>
+#include <cadre/log.h>
 #include <cadre/map.h>
 #include <cadre/order.h>
 #include <cadre/pool.h>
 #include <cadre/report.h>
 #include <cadre/service.h>
 #include <cadre/stream.h>
+#include <cadre/token.h>
 #include <cadre/worker.h>
 
 #endif

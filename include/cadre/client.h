@@ -36,6 +36,7 @@ CADRE_API int64_t cadre_in_ms(int64_t milliseconds);
 struct cadre_client;
 struct cadre_perf_counter;
 struct cadre_channel; /* channel.h */
+struct cadre_token;
 
 /* A receipt for an accepted job. A value, not a pointer: an old one is recognised. */
 struct cadre_ticket {
@@ -88,7 +89,8 @@ struct cadre_request {
 	uint32_t retries; /* idempotent jobs: tries after the first, 0 .. 15; 0 means 3 */
 	const void *data; /* copied before the call returns */
 	size_t length;
-	int64_t deadline_ns;   /* the job's own; 0 for none */
+	int64_t deadline_ns;       /* the job's own; 0 for none */
+	struct cadre_token *token; /* token.h: what else may end it; NULL for none */
 	cadre_ended_fn *ended; /* deliver by callback instead of by ticket; NULL: ticket */
 	void *context;         /* handed to `ended` and `item` */
 	size_t stream_room;  /* streams: bytes for items that were not read yet, each with
@@ -136,7 +138,8 @@ CADRE_API int32_t cadre_client_operation(const struct cadre_client *client,
 /* ---- submitting: never runs a handler, never blocks unless its name says so ---- */
 
 /* Accepts the job and returns 0 with a ticket, or accepts nothing: -EAGAIN (window full),
- * -ENOBUFS, -EMSGSIZE, -EINVAL, -EBADF, -EHOSTDOWN, -ESHUTDOWN, -EOWNERDEAD, -ECHILD.
+ * -ENOBUFS, -EMSGSIZE, -EINVAL, -EBADF, -EHOSTDOWN, -ESHUTDOWN, -EOWNERDEAD, -ECHILD; for its
+ * token -ECANCELED (it has ended), -ESTALE (it was released), -EXDEV (another pool's).
  * ret_ticket may be NULL for detached jobs and those with a callback. */
 CADRE_API int cadre_try_submit(struct cadre_client *client,
 			       const struct cadre_request *request,
@@ -166,8 +169,8 @@ CADRE_API int cadre_try_draft(struct cadre_client *client, size_t capacity,
 			      struct cadre_draft *ret_draft);
 
 /* Submits the draft's first request->length bytes; request->data is ignored. The draft is
- * gone, unless -EINVAL is returned, or, for a stream, whose ring lies in front of its payload
- * so that the draft is copied, -EMSGSIZE or -ENOBUFS. Descriptors stay the caller's unless 0
+ * gone, unless -EINVAL or what is wrong with its token is returned, or, for a stream, whose
+ * ring lies in front of its payload so that the draft is copied, -EMSGSIZE or -ENOBUFS. Descriptors stay the caller's unless 0
  * is returned. */
 CADRE_API int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 				 const struct cadre_request *request,

@@ -24,10 +24,17 @@
  *   ECONNREFUSED     the pool is dead, or its supervisor does not answer
  *   ESHUTDOWN        the pool is stopped and takes no new jobs
  *   EOWNERDEAD       the pool died: nothing is accepted any more
- *   ESTALE           the ticket names a job whose result was released already
+ *   ESTALE           the ticket names a job whose result was released already; the token was
+ *                    let go of by its owner
  *   EBUSY            somebody else has the ticket: another thread takes its result, or a
  *                    callback does; of an order: a reload is under way
  *                    callback does; or its stream was not read to the end
+ *   ECANCELED        the token of the job has ended before it was submitted
+ *   EPERM            only a cancellable token can be cancelled by hand
+ *   EXDEV            the token is another pool's
+ *   EMFILE           each token of the pool is in use
+ *   EMLINK           a composite of more members than one may have
+ *   ELOOP            composites are nested too deep
  *   EALREADY         the job has its reply already
  *   ENOSTR           the job was not submitted as a stream
  *   ECANCELED        nobody reads on: the job was cancelled, timed out, or its client left

@@ -36,6 +36,7 @@ struct cadre_pool_options {
 	uint32_t parallel;    /* jobs that one worker may have at once: 1 */
 	uint32_t clients_max;  /* windows: 64 */
 	uint32_t window_slots; /* jobs outstanding per client, a power of two: 256 */
+	uint32_t tokens_max;   /* tokens of all clients, at most 65536: 1024 */
 	size_t payload_max;    /* bytes, of a request and of a reply: 1 MiB */
 	size_t block_bytes; /* room for all payloads that do not fit a slot: 20 MiB; requests
 				 * take half of it at most, the rest is for replies */

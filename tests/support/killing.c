@@ -52,6 +52,13 @@ const struct killing_point killing_points[] = {
 	/* cancellation: a notice to a worker, a warrant */
 	{ "N1", KILLING_WORKER | KILLING_CLIENT | KILLING_SUPERVISOR },
 	{ "X3", KILLING_CLIENT },
+	/* tokens: made, ended, released, collected; a clock that starts */
+	{ "O1", KILLING_CLIENT },
+	{ "O2", KILLING_CLIENT },
+	{ "O3", KILLING_WORKER | KILLING_CLIENT },
+	{ "O4", KILLING_CLIENT | KILLING_SUPERVISOR },
+	{ "O5", KILLING_CLIENT | KILLING_SUPERVISOR },
+	{ "O6", KILLING_WORKER },
 	/* hiring and leasing */
 	{ "P3", KILLING_SUPERVISOR },
 	{ "P4", KILLING_SUPERVISOR },

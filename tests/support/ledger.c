@@ -183,6 +183,7 @@ struct cadre_pool_options ledger_pool(const char *name, uint32_t workers_min,
 		.workers_max = workers_max,
 		.clients_max = LEDGER_CLIENTS_MAX,
 		.window_slots = LEDGER_WINDOW_SLOTS,
+		.tokens_max = LEDGER_TOKENS_MAX,
 		.payload_max = 4096,
 		.block_bytes = 256 << 10,
 		/* A worker that a test has stopped is not late. */
@@ -228,6 +229,38 @@ static unsigned vacant_place(const struct ledger_party *party)
 	return place;
 }
 
+/* The last one is kept until now, so that who dies leaves one behind. NULL when each token of
+ * the pool is in use: then the job goes without. */
+static struct cadre_token *new_token(struct ledger_party *party, enum ledger_token kind)
+{
+	struct cadre_token *members[2] = { NULL, NULL };
+	struct cadre_client *const client = party->client;
+	int r = 0;
+
+	if (kind == LEDGER_NO_TOKEN)
+		return NULL;
+	cadre_token_release(party->token);
+	party->token = NULL;
+	if (kind == LEDGER_CANCELLED) {
+		r = cadre_token_create(client, "by token", &party->token);
+	} else if (kind == LEDGER_TIMEOUT) {
+		r = cadre_token_create_timeout(client, 150000, NULL, &party->token);
+	} else {
+		r = cadre_token_create(client, NULL, &members[0]);
+		if (r == 0)
+			r = cadre_token_create_timeout(client, 100 * PATIENCE_NS, NULL,
+						       &members[1]);
+		if (r == 0)
+			r = cadre_token_create_any(client, members, 2, NULL,
+						   &party->token);
+		cadre_token_release(members[0]);
+		cadre_token_release(members[1]);
+	}
+	if (r < 0 && r != -EMFILE)
+		ledger_complain("a token could not be made: %s", strerror(-r));
+	return party->token;
+}
+
 int ledger_party_submit(struct ledger_party *party, const struct ledger_wish *wish)
 {
 	const uint32_t number = new_line(party, wish);
@@ -245,6 +278,7 @@ int ledger_party_submit(struct ledger_party *party, const struct ledger_wish *wi
 		.retries = RETRIES,
 		.data = data,
 		.length = wish->length,
+		.token = new_token(party, wish->token),
 		.deadline_ns = wish->timeout_ns ? cadre_clock_in_ns(wish->timeout_ns) : 0,
 	};
 	const unsigned place = vacant_place(party);
@@ -259,6 +293,9 @@ int ledger_party_submit(struct ledger_party *party, const struct ledger_wish *wi
 		return r;
 	}
 	atomic_store(&line->accepted, true);
+	if (wish->token == LEDGER_CANCELLED && request.token &&
+	    cadre_token_cancel(request.token) < 0)
+		ledger_complain("the token of job %u could not be cancelled", number);
 	if (wish->flags & CADRE_DETACHED)
 		return 0;
 	party->tickets[place] = ticket;
@@ -325,6 +362,12 @@ static const struct ledger_wish wishes[] = {
 	{ .length = 2000, .reply_length = 700, .cancel = true },
 	{ .length = 16, .reply_length = 16, .work_us = 400, .timeout_ns = 200000 },
 	{ .length = 16, .reply_length = 16, .work_us = 500, .force = true },
+	{ .length = 84, .reply_length = 16, .work_us = 500, .token = LEDGER_TIMEOUT },
+	{ .length = 80, .reply_length = 88, .work_us = 300, .token = LEDGER_CANCELLED },
+	{ .length = 64,
+	  .reply_length = 16,
+	  .flags = CADRE_DETACHED,
+	  .token = LEDGER_PATIENT },
 };
 
 #define WISHES (sizeof(wishes) / sizeof(wishes[0]))
@@ -359,6 +402,8 @@ void ledger_party_work(struct ledger_party *party, unsigned outcomes)
 
 void ledger_party_finish(struct ledger_party *party)
 {
+	cadre_token_release(party->token);
+	party->token = NULL;
 	while (ledger_party_out(party) > 0) {
 		if (!ledger_party_take(party, PATIENCE_NS)) {
 			ledger_complain("%u jobs never ended", ledger_party_out(party));

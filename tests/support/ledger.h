@@ -15,6 +15,7 @@
 
 #include <cadre/client.h>
 #include <cadre/pool.h>
+#include <cadre/token.h>
 
 void ledger_open(void);
 
@@ -39,6 +40,7 @@ struct cadre_pool_options ledger_pool(const char *name, uint32_t workers_min,
 
 #define LEDGER_WINDOW_SLOTS 8u
 #define LEDGER_CLIENTS_MAX 6u
+#define LEDGER_TOKENS_MAX 16u
 
 /* How many workers ran a deadly job, and whether this one did, which is why it is gone. */
 unsigned ledger_departures(void);
@@ -51,10 +53,16 @@ struct ledger_wish {
 	uint32_t length;       /* of the request, at least 16 */
 	uint32_t reply_length; /* likewise */
 	uint32_t work_us;
-	unsigned flags;     /* CADRE_IDEMPOTENT, CADRE_DETACHED */
-	bool deadly;        /* its first handler kills its worker */
-	bool cancel;        /* right after it was submitted */
-	bool force;         /* the same, with a grace that is never over */
+	unsigned flags; /* CADRE_IDEMPOTENT, CADRE_DETACHED */
+	bool deadly;    /* its first handler kills its worker */
+	bool cancel;    /* right after it was submitted */
+	bool force;     /* the same, with a grace that is never over */
+	enum ledger_token {
+		LEDGER_NO_TOKEN,
+		LEDGER_CANCELLED, /* right after it was submitted */
+		LEDGER_TIMEOUT,   /* shorter than its work */
+		LEDGER_PATIENT,   /* a composite that does not end */
+	} token;
 	int64_t timeout_ns; /* its deadline, relative; 0 for none */
 };
 
@@ -62,6 +70,7 @@ struct ledger_wish {
  * what it submitted. */
 struct ledger_party {
 	struct cadre_client *client;
+	struct cadre_token *token; /* of the latest job with one */
 	bool mortal;
 	unsigned turn; /* which wish comes next */
 	uint32_t taken;

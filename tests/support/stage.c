@@ -311,6 +311,16 @@ static bool workers_rest(const struct cadre_view *view, char *why, size_t size)
 	return true;
 }
 
+static bool tokens_rest(const struct cadre_view *view, char *why, size_t size)
+{
+	const uint32_t count = cadre_token_count(&view->tokens);
+
+	if (count == 0)
+		return true;
+	snprintf(why, size, "%u tokens are in use", count);
+	return false;
+}
+
 void stage_await_rest(const struct cadre_view *view, struct ledger_party *resident)
 {
 	const int64_t late_ns = cadre_clock_in_ns(PATIENCE_NS);
@@ -320,7 +330,8 @@ void stage_await_rest(const struct cadre_view *view, struct ledger_party *reside
 	while (!slots_rest(view, why, sizeof(why)) ||
 	       !blocks_rest(view, why, sizeof(why)) ||
 	       !clients_rest(view, why, sizeof(why)) ||
-	       !workers_rest(view, why, sizeof(why))) {
+	       !workers_rest(view, why, sizeof(why)) ||
+	       !tokens_rest(view, why, sizeof(why))) {
 		if (cadre_clock_ns() > late_ns) {
 			ledger_complain("no rest: %s", why);
 			return;

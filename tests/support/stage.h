@@ -48,7 +48,7 @@ struct cadre_view stage_view(void);
 void stage_check(const struct cadre_view *view);
 
 /* Waits until every slot is free and booked, every block free, every place of a client
- * vacant or alive, and every bit of a worker where a worker is. Complains about the first
+ * vacant or alive, no token in use, and every bit of a worker where a worker is. Complains about the first
  * that does not come to rest. The slots of jobs that nobody waits for come back when their
  * client looks for room: `resident`, unless NULL, calls now and then. */
 void stage_await_rest(const struct cadre_view *view, struct ledger_party *resident);
