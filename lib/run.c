@@ -26,7 +26,6 @@
 /* A handler that is expected to run longer than this makes its worker engaged: nobody
  * counts on it to look for jobs meanwhile. Until an operation was seen, it is. */
 #define LONG_NS (20 * CADRE_NS_PER_US)
-#define EXPECTED_AT_FIRST_NS CADRE_NS_PER_MS
 
 static struct cadre_worker *worker_of(struct cadre_job_host *host)
 {
@@ -49,25 +48,6 @@ static void unlock_stats(struct cadre_worker *worker)
 	if (worker->shares_stats)
 		pthread_mutex_unlock(&worker->stats_lock);
 }
-
-static int compare_duties(const void *a, const void *b)
-{
-	const struct cadre_duty *const left = a, *const right = b;
-
-	return (left->operation->id > right->operation->id) -
-	       (left->operation->id < right->operation->id);
-}
-
-static struct cadre_duty *find_duty(struct cadre_worker *worker, int32_t operation)
-{
-	const struct cadre_operation wanted = { .id = operation };
-	const struct cadre_duty key = { .operation = &wanted };
-
-	return bsearch(&key, worker->duties, worker->service->operation_count,
-		       sizeof(*worker->duties), compare_duties);
-}
-
-/* ---- accounting ---- */
 
 /* With stats_lock, where there is one. Operations that the service does not know share the
  * last line. */
@@ -186,13 +166,37 @@ static bool is_deserted(struct cadre_job_host *host, int64_t *alone_since_ns)
 	return cadre_worker_is_alone(worker_of(host), alone_since_ns);
 }
 
+/* Nobody but the dispatcher has to do with it. */
+static bool is_alone(const struct cadre_worker *worker, const struct cadre_job *job)
+{
+	return !worker->shares_stats &&
+	       !atomic_load_explicit(&job->deferred, memory_order_relaxed) &&
+	       !cadre_job_is_watched(job);
+}
+
+/* The job keeps the code that it runs. */
+static void hold_table(struct cadre_task *task)
+{
+	cadre_table_hold(task->table);
+	task->holds_table = true;
+}
+
+void cadre_run_turn_page(struct cadre_worker *worker)
+{
+	struct cadre_table *const old = worker->serving;
+
+	/* Relaxed: only the question whether there is another one. */
+	if (atomic_load_explicit(&worker->table, memory_order_relaxed) == old)
+		return;
+	worker->serving = cadre_table_hold_present(&worker->table);
+	cadre_table_let_go(old);
+}
+
 /* Handler and reply are both done: the room is free again. */
 static void give_room_back(struct cadre_job_host *host, struct cadre_job *job)
 {
 	struct cadre_worker *const worker = worker_of(host);
-	const bool alone = !worker->shares_stats &&
-			   !atomic_load_explicit(&job->deferred, memory_order_relaxed) &&
-			   !cadre_job_is_watched(job);
+	const bool alone = is_alone(worker, job);
 	const int64_t ended_ns = job->ended_ns;
 	uint32_t workload;
 
@@ -207,6 +211,8 @@ static void give_room_back(struct cadre_job_host *host, struct cadre_job *job)
 	}
 	if (worker->blocked)
 		say_blocked(worker, workload, ended_ns);
+	if (task_of(job)->holds_table)
+		cadre_table_let_go(task_of(job)->table);
 	/* R1: release, pairs with the acquire in take_task: the struct is done with. */
 	atomic_store_explicit(&task_of(job)->taken, false, memory_order_release);
 	if (alone) {
@@ -305,8 +311,12 @@ static void handle(struct cadre_worker *worker, struct cadre_task *task)
 {
 	CADRE_KILL_POINT("W4");
 	cadre_job_current = &task->job;
-	task->duty->operation->handler(&task->job, worker->state);
+	task->duty->operation->handler(&task->job, task->table->state);
 	cadre_job_current = NULL;
+	/* Somebody else may end it, or be called back for it, when the dispatcher has gone on
+	 * to another table. Our party is still counted, so nobody has looked at this yet. */
+	if (!task->holds_table && !is_alone(worker, &task->job))
+		hold_table(task);
 	cadre_job_handler_returned(&task->job);
 }
 
@@ -382,6 +392,7 @@ static void hand_to_thread(struct cadre_worker *worker, struct cadre_task *task)
 static void start(struct cadre_worker *worker, struct cadre_task *task)
 {
 	if (worker->thread_count) {
+		hold_table(task);
 		hand_to_thread(worker, task);
 		return;
 	}
@@ -412,7 +423,9 @@ static void run(struct cadre_worker *worker, const struct cadre_found *found,
 	char sentence[CADRE_SENTENCE_MAX + 1];
 
 	/* There was room, so there is a task. */
-	task->duty = find_duty(worker, job->operation);
+	task->table = worker->serving;
+	task->holds_table = false;
+	task->duty = cadre_table_find(task->table, job->operation);
 	account_taken(worker, task);
 	CADRE_TRACE(claim, worker->host.worker, found->slot, found->claimed,
 		    job->operation, job->submitted_ns, job->taken_ns);
@@ -476,10 +489,8 @@ static int start_threads(struct cadre_worker *worker)
 	return 0;
 }
 
-int cadre_run_init(struct cadre_worker *worker)
+int cadre_run_init(struct cadre_worker *worker, const struct cadre_service *service)
 {
-	const struct cadre_service *const service = worker->service;
-
 	worker->host.ended = account_ended;
 	worker->host.over = give_room_back;
 	worker->host.blocked = account_blocked;
@@ -489,16 +500,13 @@ int cadre_run_init(struct cadre_worker *worker)
 	worker->host.rooms = service->flags & CADRE_SERVICE_THREADS ? worker->parallel : 1;
 	worker->shares_stats = worker->parallel > 1 ||
 			       service->flags & CADRE_SERVICE_THREADS;
-	worker->duties = calloc(service->operation_count, sizeof(*worker->duties));
+	worker->serving = cadre_table_make(service);
 	worker->tasks = calloc(worker->parallel, sizeof(*worker->tasks));
-	if (!worker->duties || !worker->tasks)
+	if (!worker->serving || !worker->tasks)
 		return -ENOMEM;
-	for (size_t i = 0; i < service->operation_count; i++) {
-		worker->duties[i].operation = &service->operations[i];
-		atomic_init(&worker->duties[i].expected_ns, EXPECTED_AT_FIRST_NS);
-	}
-	qsort(worker->duties, service->operation_count, sizeof(*worker->duties),
-	      compare_duties);
+	/* One hold for being present, one of the dispatcher. */
+	cadre_table_hold(worker->serving);
+	atomic_init(&worker->table, worker->serving);
 	pthread_mutex_init(&worker->stats_lock, NULL);
 	sem_init(&worker->queued, 0, 0);
 	cds_wfcq_init(&worker->queue_head, &worker->queue_tail);
@@ -518,7 +526,7 @@ void cadre_run_fini(struct cadre_worker *worker)
 		sched_yield();
 	cadre_watch_fini(&worker->host.watch);
 	free(worker->threads);
-	free(worker->duties);
+	cadre_table_free(worker->serving);
 	free(worker->tasks);
 	sem_destroy(&worker->queued);
 	pthread_mutex_destroy(&worker->stats_lock);

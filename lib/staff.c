@@ -98,6 +98,9 @@ int cadre_staff_init(struct cadre_supervisor *supervisor)
 	supervisor->members = calloc(workers ? workers : 1, sizeof(*supervisor->members));
 	if (!supervisor->members)
 		return -ENOMEM;
+	cadre_relief_init(supervisor);
+	cadre_reload_init(supervisor);
+	supervisor->size = cadre_view_size(&supervisor->view);
 	for (unsigned worker = 0; worker < workers; worker++) {
 		supervisor->members[worker].child.pidfd = -1;
 		supervisor->members[worker].child.start_fd = -1;

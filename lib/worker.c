@@ -99,9 +99,9 @@ static void tell(int fd, enum cadre_control_kind kind, const char *text)
 }
 
 static int start_service(struct cadre_worker *worker, const struct cadre_seat *seat,
+			 const struct cadre_service *service, void **ret_state,
 			 struct cadre_diag *diag)
 {
-	const struct cadre_service *const service = worker->service;
 	const struct cadre_start start = {
 		.pool = worker->pool,
 		.worker = worker->host.worker,
@@ -116,7 +116,7 @@ static int start_service(struct cadre_worker *worker, const struct cadre_seat *s
 
 	if (!service->init)
 		return 0;
-	r = service->init(&start, &worker->state, &reason);
+	r = service->init(&start, ret_state, &reason);
 	if (r == 0)
 		return 0;
 	return cadre_refuse(diag, -ENOEXEC, "init of service \"%s\" failed: %.400s",
@@ -281,7 +281,6 @@ int cadre_worker_sit_down(const struct cadre_service *service,
 		return cadre_refuse(diag, -ENOMEM, "out of memory");
 	worker->view = *view;
 	worker->owns_view = owns_view;
-	worker->service = service;
 	find_place(worker, seat);
 	r = cadre_looker_init(&worker->looker, &worker->view, seat->worker);
 	/* Before init: what the service installs itself is not overridden. */
@@ -290,11 +289,11 @@ int cadre_worker_sit_down(const struct cadre_service *service,
 	if (r == 0 && !seat->is_guest)
 		cadre_log_begin(&worker->view, worker->pool, seat->worker);
 	if (r == 0)
-		r = cadre_run_init(worker);
+		r = cadre_run_init(worker, service);
 	if (r < 0)
 		cadre_refuse(diag, r, "%s", strerror(-r));
 	if (r == 0)
-		r = start_service(worker, seat, diag);
+		r = start_service(worker, seat, service, &worker->serving->state, diag);
 	/* The signals of a guest's process are its owner's. */
 	if (!seat->is_guest)
 		sigaction(SIGTERM, &leave, NULL);
@@ -315,15 +314,19 @@ int cadre_worker_sit_down(const struct cadre_service *service,
 
 void cadre_worker_stand_up(struct cadre_worker *worker)
 {
-	const struct cadre_service *const service = worker->service;
+	const struct cadre_service *service;
 	int r = 0;
 
 	cadre_crew_forget(worker->crew, worker->host.worker);
+	cadre_run_turn_page(worker);
+	/* Services before this one have their ends behind them. */
+	cadre_table_await_released(&worker->replaced);
+	service = worker->serving->service;
 	/* A pool that was terminated gives no time to end in order. */
 	if (service->fini &&
 	    atomic_load_explicit(&worker->view.header->state, memory_order_relaxed) !=
 		    CADRE_POOL_TERMINATED)
-		r = service->fini(worker->state);
+		r = service->fini(worker->serving->state);
 	if (r != 0)
 		cadre_log(CADRE_LOG_WARNING, "fini of service \"%s\" failed: %s",
 			  service->name ? service->name : "", strerror(r < 0 ? -r : r));
@@ -458,6 +461,7 @@ void cadre_worker_go_on(struct cadre_worker *worker)
 {
 	be_dispatcher(worker);
 	while (!told_to_leave(worker)) {
+		cadre_run_turn_page(worker);
 		cadre_run_call_back(worker);
 		if (!cadre_worker_has_room(worker)) {
 			await_room(worker, worker->parallel - 1, false);
@@ -477,6 +481,35 @@ void cadre_worker_bid_leave(struct cadre_worker *worker)
 {
 	leave_soon(worker);
 	cadre_bell_ring(worker->bell, CADRE_BELL_EVERYONE, INT32_MAX);
+}
+
+int cadre_worker_reload(struct cadre_worker *worker, const struct cadre_service *service,
+			cadre_released_fn *released, void *context,
+			struct cadre_diag *diag)
+{
+	const struct cadre_seat seat = { .is_guest = is_guest(worker) };
+	struct cadre_table *table;
+	int r = cadre_service_check(service, diag);
+
+	if (r < 0)
+		return r;
+	if (!(service->flags & CADRE_SERVICE_THREADS) != (worker->thread_count == 0))
+		return cadre_refuse(diag, -EINVAL,
+				    "service \"%s\": CADRE_SERVICE_THREADS cannot change while "
+				    "its worker runs",
+				    service->name ? service->name : "");
+	table = cadre_table_make(service);
+	if (!table)
+		return cadre_refuse(diag, -ENOMEM, "out of memory");
+	r = start_service(worker, &seat, service, &table->state, diag);
+	if (r < 0) {
+		cadre_table_free(table);
+		return r;
+	}
+	cadre_table_replace(&worker->table, table, released, context, &worker->replaced);
+	/* One that sleeps holds the old one. */
+	cadre_bell_ring(worker->bell, CADRE_BELL_DISPATCHER, INT32_MAX);
+	return 0;
 }
 
 int cadre_worker_serve(const struct cadre_service *service, const struct cadre_view *view,
@@ -703,6 +736,7 @@ int cadre_worker_step_most(struct cadre_worker *worker, unsigned most)
 		leave_soon(worker);
 	cadre_run_call_back(worker);
 	for (;;) {
+		cadre_run_turn_page(worker);
 		/* Without room, whoever ends a job rings, and the notifier tells of it. */
 		atomic_store_explicit(&worker->waits_for_room, true, memory_order_relaxed);
 		atomic_thread_fence(memory_order_seq_cst);

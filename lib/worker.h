@@ -18,6 +18,7 @@
 #include "channel.h"
 #include "job.h"
 #include "look.h"
+#include "table.h"
 
 /* What a worker must know to take its place. */
 struct cadre_seat {
@@ -34,17 +35,12 @@ struct cadre_seat {
 	size_t start_length;
 };
 
-/* One operation, and how long its handler is expected to run. */
-struct cadre_duty {
-	const struct cadre_operation *operation;
-	_Atomic int64_t expected_ns;
-	struct cadre_latency_line *line; /* of our place; NULL until it is first needed */
-};
-
 /* A job and its way through the queue to a thread. */
 struct cadre_task {
 	struct cadre_job job; /* first: a job's host finds its task */
 	struct cds_wfcq_node node;
+	struct cadre_table *table; /* whose handler runs */
+	bool holds_table;
 	struct cadre_duty *duty;
 	_Atomic pid_t thread; /* whose handler runs, where there are threads; 0: none */
 	struct cadre_latency_line *line;
@@ -55,8 +51,9 @@ struct cadre_worker {
 	struct cadre_job_host host; /* first: a host finds its worker */
 	struct cadre_view view;
 	bool owns_view;
-	const struct cadre_service *service;
-	void *state; /* the service's own */
+	struct cadre_table *_Atomic table; /* the present service; any thread may replace it */
+	struct cadre_table *serving; /* the dispatcher's, held: the present one, or was */
+	_Atomic uint32_t replaced;   /* services that were, and are not done with */
 	uint32_t incarnation;
 	struct cadre_channel channel; /* that leads to it */
 	struct cadre_looker looker;
@@ -66,8 +63,7 @@ struct cadre_worker {
 	struct cadre_place_stats *stats;
 	char pool[CADRE_NAME_MAX + 1];
 
-	struct cadre_duty *duties; /* sorted by id */
-	struct cadre_task *tasks;  /* `parallel` of them */
+	struct cadre_task *tasks; /* `parallel` of them */
 	uint32_t parallel;
 	uint32_t task_turn;
 	_Atomic uint32_t workload;
@@ -133,7 +129,10 @@ void cadre_worker_bid_leave(struct cadre_worker *worker);
 void cadre_worker_describe(const struct cadre_service *service, int fd);
 
 /* run.c */
-int cadre_run_init(struct cadre_worker *worker);
+int cadre_run_init(struct cadre_worker *worker, const struct cadre_service *service);
+
+/* The dispatcher, between jobs: goes on with the present service. */
+void cadre_run_turn_page(struct cadre_worker *worker);
 
 /* Waits for the threads, which finish what they have. */
 void cadre_run_fini(struct cadre_worker *worker);

@@ -5,6 +5,9 @@
  */
 #include "claims.h"
 
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { VERSION = 1, HOLD = 2, OLD = 3, NEW = 4 };
+enum { VERSION = 1, HOLD = 2, OLD = 3, NEW = 4, LATER = 5 };
 
 static char directory[64];
 static char file[80]; /* of the service */
@@ -348,4 +351,184 @@ static int reload_embedded(void *context)
 Test(reload, the_workers_of_an_embedded_pool_are_made_anew)
 {
 	cr_assert_eq(child_run(reload_embedded, NULL), CHILD_FINE);
+}
+
+/* ---- in place: a worker that replaces its service while its handlers run ---- */
+
+static struct cadre_worker *worker;
+static void *_Atomic code; /* of the present service */
+static const char *places; /* directory of the test */
+
+static const struct cadre_service *load(int version)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/version%d.so", getenv("CADRE_TEST_SERVICE_DIR"),
+		 version);
+	atomic_store(&code, dlopen(path, RTLD_NOW | RTLD_LOCAL));
+	return dlsym(atomic_load(&code), CADRE_SERVICE_SYMBOL);
+}
+
+static void leave_note(const char *name, int number)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/%s%d", places, name, number);
+	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+}
+
+static bool has_note(const char *name, int number)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/%s%d", places, name, number);
+	return access(path, F_OK) == 0;
+}
+
+static int released;
+
+static void unload(const struct cadre_service *service, void *old_code)
+{
+	(void)service;
+	if (dlclose(old_code) == 0)
+		leave_note("released", ++released);
+}
+
+/* Odd versions are 1, even ones 2. Each is put in place when the test leaves a note. */
+static int be_reloader(void)
+{
+	int present = 1;
+
+	if (cadre_worker_open(load(1), &worker, NULL) < 0)
+		return 1;
+	for (;;) {
+		struct pollfd look = { .fd = cadre_worker_fd(worker), .events = POLLIN };
+
+		poll(&look, 1, 1);
+		if (cadre_worker_step(worker) == -ESHUTDOWN)
+			break;
+		/* One object is loaded once only: the last but one must be gone. */
+		if (has_note("swap", present + 1) &&
+		    (present == 1 || has_note("released", present - 1))) {
+			void *const old_code = atomic_load(&code);
+
+			present++;
+			if (cadre_worker_reload(worker, load(present % 2 ? 1 : 2), unload,
+						old_code, NULL) < 0)
+				return 1;
+			leave_note("swapped", present);
+		}
+	}
+	cadre_worker_close(worker);
+	leave_note("closed", 1);
+	return 0;
+}
+
+static void serve_reloader(struct cadre_pool_options options)
+{
+	static char self[] = "/proc/self/exe", mode[] = "--reloader";
+	static char *program[] = { self, mode, directory, NULL };
+	const struct cadre_source source = { .program = program };
+
+	places = directory;
+	cr_assert_eq(troupe_serve(&troupe, &source, options), 0, "%s", troupe.diag.text);
+}
+
+static void swap_to(int number)
+{
+	leave_note("swap", number);
+	cr_assert(eventually(has_note("swapped", number)));
+}
+
+static bool has_mapped(int version)
+{
+	char command[200];
+
+	snprintf(command, sizeof(command), "grep -q version%d.so /proc/%d/maps", version,
+		 (int)troupe_worker(troupe.scene.pool, 0));
+	return system(command) == 0;
+}
+
+static struct cadre_ticket defer(const char *gate)
+{
+	return submit((struct cadre_request){
+		.operation = LATER, .data = gate, .length = strlen(gate) + 1 });
+}
+
+Test(reload, in_place_the_old_code_is_unloaded_when_its_last_deferred_job_has_ended)
+{
+	struct cadre_result result;
+	struct cadre_ticket held;
+	char gate[100];
+
+	snprintf(gate, sizeof(gate), "%s/gate", directory);
+	serve_reloader((struct cadre_pool_options){ ONE_WORKER, .parallel = 4 });
+	held = defer(gate);
+	cr_assert(eventually(troupe_look_worker(troupe.scene.pool, 0).letter == 'W'));
+	swap_to(2);
+	cr_assert(eventually(ask_version() == 2));
+	cr_assert(has_mapped(1) && has_mapped(2), "somebody is still inside");
+	cr_assert_not(has_note("released", 1));
+	open_file(gate);
+	result = await(held);
+	cr_assert_eq(number_in(&result), 1);
+	release(&result);
+	cr_assert(eventually(has_note("released", 1)));
+	cr_assert_not(has_mapped(1));
+	cr_assert_eq(ask_version(), 2);
+}
+
+Test(reload, in_place_under_load_no_job_fails_and_nobody_is_in_code_that_is_gone)
+{
+	enum { SWAPS = 30, AT_ONCE = 4 };
+	struct cadre_ticket tickets[AT_ONCE] = { 0 };
+	int32_t pid = 0;
+
+	serve_reloader((struct cadre_pool_options){ ONE_WORKER, .parallel = 4 });
+	for (int number = 2; number <= SWAPS + 1; number++) {
+		leave_note("swap", number);
+		/* Those that are out are of both versions. `later` ends at once: its gate is
+		 * the directory. */
+		for (unsigned job = 0; job < 200 || !has_note("swapped", number); job++) {
+			struct cadre_ticket *const ticket = &tickets[job % AT_ONCE];
+
+			if (ticket->id) {
+				const struct cadre_result result = await(*ticket);
+
+				cr_assert_eq(result.outcome, CADRE_OK, "%s",
+					     result.sentence);
+				pid = pid ? pid : result.worker_pid;
+				cr_assert_eq(result.worker_pid, pid);
+				release(&result);
+			}
+			*ticket = job % 16 == 3 ? defer(directory) :
+						  submit((struct cadre_request){
+							  .operation = VERSION });
+		}
+	}
+	for (int i = 0; i < AT_ONCE; i++)
+		expect(tickets[i], CADRE_OK);
+	cr_assert(eventually(has_note("released", SWAPS)));
+	cr_assert_eq(about_pool("workers_died"), 0);
+}
+
+Test(reload, in_place_close_waits_until_the_old_code_is_unloaded)
+{
+	serve_reloader((struct cadre_pool_options){ ONE_WORKER, .parallel = 4 });
+	swap_to(2);
+	swap_to(3);
+	kill(troupe.program, SIGTERM);
+	cr_assert(eventually(has_note("closed", 1)));
+	cr_assert(has_note("released", 1) && has_note("released", 2));
+	cr_assert_eq(child_end(troupe.program), CHILD_FINE);
+	troupe.program = 0;
+}
+
+/* Before Criterion's main, which starts no test twice. */
+__attribute__((constructor)) static void be_worker_program(int argc, char *argv[])
+{
+	if (argc != 3 || strcmp(argv[1], "--reloader") != 0)
+		return;
+	places = argv[2];
+	exit(be_reloader());
 }

@@ -52,7 +52,7 @@ static void *hold_on_thread(void *job)
 }
 
 /* Threads that run this code: fini waits for them, as it must before the code may go. */
-static pthread_t threads[64];
+static pthread_t threads[4096];
 static atomic_uint thread_count;
 
 static void later(struct cadre_job *job, void *state)
@@ -61,7 +61,8 @@ static void later(struct cadre_job *job, void *state)
 
 	(void)state;
 	cadre_job_defer(job);
-	if (index >= 64 || pthread_create(&threads[index], NULL, hold_on_thread, job) != 0)
+	if (index >= 4096 ||
+	    pthread_create(&threads[index], NULL, hold_on_thread, job) != 0)
 		cadre_job_fail(job, EAGAIN, "no thread");
 }
 
@@ -79,7 +80,7 @@ static int begin(const struct cadre_start *start, void **ret_state,
 static int end(void *state)
 {
 	(void)state;
-	for (unsigned i = 0; i < atomic_load(&thread_count) && i < 64; i++)
+	for (unsigned i = 0; i < atomic_load(&thread_count) && i < 4096; i++)
 		pthread_join(threads[i], NULL);
 	return 0;
 }

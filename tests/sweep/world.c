@@ -166,11 +166,11 @@ int world_open(void)
 static void forget_everybody(void)
 {
 	for (unsigned worker = 0; worker < WORLD_WORKERS; worker++) {
-		if (!world.workers[worker].duties)
+		if (!world.workers[worker].serving)
 			continue;
 		cadre_run_fini(&world.workers[worker]);
 		cadre_looker_fini(&world.workers[worker].looker);
-		world.workers[worker].duties = NULL;
+		world.workers[worker].serving = NULL;
 	}
 	for (unsigned client = 0; client < WORLD_CLIENTS; client++) {
 		if (!world.clients[client].pending)
@@ -228,8 +228,6 @@ static void make_worker(unsigned worker, uint32_t incarnation)
 	self->view = world.view;
 	/* The second one has room for a job that it holds, and for others beside it. */
 	self->view.limits.parallel = 1 + worker;
-	self->service = &world_service;
-	self->state = &world.held[worker];
 	self->host.view = &self->view;
 	self->host.blocks = cadre_layout_blocks(&self->view);
 	self->host.pid = getpid();
@@ -245,8 +243,9 @@ static void make_worker(unsigned worker, uint32_t incarnation)
 	self->event_fd = -1;
 	memcpy(self->pool, world.supervisor.pool, sizeof(self->pool));
 	if (cadre_looker_init(&self->looker, &self->view, worker) < 0 ||
-	    cadre_run_init(self) < 0)
+	    cadre_run_init(self, &world_service) < 0)
 		abort();
+	self->serving->state = &world.held[worker];
 	cadre_mask_set(&world.view.header->crew.up, worker);
 	world.worker_away[worker] = false;
 }
@@ -673,7 +672,7 @@ static void replace_worker(unsigned worker)
 	const uint32_t incarnation = cadre_place_incarnation_of(cadre_place_look(place)) +
 				     1;
 
-	if (world.workers[worker].duties) {
+	if (world.workers[worker].serving) {
 		cadre_run_fini(&world.workers[worker]);
 		cadre_looker_fini(&world.workers[worker].looker);
 	}
