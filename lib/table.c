@@ -66,7 +66,7 @@ struct cadre_table *cadre_table_hold_present(struct cadre_table *_Atomic *presen
 	struct cadre_table *table;
 
 	urcu_bp_read_lock();
-	/* T2: acquire, pairs with T1: the table is whole. */
+	/* J3: acquire, pairs with J2: the table is whole. */
 	table = atomic_load_explicit(present, memory_order_acquire);
 	cadre_table_hold(table);
 	urcu_bp_read_unlock();
@@ -87,7 +87,7 @@ static void release(struct rcu_head *head)
 	_Atomic uint32_t *const replaced = table->replaced;
 	int r = 0;
 
-	/* T4: acquire, pairs with T3: all that the others did with it is done. */
+	/* J5: acquire, pairs with J4: all that the others did with it is done. */
 	(void)atomic_load_explicit(&table->users, memory_order_acquire);
 	if (service->fini)
 		r = service->fini(table->state);
@@ -97,13 +97,13 @@ static void release(struct rcu_head *head)
 	if (table->released)
 		table->released(service, table->context);
 	cadre_table_free(table);
-	/* T5: release, pairs with T6: our last look at the worker. */
+	/* J6: release, pairs with J7: our last look at the worker. */
 	atomic_fetch_sub_explicit(replaced, 1, memory_order_release);
 }
 
 void cadre_table_let_go(struct cadre_table *table)
 {
-	/* T3: acquire and release: the last one has seen what the others did. */
+	/* J4: acquire and release: the last one has seen what the others did. */
 	if (atomic_fetch_sub_explicit(&table->users, 1, memory_order_acq_rel) == 1)
 		urcu_bp_call_rcu(&table->releasing, release);
 }
@@ -117,7 +117,7 @@ void cadre_table_replace(struct cadre_table *_Atomic *present, struct cadre_tabl
 			 cadre_released_fn *released, void *context,
 			 _Atomic uint32_t *replaced)
 {
-	/* T1: release, pairs with T2; acquire, for what the last replacer wrote. */
+	/* J2: release, pairs with J3; acquire, for what the last replacer wrote. */
 	struct cadre_table *const old = atomic_exchange_explicit(present, table,
 								 memory_order_acq_rel);
 
@@ -126,7 +126,7 @@ void cadre_table_replace(struct cadre_table *_Atomic *present, struct cadre_tabl
 	old->context = context;
 	old->replaced = replaced;
 	atomic_fetch_add_explicit(replaced, 1, memory_order_relaxed);
-	/* Release, pairs with T3: call_rcu says so too, but to no tool that looks for races. */
+	/* Release, pairs with J4: call_rcu says so too, but to no tool that looks for races. */
 	atomic_fetch_add_explicit(&old->users, 0, memory_order_release);
 	urcu_bp_call_rcu(&old->dropping, drop);
 }
@@ -135,7 +135,7 @@ void cadre_table_await_released(const _Atomic uint32_t *replaced)
 {
 	const struct timespec nap = cadre_clock_timespec(CADRE_NS_PER_MS);
 
-	/* T6: acquire, pairs with T5. */
+	/* J7: acquire, pairs with J6. */
 	while (atomic_load_explicit(replaced, memory_order_acquire) > 0)
 		nanosleep(&nap, NULL);
 }

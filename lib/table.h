@@ -7,8 +7,8 @@
  * and the count:
  *
  *     reader                                replacer
- *     read_lock                             table := new                     (T1)
- *     table = present             (T2)      call_rcu(old: drop its own count)
+ *     read_lock                             table := new                     (J2)
+ *     table = present             (J3)      call_rcu(old: drop its own count)
  *     users++
  *     read_unlock
  *
@@ -58,7 +58,7 @@ void cadre_table_free(struct cadre_table *table);
 /* Who does what an operation asks for; NULL: nobody. */
 struct cadre_duty *cadre_table_find(const struct cadre_table *table, int32_t operation);
 
-/* T2: takes hold of the present table. Any thread. */
+/* J3: takes hold of the present table. Any thread. */
 struct cadre_table *cadre_table_hold_present(struct cadre_table *_Atomic *present);
 
 /* One hold more, by somebody who has one. */
@@ -67,7 +67,7 @@ void cadre_table_hold(struct cadre_table *table);
 /* Lets go. The last one has it released, later and elsewhere. */
 void cadre_table_let_go(struct cadre_table *table);
 
-/* T1: puts another in its place; the old one is released when the last hold is gone, and
+/* J2: puts another in its place; the old one is released when the last hold is gone, and
  * then `released`, unless NULL, is told. `replaced` is one more until then. */
 void cadre_table_replace(struct cadre_table *_Atomic *present, struct cadre_table *table,
 			 cadre_released_fn *released, void *context,
