@@ -102,29 +102,32 @@ Test(counters, values_of_each_type_are_read_as_they_are)
 			   0.25, 0);
 }
 
+/* What is counted is a plain word, "jobs"; all others must be known to who converts them. */
+static bool is_known(const char *unit)
+{
+	static const char *const converted[] = { "",    "ns",      "s",      "bytes",
+						 "ppm", "mjobs/s", "unix s", "jobs/s" };
+
+	for (size_t i = 0; i < CADRE_COUNT_OF(converted); i++) {
+		if (strcmp(converted[i], unit) == 0)
+			return true;
+	}
+	return strlen(unit) > 2 &&
+	       strspn(unit, "abcdefghijklmnopqrstuvwxyz") == strlen(unit);
+}
+
 /* What a name, a unit and a sentence must be, so that each form can be made of them. */
 Test(counters, names_are_unique_and_everything_is_said)
 {
-	static const char *const units[] = { "",         "ns",      "s",      "bytes",
-					     "ppm",      "mjobs/s", "unix s", "bool",
-					     "jobs",     "jobs/s",  "ratio",  "cpus",
-					     "workers",  "clients", "times",  "words",
-					     "pid",      "signal",  "status", "processes",
-					     "requests", "items" };
-
 	for (unsigned scope = 0; scope < CADRE_FIELDS_COUNT; scope++) {
 		size_t count;
 		const struct cadre_field *const fields =
 			cadre_fields((enum cadre_field_scope)scope, &count);
 
 		for (size_t i = 0; i < count; i++) {
-			bool known = false;
-
-			for (size_t u = 0; u < CADRE_COUNT_OF(units); u++)
-				known |= strcmp(units[u], fields[i].unit) == 0;
-			cr_assert(known,
-				  "%s: unit \"%s\" is new: say in "
-				  "stat_prometheus.c what it is in base units",
+			cr_assert(is_known(fields[i].unit),
+				  "%s: unit \"%s\" is new: say in stat_prometheus.c what it "
+				  "is in base units",
 				  fields[i].name, fields[i].unit);
 			cr_assert(strspn(fields[i].name,
 					 "abcdefghijklmnopqrstuvwxyz0123456789_.") ==
