@@ -348,7 +348,8 @@ static void full_window_scene(void)
 static void short_job_scene(void)
 {
 	for (size_t i = 0; i < world_service.operation_count; i++)
-		atomic_store(&world.workers[0].serving->duties[i].expected_ns, CADRE_NS_PER_US);
+		atomic_store(&world.workers[0].serving->duties[i].expected_ns,
+			     CADRE_NS_PER_US);
 	world_submit(1, WORLD_ECHO, WORLD_SHORT, 0);
 	await_first_job();
 }
