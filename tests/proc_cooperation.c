@@ -5,7 +5,11 @@
 #include "claims.h"
 
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
+
+#include "../tools/services/cache.h"
 
 TestSuite(cooperation, TROUPE);
 
@@ -326,4 +330,139 @@ Test(cooperation,
 	call_ok(ASK(TROUPE_ECHO, 1, .to = &first));
 	call_ok(ASK(TROUPE_ECHO, 1, .to = &second));
 	cr_assert_eq(troupe.board->inits, 2, "nobody was killed for it");
+}
+
+/* ---- the example services, and the demonstration ---- */
+
+#define CACHE_ENTRIES "3"
+
+static struct cadre_client *serve_cache(void)
+{
+	static char file[4096];
+	const struct cadre_source source = { .file = file };
+
+	snprintf(file, sizeof(file), "%s/cache.so", getenv("CADRE_SERVICE_DIR"));
+	cr_assert_eq(troupe_serve(&troupe, &source,
+				  (struct cadre_pool_options){
+					  ONE_WORKER,
+					  .start_data = CACHE_ENTRIES,
+					  .start_length = strlen(CACHE_ENTRIES),
+				  }),
+		     0, "%s", troupe.diag.text);
+	return troupe.client;
+}
+
+/* The reply's text, or "(code)" of one that failed. */
+static const char *ask(int32_t operation, const void *data, size_t length)
+{
+	static char text[300];
+	const struct cadre_request request = { .operation = operation,
+					       .data = data,
+					       .length = length };
+	struct cadre_result result;
+
+	cr_assert_eq(cadre_call(troupe.client, &request, &result), 0);
+	if (result.outcome == CADRE_OK)
+		snprintf(text, sizeof(text), "%.*s", (int)result.length,
+			 (const char *)result.data);
+	else
+		snprintf(text, sizeof(text), "(%d)", result.code);
+	release(&result);
+	return text;
+}
+
+static const char *get(const char *key)
+{
+	return ask(CACHE_GET, key, strlen(key));
+}
+
+static void set(const char *key, const char *value, uint32_t ttl_ms)
+{
+	struct {
+		struct cache_set head;
+		char bytes[100];
+	} request = { .head = { .ttl_ms = ttl_ms, .key_length = (uint32_t)strlen(key) } };
+
+	snprintf(request.bytes, sizeof(request.bytes), "%s%s", key, value);
+	cr_assert_str_eq(ask(CACHE_SET, &request,
+			     sizeof(request.head) + strlen(request.bytes)),
+			 "");
+}
+
+static unsigned stat_of(const char *name)
+{
+	const char *const found = strstr(ask(CACHE_STATS, NULL, 0), name);
+
+	return found ? (unsigned)strtoul(found + strlen(name), NULL, 10) : 99999;
+}
+
+Test(cooperation, the_cache_gets_what_was_set_and_counts_hits_and_misses)
+{
+	serve_cache();
+	cr_assert_str_eq(get("a"), "(2)", "ENOENT: a miss");
+	set("a", "one", 0);
+	cr_assert_str_eq(get("a"), "one");
+	set("a", "two", 0);
+	cr_assert_str_eq(get("a"), "two");
+	cr_assert_str_eq(ask(CACHE_CONTAINS, "a", 1), "1");
+	cr_assert_str_eq(ask(CACHE_CONTAINS, "b", 1), "0");
+	cr_assert_eq(stat_of("hits "), 2);
+	cr_assert_eq(stat_of("misses "), 1);
+	cr_assert_eq(stat_of("\nsize "), 1);
+	cr_assert_eq(stat_of("max-size "), 3);
+	cr_assert_str_eq(ask(CACHE_SET, "short", 5), "(22)");
+}
+
+Test(cooperation, an_entry_of_the_cache_past_its_time_is_a_miss)
+{
+	serve_cache();
+	set("brief", "x", 1);
+	cr_assert(eventually(strcmp(get("brief"), "(2)") == 0));
+	cr_assert_eq(stat_of("expired "), 1);
+	cr_assert_eq(stat_of("\nsize "), 0);
+	set("lasting", "y", 600000);
+	cr_assert_str_eq(get("lasting"), "y");
+}
+
+Test(cooperation, a_full_cache_evicts_what_was_used_least_recently)
+{
+	serve_cache();
+	set("a", "1", 0);
+	set("b", "2", 0);
+	set("c", "3", 0);
+	cr_assert_str_eq(get("a"), "1");
+	set("d", "4", 0);
+	cr_assert_str_eq(get("b"), "(2)");
+	cr_assert_str_eq(get("a"), "1");
+	cr_assert_str_eq(get("c"), "3");
+	cr_assert_str_eq(get("d"), "4");
+	cr_assert_eq(stat_of("evicted "), 1);
+	cr_assert_eq(stat_of("\nsize "), 3);
+}
+
+Test(cooperation, the_demonstration_makes_the_second_pass_several_times_cheaper)
+{
+	char command[4200], text[4096], *line;
+	unsigned long long second = 0, first = 0;
+	unsigned times = 0;
+	size_t length;
+	FILE *output;
+
+	snprintf(command, sizeof(command), "%s/demo-cooperation", getenv("CADRE_BIN_DIR"));
+	output = popen(command, "re");
+	cr_assert_not_null(output);
+	length = fread(text, 1, sizeof(text) - 1, output);
+	text[length] = '\0';
+	cr_assert_eq(pclose(output), 0, "%s", text);
+	line = strstr(text, "the second pass took");
+	cr_assert_not_null(line, "%s", text);
+	cr_assert_eq(sscanf(line, "the second pass took %llu divisions instead of %llu",
+			    &second, &first),
+		     2);
+	cr_assert_gt(first, 1000000);
+	cr_assert_lt(second * 4, first, "%s", text);
+	cr_assert_not_null(strstr(text, "(100 %)"), "hit rates are told: %s", text);
+	line = strstr(text, "the observer was told");
+	cr_assert_eq(sscanf(line, "the observer was told %u times", &times), 1);
+	cr_assert_eq(times, 8);
 }
