@@ -184,6 +184,36 @@ Test(pool, a_size_beyond_its_limit_or_that_cannot_be_is_refused_with_a_sentence)
 	cr_assert_eq(order(CADRE_ORDER_SCALE, 0, 3), 0);
 }
 
+static _Atomic int *may_begin;
+
+static int begin_when_allowed(const struct cadre_start *start, void **ret_state,
+			      struct cadre_diag *diag)
+{
+	while (start->worker > 0 && !atomic_load(may_begin))
+		child_pause_ms(1);
+	return troupe_service.init(start, ret_state, diag);
+}
+
+/* SPEC 2.3 */
+Test(pool, a_worker_is_started_when_its_init_has_returned_and_not_when_it_was_forked)
+{
+	struct cadre_service service = troupe_service;
+
+	may_begin = child_share(sizeof(*may_begin));
+	service.init = begin_when_allowed;
+	cr_assert_eq(troupe_start(&troupe, &service,
+				  (struct cadre_pool_options){ .workers_min = 1,
+							       .workers_max = 1,
+							       .workers_limit = 2 }),
+		     0);
+	cr_assert_eq(order(CADRE_ORDER_SCALE, 2, 2), 0);
+	cr_assert(eventually(troupe_look_worker(troupe.scene.pool, 1).letter == 'S'));
+	call_ok(ASK(TROUPE_LOG, 1));
+	cr_assert_eq(workers_ready(), 1);
+	atomic_store(may_begin, 1);
+	cr_assert(eventually(workers_ready() == 2));
+}
+
 /* ---- presets ---- */
 
 Test(pool, the_preset_for_cpu_bound_services_has_a_worker_per_cpu_with_one_job_each)

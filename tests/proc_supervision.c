@@ -1,6 +1,7 @@
 /*
- * proc_supervision.c - claims about deaths around a real pool: of workers, of the program
- * that started it, of its supervisor and of its keeper.
+ * proc_supervision.c - SPEC section 11: claims about deaths around a real pool: of workers,
+ * of the program that started it, of its supervisor and of its keeper. (Recycling:
+ * proc_recycle.c; reload: proc_reload.c; poisonous jobs: proc_refused.c.)
  */
 #include "claims.h"
 

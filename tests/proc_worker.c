@@ -1,6 +1,7 @@
 /*
- * proc_worker.c - claims about workers of a real pool: how they start and leave, what
- * their handlers may do, how many jobs they have at once, and worker programs.
+ * proc_worker.c - SPEC section 2: claims about workers of a real pool: how they start and
+ * leave, what their handlers may do, how many jobs they have at once, and worker programs.
+ * (2.1, tables that cannot be served: test_service.c, proc_refusal.c; 2.5, 2.6: proc_pool.c.)
  *
  * Called with an argument, this program is such a worker program itself.
  */
