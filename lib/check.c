@@ -85,7 +85,6 @@ struct suspicion {
 struct check {
 	struct cadre_view view;
 	const char *pool;
-	struct cadre_block_pool blocks;
 
 	/* Of the present look. */
 	int64_t now_ns;
@@ -185,25 +184,6 @@ struct still {
 	bool has_request; /* its bytes lie where they must */
 };
 
-static bool has_request(const struct check *check, uint32_t number, uint64_t bits,
-			uint32_t length)
-{
-	const struct cadre_slot *const slot = &check->view.slots[number];
-	const unsigned with = CADRE_READ_ONCE(slot->request.with);
-	const struct cadre_stream *stream;
-	uint64_t size;
-
-	if (with & CADRE_WITH_STREAM) {
-		stream = cadre_view_stream(&check->view, number, bits, &size);
-		return stream &&
-		       cadre_stream_fits(length, CADRE_READ_ONCE(stream->room), size);
-	}
-	return length <= cadre_request_inline_max(with) ||
-	       (cadre_block_bytes(&check->blocks, CADRE_READ_ONCE(slot->request.block),
-				  number, cadre_word_generation(bits), &size) &&
-		length <= size);
-}
-
 static uint64_t sum_of(const uint64_t ended[CADRE_OUTCOME_COUNT])
 {
 	uint64_t sum = 0;
@@ -218,6 +198,7 @@ static bool read_still(const struct check *check, uint32_t number, struct still 
 {
 	const struct cadre_slot *const slot = &check->view.slots[number];
 	const struct cadre_books *const books = &check->view.books[number];
+	uint64_t length;
 
 	ret_still->number = number;
 	for (unsigned tries = 0; tries < STILL_TRIES; tries++) {
@@ -228,8 +209,8 @@ static bool read_still(const struct check *check, uint32_t number, struct still 
 		ret_still->submitted_ns = CADRE_READ_ONCE(slot->request.submitted_ns);
 		ret_still->taken_ns = CADRE_READ_ONCE(slot->reply.taken_ns);
 		ret_still->length = CADRE_READ_ONCE(slot->request.length);
-		ret_still->has_request = has_request(check, number, ret_still->bits,
-						     ret_still->length);
+		ret_still->has_request = cadre_view_request(&check->view, number,
+							    ret_still->bits, &length);
 		/* Acquire, so that all of it was read before the word is read again. */
 		atomic_thread_fence(memory_order_acquire);
 		if (cadre_slot_peek(slot) != ret_still->bits)
@@ -818,7 +799,6 @@ int cadre_check_balance(const char *pool, struct cadre_balance *ret_balance,
 		return r;
 	}
 	check->pool = pool;
-	check->blocks = cadre_layout_blocks(&check->view);
 	left_out = look_at_all(check);
 	r = tell(check, left_out, finding, context);
 	if (ret_balance)

@@ -373,3 +373,29 @@ struct cadre_stream *cadre_view_stream(const struct cadre_view *view, uint32_t s
 		return NULL;
 	return (struct cadre_stream *)(void *)bytes;
 }
+
+const void *cadre_view_request(const struct cadre_view *view, uint32_t slot,
+			       uint64_t word, uint64_t *ret_length)
+{
+	const struct cadre_request_lines *const request = &view->slots[slot].request;
+	const struct cadre_block_pool blocks = cadre_layout_blocks(view);
+	const uint32_t length = CADRE_READ_ONCE(request->length);
+	const unsigned with = CADRE_READ_ONCE(request->with);
+	const struct cadre_stream *stream;
+	const void *bytes;
+	uint64_t size;
+
+	*ret_length = length;
+	if (with & CADRE_WITH_STREAM) {
+		stream = cadre_view_stream(view, slot, word, &size);
+		return stream && cadre_stream_fits(length, CADRE_READ_ONCE(stream->room),
+						   size) ?
+			       (const char *)stream + CADRE_STREAM_PAYLOAD_AT :
+			       NULL;
+	}
+	if (length <= cadre_request_inline_max(with))
+		return request->payload;
+	bytes = cadre_block_bytes(&blocks, CADRE_READ_ONCE(request->block), slot,
+				  cadre_word_generation(word), &size);
+	return bytes && length <= size ? bytes : NULL;
+}

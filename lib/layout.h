@@ -244,6 +244,11 @@ static inline uint32_t cadre_view_latency_lines(const struct cadre_view *view,
 	return seat < view->limits.workers ? view->latency_lines : 1;
 }
 
+/* The bytes of a slot's request: in the slot, in a block of that job, or there behind its
+ * stream. NULL when they do not lie where they must. */
+const void *cadre_view_request(const struct cadre_view *view, uint32_t slot,
+			       uint64_t word, uint64_t *ret_length);
+
 /* Of the stream whose job stands in this slot, in a block of that job. NULL when the numbers
  * cannot be, or the job is no stream. *ret_size: bytes of the block. */
 struct cadre_stream *cadre_view_stream(const struct cadre_view *view, uint32_t slot,

@@ -107,24 +107,16 @@ void cadre_reap_list(const struct cadre_view *view, unsigned worker,
 
 /* ---- jobs that are refused ---- */
 
-/* The request's bytes in slot or block, and how many are certainly there. */
+/* The request's bytes, and how many are certainly there. */
 static const void *request_of(const struct cadre_view *view, uint32_t number,
-			      uint64_t generation, uint64_t *ret_length)
+			      struct cadre_word word, uint64_t *ret_length)
 {
-	const struct cadre_block_pool blocks = cadre_layout_blocks(view);
-	const struct cadre_slot *const slot = &view->slots[number];
-	const uint32_t length = CADRE_READ_ONCE(slot->request.length);
-	const void *bytes;
-	uint64_t size;
+	const void *const bytes = cadre_view_request(view, number, cadre_word_pack(word),
+						     ret_length);
 
-	*ret_length = length;
-	if (length <= cadre_request_inline_max(CADRE_READ_ONCE(slot->request.with)))
-		return slot->request.payload;
-	bytes = cadre_block_bytes(&blocks, CADRE_READ_ONCE(slot->request.block), number,
-				  generation, &size);
-	if (!bytes || length > size)
+	if (!bytes)
 		*ret_length = 0;
-	return *ret_length ? bytes : slot->request.payload;
+	return bytes ? bytes : "";
 }
 
 /* Keeps the request of a job, while it is there, and prepares what is said of it. */
@@ -136,7 +128,7 @@ static struct cadre_event keep(const struct cadre_view *view, unsigned worker,
 	const struct cadre_event_job job = job_of(view, number, word);
 	const unsigned window = cadre_view_window_of(view, number);
 	uint64_t length;
-	const void *const request = request_of(view, number, word.generation, &length);
+	const void *const request = request_of(view, number, word, &length);
 	const struct cadre_kept head = {
 		.job = job.id,
 		.length = length,
