@@ -73,6 +73,7 @@ static void seat_client(struct seating *seating)
 	client->event_fd = -1;
 	client->pending = calloc(client->slot_count, sizeof(*client->pending));
 	seating_expect(client->pending && cadre_forkguard_init(&client->guard) == 0 &&
+			       cadre_consume_init(client) == 0 &&
 			       cadre_completion_init(client) == 0,
 		       "no memory");
 	seating->client = client;
@@ -138,6 +139,7 @@ void seating_close(struct seating *seating)
 {
 	cadre_courier_fini(seating->client);
 	cadre_completion_fini(seating->client);
+	cadre_consume_fini(seating->client);
 	cadre_forkguard_fini(&seating->client->guard);
 	free(seating->client->pending);
 	free(seating->client);

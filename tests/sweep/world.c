@@ -176,6 +176,7 @@ static void forget_everybody(void)
 		if (!world.clients[client].pending)
 			continue;
 		cadre_completion_fini(&world.clients[client]);
+		cadre_consume_fini(&world.clients[client]);
 		cadre_forkguard_fini(&world.clients[client].guard);
 		free(world.clients[client].pending);
 		world.clients[client].pending = NULL;
@@ -274,7 +275,7 @@ static void make_client(unsigned window, uint32_t incarnation)
 	self->pending = aligned_alloc(alignof(struct cadre_pending),
 				      WORLD_SLOTS * sizeof(*self->pending));
 	if (!self->pending || cadre_forkguard_init(&self->guard) < 0 ||
-	    cadre_completion_init(self) < 0)
+	    cadre_consume_init(self) < 0 || cadre_completion_init(self) < 0)
 		abort();
 	memset(self->pending, 0, WORLD_SLOTS * sizeof(*self->pending));
 	world.client_away[window] = false;
@@ -715,6 +716,7 @@ static void replace_client(unsigned client)
 {
 	if (world.clients[client].pending) {
 		cadre_completion_fini(&world.clients[client]);
+		cadre_consume_fini(&world.clients[client]);
 		cadre_forkguard_fini(&world.clients[client].guard);
 		free(world.clients[client].pending);
 	}
