@@ -481,6 +481,100 @@ Test(call, one_byte_more_is_a_sentence, .init = prepare_demo, .fini = clean_up)
 	expect_sentence(&run, "cadre call: ", "262144 bytes");
 }
 
+/* ---- cadre call --stream ---- */
+
+static struct run call_stream(const char *format, const char *operation, const char *data,
+			      const char *option)
+{
+	char *const arguments[] = { program,
+				    copy("call"),
+				    pool,
+				    copy(operation),
+				    copy("--data"),
+				    copy(data),
+				    copy(format),
+				    option ? copy(option) : NULL,
+				    NULL };
+
+	return run_arguments("", 0, arguments);
+}
+
+Test(call, items_of_a_stream_are_lines_or_raw_or_netstrings, .init = prepare_demo,
+     .fini = clean_up)
+{
+	static const struct {
+		const char *option, *output;
+	} formats[] = {
+		{ "--stream", "8\n9\n10\n" },
+		{ "--stream=lines", "8\n9\n10\n" },
+		{ "--stream=raw", "8910" },
+		{ "--stream=netstrings", "1:8,1:9,2:10," },
+	};
+
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		const struct run run = call_stream(formats[i].option, "count", "10", NULL);
+		const size_t length = strlen(formats[i].output);
+
+		expect_status(&run, 0);
+		cr_assert_geq(run.out.length, length);
+		cr_expect_str_eq(run.out.data + run.out.length - length,
+				 formats[i].output);
+	}
+}
+
+Test(call, errors_among_the_items_are_told_and_the_stream_goes_on, .init = prepare_demo,
+     .fini = clean_up)
+{
+	const struct run run = call_stream("--stream", "odds", "5", NULL);
+
+	expect_status(&run, 1);
+	expect_output(&run, "1\n3\n5\n");
+	cr_expect_str_eq(run.err.data, "cadre call: item 2 failed: 2 is even (code 33)\n"
+				       "cadre call: item 4 failed: 4 is even (code 33)\n");
+}
+
+Test(call, who_wishes_stops_at_the_first_error, .init = prepare_demo, .fini = clean_up)
+{
+	const struct run run = call_stream("--stream", "odds", "1000000000", "--stop");
+
+	expect_status(&run, 1);
+	expect_output(&run, "1\n");
+	expect_sentence(&run, "cadre call: ", "2 is even");
+}
+
+Test(call, a_stream_whose_reader_leaves_is_left, .init = prepare_demo, .fini = clean_up)
+{
+	char piece[4];
+	int ends[2];
+	pid_t pid;
+
+	make_pipe(ends);
+	pid = cadre_behind(-1, ends[1], -1, "call", pool, "count", "--stream", "--data",
+			   "1000000000", NULL);
+	close(ends[1]);
+	cr_assert_eq(read(ends[0], piece, sizeof(piece)), 4);
+	close(ends[0]);
+	cr_expect_eq(wait_for(pid), 0, "it has done what was asked of it");
+}
+
+Test(call, a_stream_that_is_asked_for_wrongly_is_refused, .init = prepare_demo,
+     .fini = clean_up)
+{
+	struct run run = call_stream("--stream=words", "count", "1", NULL);
+
+	expect_status(&run, 64);
+	expect_sentence(&run, "cadre call: ", "netstrings");
+	run = call_stream("--stop", "count", "1", NULL);
+	expect_status(&run, 64);
+	expect_sentence(&run, "cadre call: ", "--stream");
+	run = call_stream("--stream", "count", "1", "--detached");
+	expect_status(&run, 64);
+	expect_sentence(&run, "cadre call: ", "--detached");
+	run = call_stream("--stream", "count", "1", "--room=63");
+	expect_status(&run, 64);
+	expect_sentence(&run, "cadre call: ", "64");
+}
+
 Test(call, a_file_is_a_payload_too_also_from_its_middle_on, .init = prepare_demo,
      .fini = clean_up)
 {

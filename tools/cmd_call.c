@@ -3,11 +3,13 @@
  *
  * The payload is standard input, or the text of --data, or nothing; the reply goes to
  * standard output byte for byte. One job, one client: for many jobs, `cadre map` keeps
- * many under way at once.
+ * many under way at once. With --stream the items of one job are written as they come
+ * (call_stream.h).
  *
- * Exit status: 0 the job ended ok, 1 it ended otherwise, 2 the pool cannot be used,
- * 64 wrong arguments.
+ * Exit status: 0 the job ended ok, 1 it ended otherwise or had errors among its items, 2 the
+ * pool cannot be used, 64 wrong arguments.
  */
+#include "call_stream.h"
 #include "commands.h"
 #include "options.h"
 #include "outcome.h"
@@ -29,6 +31,10 @@ struct options {
 	bool idempotent;
 	bool detached;
 	bool no_backtrace;
+	bool stream;
+	enum cadre_item_format format;
+	bool stop;
+	size_t room;
 };
 
 enum {
@@ -37,6 +43,9 @@ enum {
 	OPT_IDEMPOTENT,
 	OPT_NO_BACKTRACE,
 	OPT_RETRIES,
+	OPT_ROOM,
+	OPT_STOP,
+	OPT_STREAM,
 	OPT_TIMEOUT
 };
 
@@ -52,6 +61,14 @@ static const struct argp_option argp_options[] = {
 	  "Submit and leave: the job goes on, its reply is dropped", 0 },
 	{ "no-backtrace", OPT_NO_BACKTRACE, NULL, 0,
 	  "When the worker crashed: do not show where", 0 },
+	{ "stream", OPT_STREAM, "FORMAT", OPTION_ARG_OPTIONAL,
+	  "The job answers with items, written as they come: each with a newline (lines, the "
+	  "default), with nothing between them (raw), or as LENGTH:BYTES, (netstrings)",
+	  0 },
+	{ "room", OPT_ROOM, "SIZE", 0,
+	  "With --stream: how many bytes of items the worker may be ahead (default 7k)",
+	  0 },
+	{ "stop", OPT_STOP, NULL, 0, "With --stream: leave at the first error item", 0 },
 	{ 0 },
 };
 
@@ -60,12 +77,15 @@ static const char documentation[] =
 	"payload is read from standard input.\v"
 	"A job that does not end ok is reported in one line on standard error, with its "
 	"outcome, code or signal, worker and pid; where its worker crashed follows, a line "
-	"for each call.\n\n"
-	"Exit status: 0 the job ended ok; 1 it ended otherwise; 2 the pool cannot be used; "
-	"64 wrong arguments.\n\n"
+	"for each call. So is each error among the items of a stream, with its number. The "
+	"reply of a stream, if it has one, is its last item. When whoever reads standard "
+	"output leaves, so does this client, and the handler is told.\n\n"
+	"Exit status: 0 the job ended ok, without an error among its items; 1 it ended "
+	"otherwise; 2 the pool cannot be used; 64 wrong arguments.\n\n"
 	"Examples:\n"
 	"  echo hello | cadre call demo echo\n"
 	"  cadre call demo sleep --data 500 --timeout 2s\n"
+	"  cadre call --stream demo count --data 1000000 | head -n 3\n"
 	"  cadre call digest sha256 < /etc/passwd";
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -88,6 +108,22 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_DETACHED:
 		options->detached = true;
 		return 0;
+	case OPT_STREAM:
+		options->stream = true;
+		if (arg && !cadre_parse_item_format(arg, &options->format))
+			cadre_refuse_usage(state,
+					   "--stream=%s: must be lines, raw or netstrings",
+					   arg);
+		return 0;
+	case OPT_ROOM:
+		options->room = cadre_option_size(state, "--room", arg);
+		if (options->room < 64)
+			cadre_refuse_usage(state, "--room %s: must be 64 bytes or more",
+					   arg);
+		return 0;
+	case OPT_STOP:
+		options->stop = true;
+		return 0;
 	case OPT_NO_BACKTRACE:
 		options->no_backtrace = true;
 		return 0;
@@ -106,6 +142,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (options->retries > 0 && !options->idempotent)
 			cadre_refuse_usage(state, "--retries %u: needs --idempotent",
 					   options->retries);
+		if ((options->room || options->stop) && !options->stream)
+			cadre_refuse_usage(state, "%s: needs --stream",
+					   options->room ? "--room" : "--stop");
+		if (options->detached && options->stream)
+			cadre_refuse_usage(state,
+					   "--detached: nobody would read the --stream");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -127,7 +169,9 @@ static struct cadre_request request_of(const struct options *options, int32_t op
 	return (struct cadre_request){
 		.operation = operation,
 		.flags = (options->idempotent ? CADRE_IDEMPOTENT : 0u) |
-			 (options->detached ? CADRE_DETACHED : 0u),
+			 (options->detached ? CADRE_DETACHED : 0u) |
+			 (options->stream ? CADRE_STREAM : 0u),
+		.stream_room = options->room,
 		.retries = options->retries,
 		.deadline_ns = deadline_ns,
 	};
@@ -261,6 +305,8 @@ static int call(const struct options *options, struct cadre_client *client)
 		return report_error(options, client, r);
 	if (options->detached)
 		return CADRE_EXIT_OK;
+	if (options->stream)
+		return cadre_print_stream(client, ticket, options->format, options->stop);
 
 	r = cadre_await(client, ticket, CADRE_FOREVER, &result);
 	if (r < 0)

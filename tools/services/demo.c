@@ -13,6 +13,8 @@
  *    9  spool       bytes              replies that many, in room that grows while it writes
  *   10  later       milliseconds       defers the job; another thread replies the number then
  *   11  crash-once  a signal or ""     dies of it on the first attempt, else replies "ATTEMPT"
+ *   12  count       a number N         a stream: emits "1" to "N"
+ *   13  odds        a number N         likewise, but each even one is an error (code EDOM)
  *   30  log         LEVEL TEXT         writes the text into the pool's log
  *
  * Numbers are decimal; what is no number fails its job with EINVAL. The start argument
@@ -31,6 +33,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <cadre/stream.h>
 
 #define DAY_MS (24u * 3600 * 1000)
 #define SLICE_MS 10 /* how often a waiting handler looks whether it is still wanted */
@@ -244,6 +248,47 @@ static void later(struct cadre_job *job, void *state)
 		cadre_job_fail(job, -r, "cannot wait: %s", strerror(-r));
 }
 
+/* ---- streams ---- */
+
+static int emit_number(struct cadre_job *job, uint64_t number, bool only_odd)
+{
+	char text[24];
+
+	if (only_odd && number % 2 == 0)
+		return cadre_job_emit_error(job, EDOM, "%llu is even",
+					    (unsigned long long)number);
+	return cadre_job_emit(job, text,
+			      (size_t)snprintf(text, sizeof(text), "%llu",
+					       (unsigned long long)number));
+}
+
+static void emit_numbers(struct cadre_job *job, bool only_odd)
+{
+	uint64_t last = 0;
+	int r = 0;
+
+	if (!take_number(job, UINT64_MAX, &last))
+		return;
+	for (uint64_t number = 1; r == 0 && number <= last; number++)
+		r = emit_number(job, number, only_odd);
+	if (r == 0)
+		cadre_job_reply(job, "", 0);
+	else
+		cadre_job_fail(job, -r, "cannot count any further: %s", strerror(-r));
+}
+
+static void count(struct cadre_job *job, void *state)
+{
+	(void)state;
+	emit_numbers(job, false);
+}
+
+static void odds(struct cadre_job *job, void *state)
+{
+	(void)state;
+	emit_numbers(job, true);
+}
+
 /* ---- failures and deaths ---- */
 
 static void fail(struct cadre_job *job, void *state)
@@ -408,6 +453,8 @@ static const struct cadre_operation operations[] = {
 	{ 9, "spool", spool },
 	{ 10, "later", later },
 	{ 11, "crash-once", crash_once },
+	{ 12, "count", count },
+	{ 13, "odds", odds },
 	{ 30, "log", write_log },
 };
 
