@@ -328,7 +328,9 @@ static void want_room(struct cadre_job_host *host, struct cadre_job *job)
 	atomic_fetch_add_explicit(&worker->room_wanted, 1, memory_order_relaxed);
 	/* R6: release, pairs with R7: the emitter is the dispatcher's from now on. */
 	atomic_store_explicit(&job->wants_room, true, memory_order_release);
-	if (!pthread_equal(pthread_self(), worker->dispatcher))
+	/* Room that came before we said that we wait is rung for by nobody else, and a program
+	 * with a loop of its own looks when it is rung. */
+	if (!pthread_equal(pthread_self(), worker->dispatcher) || cadre_job_has_room(job))
 		cadre_bell_ring(worker->bell, CADRE_BELL_DISPATCHER, INT32_MAX);
 }
 

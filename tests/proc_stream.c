@@ -958,6 +958,50 @@ Test(stream, those_who_wait_for_room_by_callback_are_told_when_they_are_left)
 	cr_assert(eventually(look().letter == '_'));
 }
 
+/* Producer and consumer are one thread: neither may ever wait. */
+Test(stream, a_local_worker_driven_by_its_owners_loop_streams_while_it_is_read)
+{
+	const struct cadre_local_options options = { .size = sizeof(options),
+						     .parallel = 3 };
+	struct cadre_ticket tickets[3];
+	struct cadre_channel channel;
+	struct cadre_local *local;
+	struct pollfd look_at = { .events = POLLIN };
+	uint32_t numbers[3] = { 0 }, ends = 0;
+	struct cadre_diag diag;
+
+	OPEN(ONE_WORKER, .locals_max = 1);
+	cr_assert_eq(cadre_local_open(troupe.scene.pool, &service, &options, &local, &diag),
+		     0, "%s", diag.text);
+	cadre_local_channel(local, &channel);
+	look_at.fd = cadre_local_fd(local);
+	for (int i = 0; i < 3; i++)
+		tickets[i] = submit(
+			STREAM(TURNS, 300, 20, .stream_room = 256, .to = &channel));
+	while (ends < 3) {
+		struct cadre_item item;
+
+		cr_assert_eq(poll(&look_at, 1, TROUPE_PATIENCE_MS), 1,
+			     "nothing to do after %u items", numbers[0]);
+		cr_assert_geq(cadre_local_step(local, 0), 0);
+		for (int i = 0; i < 3; i++) {
+			int r = 0;
+
+			while (tickets[i].id &&
+			       (r = cadre_stream_try_next(CLIENT, tickets[i], &item)) == 1)
+				cr_assert(holds(&item, ++numbers[i], 20));
+			if (tickets[i].id && r == 0) {
+				expect(tickets[i], CADRE_OK);
+				tickets[i].id = 0;
+				ends++;
+			}
+		}
+	}
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(numbers[i], 300);
+	cadre_local_close(local);
+}
+
 /* ---- callbacks ---- */
 
 static struct heard {
