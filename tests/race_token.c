@@ -99,6 +99,7 @@ static void hold(uint64_t id)
 		before = phase;
 		cadre_token_say(&table, id, text, sizeof(text));
 		check(strcmp(text, "of a race") == 0, "its message is its own");
+		sched_yield();
 	}
 	atomic_fetch_add_explicit(&held, 1, memory_order_relaxed);
 }
@@ -144,8 +145,11 @@ static void collect(void)
 		if (word.phase < CADRE_TOKEN_LIVE || !word.released)
 			continue;
 		atomic_thread_fence(memory_order_seq_cst); /* O5, pairs with O3 */
-		if (!is_named(cadre_token_id(index, word.generation)) &&
-		    cadre_token_vacate(&cells[index], bits))
+		if (is_named(cadre_token_id(index, word.generation)))
+			continue;
+		/* Time for somebody to name it just now: he must see that it was released. */
+		sched_yield();
+		if (cadre_token_vacate(&cells[index], bits))
 			atomic_fetch_add_explicit(&collected, 1, memory_order_relaxed);
 	}
 }
