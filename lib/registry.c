@@ -16,10 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <urcu-bp.h>
-#include <urcu/rculist.h>
 
 struct entry {
-	struct cds_list_head node; /* in `open`, or, of one that is being attached, `coming` */
+	struct entry *_Atomic next; /* in one of the lists */
 	char pool[CADRE_NAME_MAX + 1];
 	int64_t created_ns;
 	struct cadre_client *client;
@@ -27,13 +26,56 @@ struct entry {
 };
 
 /* Attached, for readers under RCU; changed with the lock. */
-static CDS_LIST_HEAD(open_entries);
+static struct entry *_Atomic open_entries;
 
 /* With the lock: being attached; and what a fork left us copies of. */
-static CDS_LIST_HEAD(coming_entries);
-static CDS_LIST_HEAD(inherited_entries);
+static struct entry *_Atomic coming_entries;
+static struct entry *_Atomic inherited_entries;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t has_come = PTHREAD_COND_INITIALIZER;
+
+/* ThreadSanitizer does not see into liburcu: it is told that readers come before those who
+ * waited for them. */
+#if defined(__SANITIZE_THREAD__)
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+#define READERS_LEAVE() __tsan_release(&open_entries)
+#define READERS_LEFT() __tsan_acquire(&open_entries)
+#else
+#define READERS_LEAVE() ((void)0)
+#define READERS_LEFT() ((void)0)
+#endif
+
+/* ---- lists ---- */
+
+/* G1: acquire, pairs with G2: an entry is seen whole. */
+static struct entry *follow(struct entry *_Atomic *link)
+{
+	return atomic_load_explicit(link, memory_order_acquire);
+}
+
+/* With the lock, as the next. */
+static void insert(struct entry *_Atomic *list, struct entry *entry)
+{
+	atomic_store_explicit(&entry->next, follow(list), memory_order_relaxed);
+	/* G2. */
+	atomic_store_explicit(list, entry, memory_order_release);
+}
+
+/* Who stands at it goes on from there: its own link stays. */
+static bool take_off(struct entry *_Atomic *list, const struct entry *entry)
+{
+	struct entry *_Atomic *link = list;
+	struct entry *at;
+
+	for (; (at = follow(link)); link = &at->next) {
+		if (at != entry)
+			continue;
+		atomic_store_explicit(link, follow(&at->next), memory_order_release);
+		return true;
+	}
+	return false;
+}
 
 /* ---- forks: the child's registry is empty, whatever its parent was about to do ---- */
 
@@ -54,11 +96,14 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
 	const pthread_cond_t fresh = PTHREAD_COND_INITIALIZER;
+	struct entry *entry;
 
 	urcu_bp_after_fork_child();
-	cds_list_splice(&open_entries, &inherited_entries);
-	CDS_INIT_LIST_HEAD(&open_entries);
-	CDS_INIT_LIST_HEAD(&coming_entries);
+	while ((entry = follow(&open_entries))) {
+		take_off(&open_entries, entry);
+		insert(&inherited_entries, entry);
+	}
+	atomic_store_explicit(&coming_entries, NULL, memory_order_relaxed);
 	has_come = fresh;
 	pthread_mutex_unlock(&lock);
 }
@@ -95,16 +140,16 @@ static bool hold(struct entry *entry)
 static struct cadre_client *find_open(const struct cadre_channel *channel)
 {
 	struct cadre_client *client = NULL;
-	struct entry *entry;
 
 	urcu_bp_read_lock();
-	cds_list_for_each_entry_rcu(entry, &open_entries, node)
-	{
+	for (struct entry *entry = follow(&open_entries); entry;
+	     entry = follow(&entry->next)) {
 		if (is_of(entry, channel) && hold(entry)) {
 			client = entry->client;
 			break;
 		}
 	}
+	READERS_LEAVE();
 	urcu_bp_read_unlock();
 	return client;
 }
@@ -112,9 +157,8 @@ static struct cadre_client *find_open(const struct cadre_channel *channel)
 /* With the lock. */
 static bool is_coming(const struct cadre_channel *channel)
 {
-	struct entry *entry;
-
-	cds_list_for_each_entry(entry, &coming_entries, node) {
+	for (struct entry *entry = follow(&coming_entries); entry;
+	     entry = follow(&entry->next)) {
 		if (is_of(entry, channel))
 			return true;
 	}
@@ -154,14 +198,15 @@ static int come(const struct cadre_channel *channel, struct cadre_client **ret_c
 	memcpy(entry->pool, channel->pool, sizeof(entry->pool));
 	entry->created_ns = channel->created_ns;
 	atomic_init(&entry->copies, 1);
-	cds_list_add(&entry->node, &coming_entries);
+	insert(&coming_entries, entry);
 	pthread_mutex_unlock(&lock);
 	r = attach(entry, diag);
 	pthread_mutex_lock(&lock);
-	cds_list_del(&entry->node);
+	/* A fork meanwhile has forgotten it, in the child. */
+	take_off(&coming_entries, entry);
 	if (r == 0) {
 		*ret_client = entry->client;
-		cds_list_add_rcu(&entry->node, &open_entries);
+		insert(&open_entries, entry);
 	} else {
 		free(entry);
 	}
@@ -203,46 +248,45 @@ int cadre_channel_open(const struct cadre_channel *channel,
 /* ---- closing ---- */
 
 /* With the lock. */
-static struct entry *find_client(struct cds_list_head *list,
+static struct entry *find_client(struct entry *_Atomic *list,
 				 const struct cadre_client *client)
 {
-	struct entry *entry;
+	struct entry *entry = follow(list);
 
-	cds_list_for_each_entry(entry, list, node) {
-		if (entry->client == client)
-			return entry;
-	}
-	return NULL;
+	while (entry && entry->client != client)
+		entry = follow(&entry->next);
+	return entry;
 }
 
 /* One copy less. With the lock; true when it was the last, and is on no list any more. */
-static bool let_go(struct entry *entry)
+static bool let_go(struct entry *_Atomic *list, struct entry *entry)
 {
 	/* Acquire and release: what others did with their copies is done. */
-	if (atomic_fetch_sub_explicit(&entry->copies, 1, memory_order_acq_rel) != 1)
-		return false;
-	cds_list_del_rcu(&entry->node);
-	return true;
+	return atomic_fetch_sub_explicit(&entry->copies, 1, memory_order_acq_rel) == 1 &&
+	       take_off(list, entry);
 }
 
 void cadre_channel_close(struct cadre_client *client)
 {
+	struct entry *_Atomic *list = &open_entries;
 	struct entry *entry;
-	bool last = false;
+	bool last;
 
 	if (!client)
 		return;
 	pthread_mutex_lock(&lock);
-	entry = find_client(&open_entries, client);
-	if (!entry)
-		entry = find_client(&inherited_entries, client);
-	if (entry)
-		last = let_go(entry);
+	entry = find_client(list, client);
+	if (!entry) {
+		list = &inherited_entries;
+		entry = find_client(list, client);
+	}
+	last = entry && let_go(list, entry);
 	pthread_mutex_unlock(&lock);
 	if (!last)
 		return;
 	/* Who found it before it was taken off saw no copy of it, and has looked away then. */
 	urcu_bp_synchronize_rcu();
+	READERS_LEFT();
 	cadre_client_detach(client);
 	free(entry);
 }
