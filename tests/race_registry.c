@@ -28,6 +28,23 @@ static void echo(struct cadre_job *job, void *state)
 	cadre_job_reply(job, data, length);
 }
 
+static atomic_bool done;
+
+/* Opens what somebody holds, and so only looks: past entries that come and go. */
+static void *look_on(void *argument)
+{
+	(void)argument;
+	while (!done) {
+		struct cadre_client *client;
+
+		if (cadre_channel_open(&channels[0], &client, NULL) < 0)
+			wrong++;
+		else
+			cadre_channel_close(client);
+	}
+	return NULL;
+}
+
 static void *open_call_close(void *argument)
 {
 	const unsigned self = *(const unsigned *)argument;
@@ -76,7 +93,8 @@ int main(void)
 						    .payload_max = 4096 };
 	struct cadre_pool *pools[POOLS];
 	struct cadre_diag diag = { "" };
-	pthread_t threads[THREADS];
+	pthread_t threads[THREADS], onlooker;
+	struct cadre_client *held;
 	unsigned numbers[THREADS];
 
 	for (unsigned i = 0; i < POOLS; i++) {
@@ -84,12 +102,18 @@ int main(void)
 			return fprintf(stderr, "%s\n", diag.text), 1;
 		cadre_channel_of_pool(cadre_pool_client(pools[i]), &channels[i]);
 	}
+	if (cadre_channel_open(&channels[0], &held, &diag) < 0)
+		return fprintf(stderr, "%s\n", diag.text), 1;
+	pthread_create(&onlooker, NULL, look_on, NULL);
 	for (unsigned i = 0; i < THREADS; i++) {
 		numbers[i] = i;
 		pthread_create(&threads[i], NULL, open_call_close, &numbers[i]);
 	}
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
+	done = true;
+	pthread_join(onlooker, NULL);
+	cadre_channel_close(held);
 	for (unsigned i = 0; i < POOLS; i++)
 		cadre_pool_close(pools[i]);
 	if (wrong)
