@@ -148,9 +148,11 @@ static void account_blocked(struct cadre_job_host *host, struct cadre_job *job,
 	struct cadre_worker *const worker = worker_of(host);
 
 	(void)job;
-	/* Whoever counted on us to look for jobs soon must not. */
-	if (begins && !worker->thread_count && !worker->engaged && worker->handles &&
-	    pthread_equal(pthread_self(), worker->dispatcher))
+	/* Whoever counted on us to look for jobs soon must not. The rest is for the dispatcher's
+	 * eyes only: a job that was deferred is emitted for by other threads. */
+	if (begins && !worker->thread_count &&
+	    pthread_equal(pthread_self(), worker->dispatcher) && worker->handles &&
+	    !worker->engaged)
 		cadre_run_engage(worker);
 	lock_stats(worker);
 	worker->blocked += begins ? 1 : UINT32_MAX;
