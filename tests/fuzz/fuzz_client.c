@@ -4,6 +4,8 @@
  */
 #include "fuzz.h"
 
+#include <cadre/stream.h>
+
 #include "client.h"
 
 #include <stdlib.h>
@@ -203,6 +205,64 @@ static void release(struct memory *memory, unsigned at)
 	memory->has_result[at] = false;
 }
 
+static void read_item(const struct cadre_item *item, void *context)
+{
+	(void)context;
+	FUZZ_CHECK(item->length <= 4096);
+	fuzz_read(item->data, item->length);
+}
+
+static void submit_stream(struct memory *memory, unsigned at)
+{
+	struct cadre_request request = a_request(memory);
+
+	request.flags = (request.flags & CADRE_IDEMPOTENT) | CADRE_STREAM;
+	request.stream_room = 64u * (fuzz_byte(&memory->script) & 7u);
+	request.item = request.ended ? read_item : NULL;
+	cadre_try_submit(memory->client, &request, &memory->tickets[at]);
+}
+
+static void read_stream(struct memory *memory, unsigned at, int64_t until_ns)
+{
+	struct cadre_item item;
+	int r = 1;
+
+	for (int i = 0; r == 1 && i < 4; i++) {
+		r = cadre_stream_next(memory->client, memory->tickets[at], until_ns,
+				      &item);
+		if (r == 1)
+			read_item(&item, NULL);
+	}
+}
+
+static void stream(struct memory *memory, unsigned at)
+{
+	switch (fuzz_byte(&memory->script) & 7) {
+	case 0:
+		cadre_client_operation(memory->client, "operation-2");
+		break;
+	case 1:
+	case 2:
+		submit_stream(memory, at);
+		break;
+	case 3:
+		read_stream(memory, at, 0);
+		break;
+	case 4:
+		read_stream(memory, at, cadre_in_ms(5));
+		break;
+	case 5:
+		cadre_stream_pause(memory->client, memory->tickets[at]);
+		break;
+	case 6:
+		cadre_stream_resume(memory->client, memory->tickets[at]);
+		break;
+	case 7:
+		cadre_stream_leave(memory->client, memory->tickets[at]);
+		break;
+	}
+}
+
 static void operate(struct memory *memory, uint8_t operation)
 {
 	struct cadre_client *const client = memory->client;
@@ -253,7 +313,7 @@ static void operate(struct memory *memory, uint8_t operation)
 		call_the_dead(memory);
 		break;
 	case 14:
-		cadre_client_operation(client, "operation-2");
+		stream(memory, at);
 		break;
 	case 15:
 		submit_patiently(memory, at);
