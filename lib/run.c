@@ -493,6 +493,13 @@ static int start_threads(struct cadre_worker *worker)
 	return 0;
 }
 
+bool cadre_run_wants_threads(const struct cadre_worker *worker,
+			     const struct cadre_service *service)
+{
+	return service->flags & CADRE_SERVICE_THREADS ||
+	       (service->flags & CADRE_SERVICE_THREADS_IF_PARALLEL && worker->parallel > 1);
+}
+
 int cadre_run_init(struct cadre_worker *worker, const struct cadre_service *service)
 {
 	worker->host.ended = account_ended;
@@ -501,9 +508,10 @@ int cadre_run_init(struct cadre_worker *worker, const struct cadre_service *serv
 	worker->host.deserted = is_deserted;
 	worker->host.wants_room = want_room;
 	worker->dispatcher = pthread_self();
-	worker->host.rooms = service->flags & CADRE_SERVICE_THREADS ? worker->parallel : 1;
+	worker->host.rooms = cadre_run_wants_threads(worker, service) ? worker->parallel :
+									1;
 	worker->shares_stats = worker->parallel > 1 ||
-			       service->flags & CADRE_SERVICE_THREADS;
+			       cadre_run_wants_threads(worker, service);
 	worker->serving = cadre_table_make(service);
 	worker->tasks = calloc(worker->parallel, sizeof(*worker->tasks));
 	if (!worker->serving || !worker->tasks)
@@ -514,7 +522,7 @@ int cadre_run_init(struct cadre_worker *worker, const struct cadre_service *serv
 	pthread_mutex_init(&worker->stats_lock, NULL);
 	sem_init(&worker->queued, 0, 0);
 	cds_wfcq_init(&worker->queue_head, &worker->queue_tail);
-	return service->flags & CADRE_SERVICE_THREADS ? start_threads(worker) : 0;
+	return cadre_run_wants_threads(worker, service) ? start_threads(worker) : 0;
 }
 
 void cadre_run_fini(struct cadre_worker *worker)

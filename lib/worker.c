@@ -493,7 +493,7 @@ int cadre_worker_reload(struct cadre_worker *worker, const struct cadre_service 
 
 	if (r < 0)
 		return r;
-	if (!(service->flags & CADRE_SERVICE_THREADS) != (worker->thread_count == 0))
+	if (cadre_run_wants_threads(worker, service) != (worker->thread_count > 0))
 		return cadre_refuse(diag, -EINVAL,
 				    "service \"%s\": CADRE_SERVICE_THREADS cannot change while "
 				    "its worker runs",

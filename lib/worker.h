@@ -128,6 +128,10 @@ void cadre_worker_bid_leave(struct cadre_worker *worker);
 /* Sends the table of a service, or what is wrong with it. */
 void cadre_worker_describe(const struct cadre_service *service, int fd);
 
+/* Whether handlers of that service run on threads of their own in this worker. */
+bool cadre_run_wants_threads(const struct cadre_worker *worker,
+			     const struct cadre_service *service);
+
 /* run.c */
 int cadre_run_init(struct cadre_worker *worker, const struct cadre_service *service);
 

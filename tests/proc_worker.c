@@ -7,6 +7,7 @@
  */
 #include "claims.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -384,6 +385,45 @@ Test(worker, blocking_handlers_run_on_as_many_threads_as_parallel_says)
 
 	service.flags = CADRE_SERVICE_THREADS;
 	three_of_four_run(&service, TROUPE_HOLD);
+}
+
+Test(worker, threads_that_depend_on_parallel_are_there_when_it_is_more_than_1)
+{
+	struct cadre_service service = troupe_service;
+
+	service.flags = CADRE_SERVICE_THREADS_IF_PARALLEL;
+	three_of_four_run(&service, TROUPE_HOLD);
+}
+
+static unsigned threads_of(int32_t pid)
+{
+	char path[64];
+	DIR *tasks;
+	unsigned count = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	tasks = opendir(path);
+	cr_assert_not_null(tasks);
+	while (readdir(tasks))
+		count++;
+	closedir(tasks);
+	return count - 2; /* "." and ".." */
+}
+
+static unsigned threads_of_a_worker(unsigned flags)
+{
+	struct cadre_service service = troupe_service;
+
+	service.flags = flags;
+	cr_assert_eq(troupe_start(&troupe, &service,
+				  (struct cadre_pool_options){ ONE_WORKER }),
+		     0);
+	return threads_of(troupe_look_worker(troupe.scene.pool, 0).pid);
+}
+
+Test(worker, threads_that_depend_on_parallel_are_not_there_when_it_is_1)
+{
+	cr_assert_eq(threads_of_a_worker(CADRE_SERVICE_THREADS_IF_PARALLEL), 1);
 }
 
 Test(worker, deferred_jobs_overlap_as_far_as_parallel_says)

@@ -203,7 +203,7 @@ CADRE_API void cadre_http_serve_connection(struct cadre_job *job, void *state);
 		.operation_count = 2,                                                      \
 		.init = cadre_http_init_,                                                  \
 		.fini = cadre_http_site_fini,                                              \
-		.flags = CADRE_SERVICE_THREADS,                                            \
+		.flags = CADRE_SERVICE_THREADS_IF_PARALLEL,                                \
 	};
 
 CADRE_END_DECLS

@@ -52,6 +52,9 @@ enum {
 	 * it they run one at a time on the worker's main thread, and parallel > 1 is room
 	 * for jobs that were deferred. */
 	CADRE_SERVICE_THREADS = 1u << 0,
+	/* The same where parallel > 1; a worker that may have one job at once runs it on its
+	 * main thread, which saves handing it over (two switches of context per job). */
+	CADRE_SERVICE_THREADS_IF_PARALLEL = 1u << 1,
 };
 
 struct cadre_service {
