@@ -47,6 +47,7 @@ enum kind {
 	KIND_UNLEASED_SLOT,
 	/* ... a block, a place, a window, a bit of a mask, the pool. */
 	KIND_BLOCK,
+	KIND_TOKEN,
 	KIND_WORKER_STATE,
 	KIND_WORKER_BITS,
 	KIND_CLIENT_STATE,
@@ -68,6 +69,7 @@ enum kind {
 	KIND_LEASE_LEFT,
 	KIND_SLOT_OF_DEAD,
 	KIND_WAKE_LOST,
+	KIND_TOKEN_LEFT,
 	KIND_EVENT_UNFINISHED,
 	KIND_CRASH_UNFINISHED,
 	KIND_KEPT_UNFINISHED,
@@ -619,6 +621,33 @@ static void look_at_client(struct check *check, uint32_t client)
 			client);
 }
 
+/* ---- tokens ---- */
+
+/* One that nobody owns any more is released by the reaper of its client, at the latest. */
+static void look_at_token(struct check *check, uint32_t index)
+{
+	const struct cadre_view *const view = &check->view;
+	/* Acquire: the word before the place that it names. */
+	const uint64_t bits = atomic_load_explicit(&view->tokens.cells[index].word,
+						   memory_order_acquire);
+	const struct cadre_token_word word = cadre_token_unpack(bits);
+
+	if (word.phase == CADRE_TOKEN_VACANT)
+		return;
+	if (word.phase > CADRE_TOKEN_TIMED_OUT || word.owner >= view->limits.clients) {
+		suspect(check, KIND_TOKEN, index, bits,
+			"token %u: phase %u of client %u cannot be", index,
+			(unsigned)word.phase, word.owner);
+		return;
+	}
+	if (!word.released && check->supervisor != 0 &&
+	    cadre_place_state_of(cadre_place_look(&view->client_places[word.owner])) ==
+		    CADRE_PLACE_VACANT)
+		suspect(check, KIND_TOKEN_LEFT, index, bits,
+			"token %u: it belongs to client %u, which is gone", index,
+			word.owner);
+}
+
 /* ---- the pool ---- */
 
 static bool has_bit(const struct cadre_crew *crew, unsigned bit)
@@ -730,6 +759,8 @@ static void look(struct check *check, bool first)
 		look_at_window(check, window);
 	for (uint32_t block = 0; block < check->view.plan.total; block++)
 		look_at_block(check, block);
+	for (uint32_t index = 0; index < check->view.tokens.count; index++)
+		look_at_token(check, index);
 	look_at_events(check);
 	drop_unseen(check);
 }

@@ -36,6 +36,7 @@ static int found;
 static void make_pool(uint32_t slots)
 {
 	const struct cadre_limits limits = {
+		.tokens = 4,
 		.workers = WORKERS,
 		.parallel = 2,
 		.clients = CLIENTS,
@@ -694,4 +695,37 @@ Test(check, a_pool_that_cannot_be_read_is_refused_with_a_sentence)
 	cr_assert_eq(cadre_check(scene.pool, NULL, NULL, &diag), -EPROTONOSUPPORT);
 	view.header->magic++;
 	cr_assert_eq(cadre_check(scene.pool, NULL, NULL, NULL), -EBADMSG);
+}
+
+/* ---- tokens ---- */
+
+static void put_token(struct cadre_token_word word)
+{
+	atomic_store(&view.tokens.cells[2].word, cadre_token_pack(word));
+}
+
+Test(check, a_token_belongs_to_a_client_that_there_can_be)
+{
+	seat_client(0);
+	put_token((struct cadre_token_word){ .phase = CADRE_TOKEN_LIVE, .generation = 1 });
+	expect_nothing();
+	put_token((struct cadre_token_word){
+		.phase = CADRE_TOKEN_LIVE, .owner = 1023, .generation = 1 });
+	expect(1, "token 2: phase 2 of client 1023 cannot be");
+	put_token((struct cadre_token_word){ .phase = 7, .generation = 1 });
+	expect(1, "token 2: phase 7 of client 0 cannot be");
+}
+
+Test(check, no_token_outlives_its_client_unreleased_where_a_supervisor_lives)
+{
+	put_token((struct cadre_token_word){
+		.phase = CADRE_TOKEN_CANCELLED, .owner = 1, .generation = 1 });
+	expect_nothing(); /* The next supervisor would release it. */
+	start_supervisor();
+	expect(1, "token 2: it belongs to client 1, which is gone");
+	put_token((struct cadre_token_word){ .phase = CADRE_TOKEN_CANCELLED,
+					     .released = true,
+					     .owner = 1,
+					     .generation = 1 });
+	expect_nothing();
 }
