@@ -1062,6 +1062,7 @@ Test(stream, callbacks_get_the_items_in_order_and_then_the_end)
 
 Test(stream, the_descriptor_is_readable_while_there_is_something_to_deliver)
 {
+	static struct heard others[3];
 	struct pollfd look_at = { .events = POLLIN };
 
 	OPEN(ONE_WORKER);
@@ -1071,7 +1072,7 @@ Test(stream, the_descriptor_is_readable_while_there_is_something_to_deliver)
 		cr_assert_eq(cadre_try_submit(CLIENT,
 					      &STREAM(MIXED, 1000, 24, .stream_room = 256,
 						      .item = hear_item, .ended = hear_end,
-						      .context = &(struct heard){ 0 }),
+						      .context = &others[i]),
 					      NULL),
 			     0);
 	cr_assert_eq(cadre_try_submit(CLIENT,
@@ -1087,6 +1088,8 @@ Test(stream, the_descriptor_is_readable_while_there_is_something_to_deliver)
 	cr_assert_not(heard.wrong);
 	while (cadre_client_await_dispatch(CLIENT, GENEROUS) > 0) {
 	}
+	for (int i = 0; i < 3; i++)
+		cr_assert(others[i].ends == 1 && !others[i].wrong);
 }
 
 Test(stream, a_stream_paused_in_a_callback_is_delivered_no_further_until_resumed)
