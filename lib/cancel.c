@@ -66,23 +66,34 @@ int cadre_cancel(struct cadre_client *client, struct cadre_ticket ticket)
 	return 0;
 }
 
-int cadre_cancel_all(struct cadre_client *client)
+static int cancel_each(struct cadre_client *client, bool pending_only)
 {
 	int ended = 0;
-	int r = cadre_client_enter(client);
 
-	if (r < 0)
-		return r;
 	for (uint32_t index = 0; index < client->slot_count; index++) {
 		/* V4, as above. A job that is released meanwhile has another generation. */
 		const uint64_t word = atomic_load_explicit(&client->pending[index].word,
 							   memory_order_acquire);
 		const enum cadre_pending_state state = cadre_pending_state(word);
 
-		if (state == CADRE_PENDING_OUT || state == CADRE_PENDING_LEFT)
+		if ((state == CADRE_PENDING_OUT || state == CADRE_PENDING_LEFT) &&
+		    (!pending_only || cadre_word_phase(cadre_slot_peek(
+					      &client->slots[index])) == CADRE_QUEUED))
 			ended += cancel(client, index, cadre_pending_generation(word));
 	}
 	return ended;
+}
+
+int cadre_cancel_all(struct cadre_client *client)
+{
+	int ended;
+	int r = cadre_client_enter(client);
+
+	if (r < 0)
+		return r;
+	/* Pending ones first: a worker whose job was cancelled would take the next. */
+	ended = cancel_each(client, true);
+	return ended + cancel_each(client, false);
 }
 
 /* ---- by force ---- */
