@@ -6,11 +6,8 @@
  * behind it. So nothing of the next request is ever read by accident, a head that has not
  * come whole holds no worker, and when the worker dies before it said anything, the request
  * is still in the socket: the front reads it there and answers for it.
- *
- * Descriptors are kept for the next requests of their connections, a bounded number; which
- * connection one belongs to is known by the front's nonce and the connection's serial number.
  */
-#include "by_connection.h"
+#include "kept.h"
 #include "packed.h"
 #include "parser.h"
 #include "passed.h"
@@ -20,7 +17,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,97 +25,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define KEPT_MAX 256u /* a power of two */
-#define KEEP_NS INT64_C(20000000000)
 #define LOOK_AGAIN_MS 100
 #define STEP (16u * 1024)
 #define SENDFILE_STEP (1u << 20)
 #define DRAIN_MAX (256u * 1024)
 #define NS_PER_MS INT64_C(1000000)
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
-
-/* ---- kept descriptors ---- */
-
-struct kept {
-	int fd; /* -1: free */
-	uint64_t nonce, serial;
-	int64_t since_ns;
-};
-
-struct connections {
-	pthread_mutex_t lock;
-	struct kept kept[KEPT_MAX];
-	unsigned next; /* to be looked at for age */
-};
-
-int cadre_http_connections_init(struct cadre_http_site_state *site)
-{
-	struct connections *const connections = calloc(1, sizeof(*connections));
-
-	if (!connections)
-		return -ENOMEM;
-	pthread_mutex_init(&connections->lock, NULL);
-	for (unsigned i = 0; i < KEPT_MAX; i++)
-		connections->kept[i].fd = -1;
-	site->connections = connections;
-	return 0;
-}
-
-void cadre_http_connections_fini(struct cadre_http_site_state *site)
-{
-	struct connections *const connections = site->connections;
-
-	for (unsigned i = 0; connections && i < KEPT_MAX; i++)
-		if (connections->kept[i].fd >= 0)
-			close(connections->kept[i].fd);
-	if (connections)
-		pthread_mutex_destroy(&connections->lock);
-	free(connections);
-	site->connections = NULL;
-}
-
-/* The descriptor of that connection, which is the caller's from then on; or -1. */
-static int take_kept(struct connections *connections,
-		     const struct cadre_http_passed *passed)
-{
-	struct kept *const kept = &connections->kept[passed->serial % KEPT_MAX];
-	int fd = -1;
-
-	pthread_mutex_lock(&connections->lock);
-	if (kept->fd >= 0 && kept->nonce == passed->nonce &&
-	    kept->serial == passed->serial) {
-		fd = kept->fd;
-		kept->fd = -1;
-	}
-	pthread_mutex_unlock(&connections->lock);
-	return fd;
-}
-
-static void close_kept(struct kept *kept)
-{
-	if (kept->fd >= 0)
-		close(kept->fd);
-	kept->fd = -1;
-}
-
-/* Keeps it in place of whatever was there, and lets go of what is old. */
-static void keep(struct connections *connections, const struct cadre_http_passed *passed,
-		 int fd)
-{
-	struct kept *const kept = &connections->kept[passed->serial % KEPT_MAX];
-	const int64_t now_ns = cadre_now_ns();
-
-	pthread_mutex_lock(&connections->lock);
-	close_kept(kept);
-	*kept = (struct kept){ fd, passed->nonce, passed->serial, now_ns };
-	for (unsigned i = 0; i < 2; i++) {
-		struct kept *const old = &connections->kept[connections->next++ % KEPT_MAX];
-
-		if (now_ns - old->since_ns > KEEP_NS)
-			close_kept(old);
-	}
-	pthread_mutex_unlock(&connections->lock);
-}
 
 /* ---- one request ---- */
 
@@ -675,11 +586,12 @@ static bool unpack(struct cadre_job *job, struct cadre_http_passed *passed)
 	       passed->head_max <= CADRE_HTTP_TEXT_MAX;
 }
 
-static bool get_connection(struct by_connection *by, struct connections *connections)
+static bool get_connection(struct by_connection *by,
+			   struct cadre_http_connections *connections)
 {
 	int r;
 
-	by->fd = take_kept(connections, &by->passed);
+	by->fd = cadre_http_take_kept(connections, &by->passed);
 	if (by->fd >= 0)
 		return true;
 	r = cadre_job_descriptors(by->http.job, &by->fd, 1);
@@ -710,7 +622,7 @@ void cadre_http_serve_connection(struct cadre_job *job, void *state)
 	by->text = malloc(by->passed.head_max + sizeof(by->passed.peer) + 1);
 	verdict = by->parser && by->text ? look(by, site) : CADRE_HTTP_BROKEN;
 	if (verdict == CADRE_HTTP_KEPT || verdict == CADRE_HTTP_PARTIAL)
-		keep(site->connections, &by->passed, by->fd);
+		cadre_http_keep(site->connections, &by->passed, by->fd);
 	else
 		close(by->fd);
 	report(by, verdict);

@@ -113,7 +113,7 @@ void cadre_http_finish(struct cadre_http *http);
 struct cadre_http_site_state {
 	const struct cadre_http_site *site;
 	void *state;
-	void *connections; /* of by_connection.c */
+	struct cadre_http_connections *connections; /* kept.h */
 };
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * site.c - from a request to its handler, and from a table of routes to a service.
  */
-#include "by_connection.h"
 #include "exchange.h"
+#include "kept.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -851,6 +851,22 @@ class Ends(unittest.TestCase):
             self.assertEqual(server.get("/hello").status, 200)
             self.assertEqual(server.stop(), 0)
 
+    def test_the_ten_lines_of_the_readme_are_a_whole_site(self):
+        source = os.environ.get("CADRE_SOURCE_DIR", ".")
+        with open(os.path.join(source, "README.md")) as file:
+            programs = re.findall(r"```c\n(.*?)```", file.read(), re.S)
+        program = next(text for text in programs if "CADRE_HTTP_SITE" in text)
+        library = os.path.join(os.path.dirname(os.environ["CADRE_BIN_DIR"]), "lib")
+        with tempfile.TemporaryDirectory() as directory:
+            service = os.path.join(directory, "hello.so")
+            subprocess.run(["cc", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-x", "c", "-",
+                            "-I", os.path.join(source, "include"), "-L", library,
+                            "-Wl,-rpath," + library, "-lcadre-http", "-lcadre", "-o", service],
+                           input=program, text=True, check=True)
+            server = self.serve("--workers", "1", service=service)
+            self.assertEqual(server.get("/hello?name=reader").body, b"hello, reader\n")
+            self.assertEqual(server.stop(), 0)
+
     def test_a_service_that_is_no_site_is_refused_with_a_sentence(self):
         demo = os.path.join(os.path.dirname(WEB), "demo.so")
         server = Server("--workers", "1", *self.way, service=demo)
