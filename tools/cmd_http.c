@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,7 +288,7 @@ int cadre_cmd_http(int argc, char **argv)
 			   .pool.size = sizeof(options.house.pool) },
 	};
 	struct cadre_pool_options *const pool = &options.house.pool;
-	char path[4096];
+	static char path[PATH_MAX];
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &options);

@@ -5,6 +5,7 @@
 #include "front.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -33,7 +34,7 @@ static void name_peer(struct cadre_http_connection *connection,
 		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr,
 			  peer, CADRE_HTTP_PEER_SIZE);
 	else
-		strcpy(peer, "unix");
+		snprintf(peer, CADRE_HTTP_PEER_SIZE, "unix");
 	/* A v4 client of a v6 listener. */
 	if (strncmp(peer, "::ffff:", 7) == 0 && strchr(peer, '.'))
 		memmove(peer, peer + 7, strlen(peer + 7) + 1);

@@ -166,7 +166,7 @@ static bool take_request(struct cadre_http_connection *connection)
 
 static void begin_entry(struct cadre_http_connection *connection)
 {
-	strcpy(connection->entry.line, "-");
+	snprintf(connection->entry.line, sizeof(connection->entry.line), "-");
 	connection->entry.referrer[0] = '\0';
 	connection->entry.agent[0] = '\0';
 	connection->entry.status = 0;

@@ -84,7 +84,7 @@ static int listen_unix(const char *path, struct cadre_diag *diag)
 
 	if (strlen(path) == 0 || strlen(path) >= sizeof(address.sun_path))
 		return refuse(diag, -EINVAL, "\"%s\" is no path of a socket", path);
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	fd = open_listener((const struct sockaddr *)&address, sizeof(address));
 	if (fd == -EADDRINUSE && is_left_over(&address) && unlink(path) == 0)
 		fd = open_listener((const struct sockaddr *)&address, sizeof(address));
@@ -104,7 +104,7 @@ static bool split(const char *text, char host[256], char port[32])
 	if (*digits == '\0' || strspn(digits, "0123456789") != strlen(digits) ||
 	    strlen(digits) > 5 || length >= 256)
 		return false;
-	strcpy(port, digits);
+	snprintf(port, 32, "%s", digits);
 	if (length >= 2 && text[0] == '[' && text[length - 1] == ']') {
 		text++;
 		length -= 2;
@@ -112,7 +112,7 @@ static bool split(const char *text, char host[256], char port[32])
 	memcpy(host, text, length);
 	host[length] = '\0';
 	if (!colon)
-		strcpy(host, "127.0.0.1");
+		snprintf(host, 256, "127.0.0.1");
 	return true;
 }
 

@@ -15,6 +15,7 @@
 #include <cadre/stream.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -158,7 +159,7 @@ static void late(struct cadre_http_connection *connection)
 		cadre_http_connection_close(connection);
 		return;
 	case CADRE_HTTP_HEAD:
-		strcpy(connection->entry.line, "-");
+		snprintf(connection->entry.line, sizeof(connection->entry.line), "-");
 		connection->entry.worker = -1;
 		cadre_http_proxy_refuse(connection, 408, "the request came too slowly",
 					false);

@@ -194,7 +194,7 @@ void cadre_http_proxy_look_for_head(struct cadre_http_connection *connection)
 	}
 	if (length == 0 && there < front->options.head_max)
 		return;
-	strcpy(connection->entry.line, "-");
+	snprintf(connection->entry.line, sizeof(connection->entry.line), "-");
 	connection->entry.worker = -1;
 	connection->entry.running_ns = 0;
 	if (length < 0)

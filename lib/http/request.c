@@ -177,9 +177,12 @@ const char *cadre_http_query(struct cadre_http *http, const char *name,
 {
 	if (!http->query_text)
 		parse_query(http);
-	for (unsigned i = 0; i < http->query_count; i++)
-		if (strcmp(http->query[i].name, name) == 0)
-			return http->query[i].value;
+	for (unsigned i = 0; i < http->query_count; i++) {
+		const struct cadre_http_pair *const pair = &http->query[i];
+
+		if (pair->name && strcmp(pair->name, name) == 0)
+			return pair->value;
+	}
 	return fallback;
 }
 

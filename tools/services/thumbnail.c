@@ -47,7 +47,7 @@ static tjscalingfactor choose_scale(unsigned width, unsigned wanted)
 static const char *decode_jpeg(const void *data, size_t length, unsigned wanted,
 			       struct pixels *pixels)
 {
-	const tjhandle handle = tjInitDecompress();
+	tjhandle handle = tjInitDecompress();
 	const char *why = "this is no sound JPEG picture";
 	int width, height, sampling, colours;
 
@@ -152,7 +152,7 @@ static const char *shrink(struct pixels *pixels, unsigned wanted)
 
 static const char *encode(const struct pixels *pixels, struct picture *picture)
 {
-	const tjhandle handle = tjInitCompress();
+	tjhandle handle = tjInitCompress();
 	const char *why = NULL;
 
 	picture->width = pixels->width;
