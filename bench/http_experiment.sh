@@ -154,20 +154,24 @@ at_once() {
 
 # --- light ----------------------------------------------------------------------
 
+# With "hello, " and a newline 64 bytes.
+hello="hello?name=$(head -c 56 /dev/zero | tr '\0' x)"
+readonly hello
+
 light() {
 	local round
 
-	printf '\n64 connections, short answers: wrk -d %s -c 64 -t 2, median of %s rounds\n\n' \
+	printf '\n64 connections, answers of 64 bytes: wrk -d %s -c 64 -t 2, median of %s rounds\n\n' \
 		"$light_seconds" "$rounds"
 	write_script
 	start_nginx
 	for round in $(seq "$rounds"); do
 		measure "nginx, $cores workers, static 64 bytes" "http://127.0.0.1:$nginx_port/"
 		start proxy "$cores"
-		measure "cadre proxy, $cores workers" "${url}hello"
+		measure "cadre proxy, $cores workers" "${url}$hello"
 		stop
 		start handoff "$cores"
-		measure "cadre handoff, $cores workers" "${url}hello"
+		measure "cadre handoff, $cores workers" "${url}$hello"
 		stop
 	done
 	stop_nginx

@@ -22,7 +22,8 @@ import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from server import (BIN, GENEROUS, WEB, Client, Server, children_of, descriptors_of, peak_kib,
+from server import (BIN, GENEROUS, WEB, Client, Server, children_of, descriptors_of, family_of,
+                    peak_kib,
                     wait_for)
 
 HOST = "Host: x\r\n"
@@ -767,6 +768,17 @@ class Ends(unittest.TestCase):
             os.kill(front, signal.SIGKILL)
             self.assertEqual(server.get("/hello").status, 200)
             self.assertNotEqual(server.front(), front)
+
+    def test_when_the_first_process_dies_the_others_end_and_leave_nothing(self):
+        server = self.serve("--workers", "2")
+        self.assertEqual(server.get("/hello").status, 200)
+        family = family_of(server.process.pid)
+        self.assertGreaterEqual(len(family), 5)
+        server.process.kill()
+        server.process.wait(GENEROUS)
+        wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family),
+                 "all of them are gone")
+        self.assertFalse([name for name in os.listdir("/dev/shm") if server.name in name])
 
     def test_sigusr2_replaces_the_front_without_a_failed_request(self):
         server = self.serve("--workers", "2")
