@@ -122,7 +122,10 @@ static void check_pool_options(struct fuzz_script *script)
 	FUZZ_CHECK((r == 0) == (diag.text[0] == '\0'));
 	if (r < 0)
 		return;
-	FUZZ_CHECK(limits.workers >= 1 && limits.workers <= CADRE_WORKERS_MAX);
+	/* A pool may hold local workers only. */
+	FUZZ_CHECK(limits.workers <= CADRE_WORKERS_MAX);
+	FUZZ_CHECK(limits.workers + limits.locals >= 1);
+	FUZZ_CHECK(limits.workers + limits.locals <= CADRE_WORKERS_MAX);
 	FUZZ_CHECK(limits.workers_min <= limits.workers);
 	FUZZ_CHECK(cadre_layout_size(&limits) > limits.payload_max);
 }
