@@ -24,8 +24,9 @@
 #define PARALLEL_MAX 4096
 #define HEAD_MAX (64u * 1024)
 #define WINDOW_SLOTS 1024
-#define CLIENTS_MAX 16
-#define FIRST_PASSED_FD 3 /* SD_LISTEN_FDS_START of sd_listen_fds(3) */
+#define CLIENTS_MAX 8
+#define BLOCK_BYTES (32u << 20) /* each request of the window can have one */
+#define FIRST_PASSED_FD 3       /* SD_LISTEN_FDS_START of sd_listen_fds(3) */
 
 struct options {
 	struct cadre_http_house house;
@@ -304,6 +305,7 @@ int cadre_cmd_http(int argc, char **argv)
 				_SC_NPROCESSORS_ONLN);
 		pool->window_slots = WINDOW_SLOTS;
 		pool->clients_max = CLIENTS_MAX;
+		pool->block_bytes = BLOCK_BYTES;
 		snprintf(name, sizeof(name), "http-%d", (int)getpid());
 		if (!pool->name)
 			pool->name = name;

@@ -22,10 +22,27 @@
 
 #define GATHER_BODY_MAX (48u * 1024) /* fits a pipe, which holds 64 KiB */
 #define READ_STEP (16u * 1024)
-#define STREAM_ROOM (56u * 1024)
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 
 /* ---- the request ---- */
+
+/* Room for the items of a response that is long, should it be: what there is. A short
+ * response needs none, and a long one comes through any, only slower. */
+static int submit_with_room(struct cadre_http_connection *connection,
+			    struct cadre_request *request)
+{
+	static const size_t rooms[] = { 56 * 1024, 7 * 1024, 512 };
+	int r = -ENOBUFS;
+
+	for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+		request->stream_room = rooms[i];
+		r = cadre_http_submit(connection->front, connection, request);
+		/* A pool may have a small payload_max. */
+		if (r != -ENOBUFS && r != -EMSGSIZE && r != -EINVAL)
+			return r;
+	}
+	return r;
+}
 
 static void submit(struct cadre_http_connection *connection, const void *data,
 		   size_t length, const int *descriptor)
@@ -37,17 +54,11 @@ static void submit(struct cadre_http_connection *connection, const void *data,
 		.length = length,
 		.ended = cadre_http_proxy_got_result,
 		.item = cadre_http_proxy_got_item,
-		.stream_room = STREAM_ROOM,
 		.descriptors = descriptor,
 		.descriptor_count = descriptor ? 1 : 0,
 	};
-	int r = cadre_http_submit(connection->front, connection, &request);
+	const int r = submit_with_room(connection, &request);
 
-	/* A small ring serves as well, only slower. */
-	if (r == -ENOBUFS || r == -EMSGSIZE || r == -EINVAL) {
-		request.stream_room = 0;
-		r = cadre_http_submit(connection->front, connection, &request);
-	}
 	if (r < 0) {
 		const char *sentence;
 		const int status = cadre_http_status_of_refusal(r, &sentence);

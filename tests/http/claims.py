@@ -8,6 +8,7 @@ import hashlib
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -27,6 +28,7 @@ from server import (BIN, GENEROUS, WEB, Client, Server, children_of, descriptors
                     wait_for)
 
 HOST = "Host: x\r\n"
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 IS_SANITIZED = b"__asan_init" in open(BIN, "rb").read()
 
 
@@ -694,6 +696,15 @@ class Ends(unittest.TestCase):
             self.assertEqual(response.field("retry-after"),
                              "1" if response.status == 503 else None)
             self.assertEqual(client.get("/hello").status, 200, "its connection goes on")
+            client.socket.close()
+
+    def test_900_requests_at_once_are_queued_and_none_refused(self):
+        server = self.serve("--workers", "2")
+        clients = [Client(server) for _ in range(900)]
+        for client in clients:
+            client.send(f"GET /hello HTTP/1.1\r\n{HOST}\r\n")
+        for client in clients:
+            self.assertEqual(client.response().status, 200)
             client.socket.close()
 
     def test_more_connections_than_allowed_wait_and_are_not_refused(self):
