@@ -190,8 +190,9 @@ static void play(const void *context)
 	X(S1)                                                                         \
 	X(S2)                                                                         \
 	X(S3)                                                                         \
-	X(S4) X(S5) X(B1) X(X1) X(C1) X(C2) X(C3) X(L2) X(N1) X(X3) X(O1) X(O2) X(O3) \
-		X(O4) X(O5)
+	X(S4)                                                                         \
+	X(S5) X(B1) X(X1) X(C1) X(C2) X(C3) X(L2) X(N1) X(X3) X(O1) X(O2) X(O3) X(O4) \
+		X(O5)
 
 #define NAME(label) #label,
 

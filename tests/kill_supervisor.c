@@ -514,8 +514,9 @@ static void play_drain(const void *context)
 	X(D3)                                                                         \
 	X(D4)                                                                         \
 	X(D5)                                                                         \
-	X(D6) X(D7) X(D8) X(E1) X(E2) X(X1) X(C1) X(C2) X(C3) X(L2) X(U1) X(U2) X(U3) \
-		X(M1) X(N1) X(O4) X(O5)
+	X(D6)                                                                         \
+	X(D7) X(D8) X(E1) X(E2) X(X1) X(C1) X(C2) X(C3) X(L2) X(U1) X(U2) X(U3) X(M1) \
+		X(N1) X(O4) X(O5)
 
 #define NAME(label) #label,
 
