@@ -20,7 +20,6 @@
 #define DETACH_TIMEOUT_NS (2 * CADRE_NS_PER_S)
 #define LOOK_AFTER_POOL_NS (1 * CADRE_NS_PER_S)
 #define ASK_AGAIN_NS (5 * CADRE_NS_PER_MS)
-#define SPIN_NS (50 * CADRE_NS_PER_US)
 
 /* Workers leave orphan_ns after their supervisor; this much later they are gone. */
 #define ORPHANS_GONE_NS (5 * CADRE_NS_PER_S)
@@ -170,13 +169,6 @@ static int make_private(struct cadre_client *client)
 	return r < 0 ? r : cadre_completion_init(client);
 }
 
-static int64_t choose_spin(int64_t wish_ns)
-{
-	if (wish_ns != 0)
-		return wish_ns > 0 ? wish_ns : 0;
-	return cadre_process_cpus() > 1 ? SPIN_NS : 0;
-}
-
 /* Without a supervisor to tell: says in the place itself that its window may be drained. A
  * successor, or garbage collection, would take us for a client as long as we live. */
 static void leave_place(const struct cadre_client *client)
@@ -225,7 +217,7 @@ int cadre_client_attach(const char *pool, const struct cadre_client_options *opt
 	memset(client, 0, sizeof(*client));
 	pthread_mutex_init(&client->counters_lock, NULL);
 	client->event_fd = -1;
-	client->spin_ns = choose_spin(options->spin_ns);
+	client->spin_ns = cadre_process_spin_ns(options->spin_ns);
 
 	r = cadre_name_check(pool, diag);
 	if (r < 0)

@@ -1,4 +1,5 @@
 #include "process.h"
+#include "clock.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#define SPIN_NS (50 * CADRE_NS_PER_US)
 
 /* Reads a small file of /proc or /sys whole. Its length, or negative errno. */
 static ssize_t read_file(const char *path, char *text, size_t size)
@@ -199,6 +202,13 @@ unsigned cadre_process_cpus(void)
 		cpus = (unsigned)CPU_COUNT(&set);
 	cpus = quota_cpus(cpus);
 	return cpus ? cpus : 1;
+}
+
+int64_t cadre_process_spin_ns(int64_t wish_ns)
+{
+	if (wish_ns != 0)
+		return wish_ns > 0 ? wish_ns : 0;
+	return cadre_process_cpus() > 1 ? SPIN_NS : 0;
 }
 
 uint64_t cadre_process_memory(pid_t pid)

@@ -691,6 +691,17 @@ static int open_worker(const struct cadre_supervisor *supervisor,
 	return pidfd;
 }
 
+/* Of one who died before we looked nobody knows how. */
+static void reap_unseen(struct cadre_supervisor *supervisor, unsigned worker,
+			uint64_t state, pid_t pid)
+{
+	reap(supervisor, worker,
+	     cadre_place_state_of(state) == CADRE_PLACE_DRAINING ?
+		     CADRE_EVENT_worker_left :
+		     CADRE_EVENT_worker_died,
+	     (struct cadre_obituary){ .pid = pid, .code = CADRE_STATUS_UNKNOWN });
+}
+
 static void adopt_one(struct cadre_supervisor *supervisor, unsigned worker)
 {
 	struct cadre_member *const member = &supervisor->members[worker];
@@ -732,20 +743,10 @@ static void adopt_one(struct cadre_supervisor *supervisor, unsigned worker)
 					       CADRE_HEARD_WORKER, worker);
 			return;
 		}
-		reap(supervisor, worker,
-		     cadre_place_state_of(state) == CADRE_PLACE_DRAINING ?
-			     CADRE_EVENT_worker_left :
-			     CADRE_EVENT_worker_died,
-		     (struct cadre_obituary){ .pid = who.pid,
-					      .code = CADRE_STATUS_UNKNOWN });
+		reap_unseen(supervisor, worker, state, who.pid);
 		break;
 	case CADRE_PLACE_DEAD:
-		reap(supervisor, worker,
-		     cadre_place_state_of(state) == CADRE_PLACE_DRAINING ?
-			     CADRE_EVENT_worker_left :
-			     CADRE_EVENT_worker_died,
-		     (struct cadre_obituary){ .pid = who.pid,
-					      .code = CADRE_STATUS_UNKNOWN });
+		reap_unseen(supervisor, worker, state, who.pid);
 		break;
 	default:
 		force_place(place, CADRE_PLACE_VACANT, member->incarnation);

@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 #define SLEEP_MOST_NS CADRE_NS_PER_S
-#define SPIN_NS (50 * CADRE_NS_PER_US)
 #define LOOKS_PER_CLOCK 32
 
 enum {
@@ -220,13 +219,6 @@ static bool take_guest_seat(struct cadre_worker *worker)
 	return true;
 }
 
-static int64_t choose_spin(int64_t wish_ns)
-{
-	if (wish_ns != 0)
-		return wish_ns > 0 ? wish_ns : 0;
-	return cadre_process_cpus() > 1 ? SPIN_NS : 0;
-}
-
 static void find_place(struct cadre_worker *worker, const struct cadre_seat *seat)
 {
 	struct cadre_view *const view = &worker->view;
@@ -246,8 +238,8 @@ static void find_place(struct cadre_worker *worker, const struct cadre_seat *sea
 	worker->event_fd = -1;
 	cadre_watch_init(&worker->host.watch, worker->bell);
 	worker->parallel = seat->is_guest ? seat->parallel : view->limits.parallel;
-	view->limits.spin_ns = choose_spin(seat->is_guest ? seat->spin_ns :
-							    view->limits.spin_ns);
+	view->limits.spin_ns = cadre_process_spin_ns(
+		seat->is_guest ? seat->spin_ns : view->limits.spin_ns);
 	snprintf(worker->pool, sizeof(worker->pool), "%s", seat->pool);
 	cadre_channel_name_worker(&worker->channel, worker->pool,
 				  CADRE_READ_ONCE(view->header->created_ns), seat->worker,

@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cadre/channel.h>
@@ -61,13 +60,7 @@ static const struct cadre_service service = { .size = sizeof(service),
 
 static void bear_if_supervisor(void)
 {
-	char name[17] = "";
-
-	prctl(PR_GET_NAME, name);
-	if (strcmp(name, "cadre-keeper") == 0)
-		killing_bear(wish);
-	else
-		killing_spare();
+	killing_bear_if_supervisor(wish);
 }
 
 static struct cadre_pool *start(const struct killing *killing, bool supervisors_bear)

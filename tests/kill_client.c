@@ -186,13 +186,25 @@ static void play(const void *context)
 
 /* ---- the points ---- */
 
-#define POINTS(X)                                                                     \
-	X(S1)                                                                         \
-	X(S2)                                                                         \
-	X(S3)                                                                         \
-	X(S4)                                                                         \
-	X(S5) X(B1) X(X1) X(C1) X(C2) X(C3) X(L2) X(N1) X(X3) X(O1) X(O2) X(O3) X(O4) \
-		X(O5)
+#define POINTS(X) \
+	X(S1)     \
+	X(S2)     \
+	X(S3)     \
+	X(S4)     \
+	X(S5)     \
+	X(B1)     \
+	X(X1)     \
+	X(C1)     \
+	X(C2)     \
+	X(C3)     \
+	X(L2)     \
+	X(N1)     \
+	X(X3)     \
+	X(O1)     \
+	X(O2)     \
+	X(O3)     \
+	X(O4)     \
+	X(O5)
 
 #define NAME(label) #label,
 
@@ -200,11 +212,7 @@ static const char *const told[] = { POINTS(NAME) };
 
 static bool is_told(const char *label)
 {
-	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
-		if (strcmp(told[i], label) == 0)
-			return true;
-	}
-	return false;
+	return killing_is_told(label, told, sizeof(told) / sizeof(told[0]));
 }
 
 static void tell(const struct killing *killing)

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "child.h"
@@ -422,17 +421,9 @@ static void play_termination(const void *context)
 		ledger_complain("the last supervisor did not end in order");
 }
 
-/* In an embedded pool the supervisors are the keeper's children, not ours: each process
- * finds out by the name of its parent what it is. */
 static void bear_if_supervisor(void)
 {
-	char name[17] = "";
-
-	prctl(PR_GET_NAME, name);
-	if (strcmp(name, "cadre-keeper") == 0)
-		killing_bear(wish);
-	else
-		killing_spare();
+	killing_bear_if_supervisor(wish);
 }
 
 /* What was said to an embedded pool holds for each supervisor that it will have. */
@@ -505,18 +496,32 @@ static void play_drain(const void *context)
 
 /* ---- the points ---- */
 
-#define POINTS(X)                                                                     \
-	X(P3)                                                                         \
-	X(P4)                                                                         \
-	X(P5)                                                                         \
-	X(P6)                                                                         \
-	X(D1)                                                                         \
-	X(D3)                                                                         \
-	X(D4)                                                                         \
-	X(D5)                                                                         \
-	X(D6)                                                                         \
-	X(D7) X(D8) X(E1) X(E2) X(X1) X(C1) X(C2) X(C3) X(L2) X(U1) X(U2) X(U3) X(M1) \
-		X(N1) X(O4) X(O5)
+#define POINTS(X) \
+	X(P3)     \
+	X(P4)     \
+	X(P5)     \
+	X(P6)     \
+	X(D1)     \
+	X(D3)     \
+	X(D4)     \
+	X(D5)     \
+	X(D6)     \
+	X(D7)     \
+	X(D8)     \
+	X(E1)     \
+	X(E2)     \
+	X(X1)     \
+	X(C1)     \
+	X(C2)     \
+	X(C3)     \
+	X(L2)     \
+	X(U1)     \
+	X(U2)     \
+	X(U3)     \
+	X(M1)     \
+	X(N1)     \
+	X(O4)     \
+	X(O5)
 
 #define NAME(label) #label,
 
@@ -524,11 +529,7 @@ static const char *const told[] = { POINTS(NAME) "M2", "T1" };
 
 static bool is_told(const char *label)
 {
-	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
-		if (strcmp(told[i], label) == 0)
-			return true;
-	}
-	return false;
+	return killing_is_told(label, told, sizeof(told) / sizeof(told[0]));
 }
 
 static void tell(void (*story)(const void *context), const struct killing *killing)

@@ -172,7 +172,19 @@ static void play(const void *context)
 #define POINTS(X) \
 	X(P1)     \
 	X(P2)     \
-	X(K1) X(K2) X(W2) X(W3) X(W4) X(W5) X(W6) X(W7) X(B2) X(L2) X(N1) X(O3) X(O6)
+	X(K1)     \
+	X(K2)     \
+	X(W2)     \
+	X(W3)     \
+	X(W4)     \
+	X(W5)     \
+	X(W6)     \
+	X(W7)     \
+	X(B2)     \
+	X(L2)     \
+	X(N1)     \
+	X(O3)     \
+	X(O6)
 
 #define NAME(label) #label,
 
@@ -180,11 +192,7 @@ static const char *const told[] = { POINTS(NAME) };
 
 static bool is_told(const char *label)
 {
-	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
-		if (strcmp(told[i], label) == 0)
-			return true;
-	}
-	return false;
+	return killing_is_told(label, told, sizeof(told) / sizeof(told[0]));
 }
 
 static void tell(const struct killing *killing)

@@ -22,19 +22,6 @@ static struct cadre_channel channel_to(uint32_t place)
 	return channel;
 }
 
-static struct troupe_who ask_who_at(const struct cadre_channel *channel)
-{
-	const struct cadre_request request = { .operation = TROUPE_WHO, .to = channel };
-	struct cadre_result result;
-	struct troupe_who who;
-
-	cr_assert_eq(cadre_call(troupe.client, &request, &result), 0);
-	cr_assert_eq(result.outcome, CADRE_OK, "%s", result.sentence);
-	memcpy(&who, result.data, sizeof(who));
-	release(&result);
-	return who;
-}
-
 static bool all_wait(uint32_t count)
 {
 	return atomic_load(&troupe.board->waiting) == count;

@@ -172,29 +172,19 @@ Test(ctl, reload_replaces_the_workers)
 	EXPECT(0, "version 1", "status");
 }
 
-static _Atomic int *refusal;
-
-static int begin_unless_refused(const struct cadre_start *start, void **ret_state,
-				struct cadre_diag *diag)
-{
-	if (atomic_load(refusal))
-		return atomic_load(refusal);
-	return troupe_service.init(start, ret_state, diag);
-}
-
 Test(ctl, a_reload_that_is_undone_is_status_1_and_says_why)
 {
 	struct cadre_service service = troupe_service;
 	const struct cadre_source source = { .service = &service };
 	pid_t pid;
 
-	refusal = child_share(sizeof(*refusal));
-	service.init = begin_unless_refused;
+	troupe_refusal = child_share(sizeof(*troupe_refusal));
+	service.init = troupe_begin_unless_refused;
 	cr_assert_eq(troupe_serve(&troupe, &source,
 				  (struct cadre_pool_options){ ONE_WORKER }),
 		     0);
 	pid = ask_who().pid;
-	atomic_store(refusal, -EIO);
+	atomic_store(troupe_refusal, -EIO);
 	EXPECT(1, "not reloaded, version 0 goes on", "reload");
 	cr_assert(says("Input/output error"), "%s", said);
 	cr_assert_eq(ask_who().pid, pid);

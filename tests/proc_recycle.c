@@ -134,34 +134,24 @@ Test(recycle, a_worker_that_has_grown_past_max_rss_is_replaced_and_a_small_one_i
 
 /* ---- a replacement that does not start ---- */
 
-static _Atomic int *refusal;
-
-static int begin_unless_refused(const struct cadre_start *start, void **ret_state,
-				struct cadre_diag *diag)
-{
-	if (atomic_load(refusal))
-		return atomic_load(refusal);
-	return troupe_service.init(start, ret_state, diag);
-}
-
 Test(recycle, a_worker_whose_replacement_does_not_start_goes_on)
 {
 	struct cadre_service service = troupe_service;
 	int32_t pid;
 
-	refusal = child_share(sizeof(*refusal));
-	service.init = begin_unless_refused;
+	troupe_refusal = child_share(sizeof(*troupe_refusal));
+	service.init = troupe_begin_unless_refused;
 	cr_assert_eq(troupe_start(&troupe, &service,
 				  (struct cadre_pool_options){ ONE_WORKER, .max_jobs = 1 }),
 		     0);
-	atomic_store(refusal, -EIO);
+	atomic_store(troupe_refusal, -EIO);
 	pid = ask_who().pid;
 	cr_assert(eventually(about_places("deaths") >= 2), "it is tried again");
 	cr_assert_eq(ask_who().pid, pid);
 	cr_assert_eq(about_places("recycled_jobs"), 0);
 	cr_assert_eq(troupe_look(troupe.scene.pool).workers_ready, 1);
 
-	atomic_store(refusal, 0);
+	atomic_store(troupe_refusal, 0);
 	cr_assert(somebody_else_answers(pid));
 	cr_assert(eventually(about_places("recycled_jobs") >= 1));
 }

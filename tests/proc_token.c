@@ -113,17 +113,6 @@ static struct cadre_ticket hold(uint32_t gate, struct cadre_token *token)
 	return ticket;
 }
 
-static uint32_t cells_in_use(void)
-{
-	struct cadre_view view;
-	uint32_t count;
-
-	cr_assert_eq(cadre_layout_open(troupe.scene.pool, false, &view, NULL), 0);
-	count = cadre_token_count(&view.tokens);
-	cadre_layout_close(&view);
-	return count;
-}
-
 /* ---- cancellable ---- */
 
 Test(token, cancelling_one_ends_pending_and_running_jobs_with_its_message)
@@ -455,7 +444,7 @@ Test(token, composites_nest_and_outlive_the_handles_of_their_members)
 	cadre_token_release(outer);
 	expect_with(ticket, CADRE_TIMED_OUT, "at the bottom");
 	open_gate(1);
-	cr_assert(eventually(cells_in_use() == 0));
+	cr_assert(eventually(troupe_tokens(troupe.scene.pool) == 0));
 }
 
 /* ---- listeners ---- */
@@ -698,7 +687,7 @@ Test(token, jobs_keep_a_token_whose_owner_has_died_and_its_clock_goes_on)
 	expect_with(ticket, CADRE_TIMED_OUT, "of the dead");
 	open_gate(1);
 	/* The last of its jobs gave it back. */
-	cr_assert(eventually(cells_in_use() == 0));
+	cr_assert(eventually(troupe_tokens(troupe.scene.pool) == 0));
 }
 
 /* A worker hands its own token on: its job opens the token by the name that it was given. */

@@ -17,7 +17,6 @@
 #include "clock.h"
 #include "seating.h"
 
-#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -250,27 +249,11 @@ static void *run_submitter(void *unused)
 
 static bool has_descriptor;
 
-static void await_and_dispatch(void)
-{
-	struct pollfd look = { .events = POLLIN };
-	int r;
-
-	if (!has_descriptor) {
-		r = cadre_client_await_dispatch(client, cadre_in_ms(100));
-		expect(r >= 0 || r == -ETIMEDOUT, "dispatch failed");
-		return;
-	}
-	look.fd = cadre_client_fd(client);
-	expect(look.fd >= 0, "there is no descriptor");
-	poll(&look, 1, 100);
-	expect(cadre_client_dispatch(client, 3) >= 0, "dispatch failed");
-}
-
 static void *run_dispatcher(void *unused)
 {
 	(void)unused;
 	while (atomic_load(&called) < BATCHES * BATCH)
-		await_and_dispatch();
+		seating_dispatch(&seating, has_descriptor, 3);
 	return NULL;
 }
 

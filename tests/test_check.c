@@ -7,6 +7,7 @@
  */
 #include "child.h"
 #include "clock.h"
+#include "holder.h"
 #include "layout.h"
 #include "scene.h"
 
@@ -56,29 +57,9 @@ static void begin(void)
 	make_pool(SLOTS);
 }
 
-static int hold_lock(void *context)
-{
-	const int *const ready = context;
-	struct cadre_lock lock;
-	pid_t holder;
-
-	if (cadre_lock_take(scene.pool, 0600, &lock, &holder, NULL) < 0 ||
-	    write(ready[1], "", 1) != 1)
-		return CHILD_FAILED;
-	child_idle();
-}
-
-/* Returns when it holds the lock; `end` kills it. */
 static void start_supervisor(void)
 {
-	int ready[2];
-	char byte;
-
-	cr_assert_eq(pipe(ready), 0);
-	supervisor = child_start(hold_lock, ready);
-	close(ready[1]);
-	cr_assert_eq(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
+	supervisor = holder_start(scene.pool);
 }
 
 static void end(void)

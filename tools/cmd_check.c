@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 struct options {
 	const char *pool;
@@ -91,12 +90,6 @@ static const struct argp argp = {
 	.doc = documentation,
 };
 
-static void print_sentence(const char *sentence, void *context)
-{
-	(void)context;
-	puts(sentence);
-}
-
 static void print_sums(const struct cadre_balance *balance, int findings)
 {
 	const bool balances = balance->accepted == balance->ended + balance->in_flight;
@@ -127,7 +120,7 @@ int cadre_cmd_check(int argc, char **argv)
 	if (options.lists_refused)
 		return cadre_list_refused("cadre check", options.pool);
 
-	findings = cadre_check_balance(options.pool, &balance, print_sentence, NULL,
+	findings = cadre_check_balance(options.pool, &balance, cadre_print_line, NULL,
 				       &diag);
 	if (findings < 0) {
 		fprintf(stderr, "cadre check: %s\n", diag.text);
@@ -135,10 +128,7 @@ int cadre_cmd_check(int argc, char **argv)
 	}
 	if (!options.quiet)
 		print_sums(&balance, findings);
-	if (fflush(stdout) == EOF || ferror(stdout)) {
-		fprintf(stderr, "cadre check: cannot write the report: %s\n",
-			strerror(errno));
+	if (cadre_finish_output("cadre check") != CADRE_EXIT_OK)
 		return CADRE_EXIT_FAILED;
-	}
 	return findings == 0 ? CADRE_EXIT_OK : CADRE_EXIT_FAILED;
 }

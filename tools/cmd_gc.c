@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 struct options {
 	const char *pool; /* NULL: all */
@@ -61,12 +60,6 @@ static const struct argp argp = {
 	.doc = documentation,
 };
 
-static void print_sentence(const char *sentence, void *context)
-{
-	(void)context;
-	puts(sentence);
-}
-
 static int refuse_pool(const char *pool, int error)
 {
 	if (error == -ENOENT) {
@@ -86,15 +79,11 @@ int cadre_cmd_gc(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 
-	removed = cadre_collect_garbage(options.pool, options.flags, print_sentence, NULL);
+	removed = cadre_collect_garbage(options.pool, options.flags, cadre_print_line,
+					NULL);
 	if (removed < 0)
 		return refuse_pool(options.pool, removed);
 	if (removed == 0)
 		puts("nothing to remove");
-	if (fflush(stdout) == EOF || ferror(stdout)) {
-		fprintf(stderr, "cadre gc: cannot write the report: %s\n",
-			strerror(errno));
-		return CADRE_EXIT_FAILED;
-	}
-	return CADRE_EXIT_OK;
+	return cadre_finish_output("cadre gc");
 }

@@ -357,21 +357,6 @@ static void print_notice(const char *sentence, void *context)
 	fprintf(stderr, "cadre serve: %s\n", sentence);
 }
 
-static int exit_status_of(int error)
-{
-	switch (error) {
-	case 0:
-		return CADRE_EXIT_OK;
-	case -EINVAL:
-		return CADRE_EXIT_USAGE;
-	case -ENOEXEC:
-	case -ETIMEDOUT:
-		return CADRE_EXIT_FAILED;
-	default:
-		return CADRE_EXIT_POOL;
-	}
-}
-
 int cadre_cmd_serve(int argc, char **argv)
 {
 	static struct options options = { .pool.size = sizeof(options.pool) };
@@ -388,5 +373,5 @@ int cadre_cmd_serve(int argc, char **argv)
 	if (r < 0)
 		fprintf(stderr, "cadre serve: %s\n",
 			diag.text[0] != '\0' ? diag.text : strerror(-r));
-	return exit_status_of(r);
+	return cadre_serve_status(r);
 }

@@ -520,10 +520,7 @@ int cadre_cmd_stat(int argc, char **argv)
 		status = run(&options, &pools);
 		cadre_stat_pools_fini(&pools);
 	}
-	if (fflush(stdout) == EOF || ferror(stdout)) {
-		fprintf(stderr, "cadre stat: cannot write the report: %s\n",
-			strerror(errno));
+	if (cadre_finish_output("cadre stat") != CADRE_EXIT_OK)
 		return CADRE_EXIT_FAILED;
-	}
 	return status;
 }

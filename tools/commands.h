@@ -15,6 +15,16 @@ enum cadre_exit {
 	CADRE_EXIT_USAGE = 64, /* wrong arguments; EX_USAGE of sysexits.h, and argp's own */
 };
 
+/* What cadre_serve's answer means as an exit status. */
+int cadre_serve_status(int error);
+
+/* Flushes standard output. CADRE_EXIT_FAILED, having said so, when what the command printed
+ * could not all be written. */
+int cadre_finish_output(const char *command);
+
+/* Prints a line; for functions of the library that say things. */
+void cadre_print_line(const char *sentence, void *unused);
+
 int cadre_cmd_serve(int argc, char **argv);
 int cadre_cmd_call(int argc, char **argv);
 int cadre_cmd_map(int argc, char **argv);

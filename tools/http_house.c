@@ -78,27 +78,12 @@ static pid_t fork_child(struct house *house)
 	return 0;
 }
 
-static int status_of(int error)
-{
-	switch (error) {
-	case 0:
-		return CADRE_EXIT_OK;
-	case -EINVAL:
-		return CADRE_EXIT_USAGE;
-	case -ENOEXEC:
-	case -ETIMEDOUT:
-		return CADRE_EXIT_FAILED;
-	default:
-		return CADRE_EXIT_POOL;
-	}
-}
-
 static int report(int r, const struct cadre_diag *diag)
 {
 	if (r < 0)
 		fprintf(stderr, "cadre http: %s\n",
 			diag->text[0] ? diag->text : strerror(-r));
-	return status_of(r);
+	return cadre_serve_status(r);
 }
 
 /* ---- the children ---- */

@@ -91,9 +91,10 @@ static inline void call_ok(struct cadre_request request)
 	expect(submit(request), CADRE_OK);
 }
 
-static inline struct troupe_who ask_who(void)
+/* NULL: any worker. */
+static inline struct troupe_who ask_who_at(const struct cadre_channel *channel)
 {
-	const struct cadre_request request = { .operation = TROUPE_WHO };
+	const struct cadre_request request = { .operation = TROUPE_WHO, .to = channel };
 	struct cadre_result result;
 	struct troupe_who who;
 
@@ -102,6 +103,11 @@ static inline struct troupe_who ask_who(void)
 	memcpy(&who, result.data, sizeof(who));
 	release(&result);
 	return who;
+}
+
+static inline struct troupe_who ask_who(void)
+{
+	return ask_who_at(NULL);
 }
 
 static inline void open_gate(uint32_t height)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define MARK "CADRE_KILL_POINT(\""
@@ -171,6 +172,15 @@ bool killing_is_passed(const char *label, unsigned role)
 	return false;
 }
 
+bool killing_is_told(const char *label, const char *const *told, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(told[i], label) == 0)
+			return true;
+	}
+	return false;
+}
+
 const char *killing_describe(const struct killing *killing)
 {
 	static char text[100];
@@ -202,4 +212,15 @@ void killing_bear(struct killing_wish *wish)
 void killing_spare(void)
 {
 	cadre_kill_at("", 0, SIGKILL);
+}
+
+void killing_bear_if_supervisor(struct killing_wish *wish)
+{
+	char name[17] = "";
+
+	prctl(PR_GET_NAME, name);
+	if (strcmp(name, "cadre-keeper") == 0)
+		killing_bear(wish);
+	else
+		killing_spare();
 }

@@ -47,6 +47,9 @@ struct killing {
 /* The role passes it. */
 bool killing_is_passed(const char *label, unsigned role);
 
+/* It is among the labels that a file tells stories of. */
+bool killing_is_told(const char *label, const char *const *told, size_t count);
+
 /* "W6, pass 5, SIGKILL" */
 const char *killing_describe(const struct killing *killing);
 
@@ -64,5 +67,9 @@ void killing_bear(struct killing_wish *wish);
 
 /* This process, which may have inherited the wish by a fork, does not bear it. */
 void killing_spare(void);
+
+/* The one or the other, by the name of our parent: only supervisors bear it. Those of an
+ * embedded pool are the keeper's children, not ours, so each finds out what it is. */
+void killing_bear_if_supervisor(struct killing_wish *wish);
 
 #endif

@@ -1,6 +1,7 @@
 #include "seating.h"
 #include "clock.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,23 @@ void seating_serve(struct seating *seating, const struct cadre_service *service)
 	worker->service = service;
 	worker->number = number;
 	worker->thread = seating_start(serve, worker);
+}
+
+void seating_dispatch(struct seating *seating, bool by_descriptor, unsigned most)
+{
+	struct cadre_client *const client = seating->client;
+	struct pollfd look = { .events = POLLIN };
+	int r;
+
+	if (!by_descriptor) {
+		r = cadre_client_await_dispatch(client, cadre_in_ms(100));
+		seating_expect(r >= 0 || r == -ETIMEDOUT, "dispatch failed");
+		return;
+	}
+	look.fd = cadre_client_fd(client);
+	seating_expect(look.fd >= 0, "there is no descriptor");
+	poll(&look, 1, 100);
+	seating_expect(cadre_client_dispatch(client, most) >= 0, "dispatch failed");
 }
 
 static void tell_to_leave(struct seating *seating, unsigned worker)

@@ -43,6 +43,10 @@ void seating_open(struct seating *seating, unsigned workers, unsigned parallel,
 /* Seats the next worker, which serves on a thread of its own. */
 void seating_serve(struct seating *seating, const struct cadre_service *service);
 
+/* Waits for something to dispatch, 100 ms at most, by the descriptor or without one, and
+ * dispatches it: up to `most` at a time when by the descriptor. */
+void seating_dispatch(struct seating *seating, bool by_descriptor, unsigned most);
+
 /* Lets the workers finish and leave; they are gone when it returns. */
 void seating_dismiss(struct seating *seating);
 

@@ -1,4 +1,5 @@
 #include "troupe.h"
+#include "layout.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -296,6 +297,16 @@ const struct cadre_service troupe_service = {
 	.fini = end_actor,
 };
 
+_Atomic int *troupe_refusal;
+
+int troupe_begin_unless_refused(const struct cadre_start *start, void **ret_state,
+				struct cadre_diag *diag)
+{
+	if (atomic_load(troupe_refusal))
+		return atomic_load(troupe_refusal);
+	return start_actor(start, ret_state, diag);
+}
+
 /* ---- the program ---- */
 
 enum wish { WISH_STOP, WISH_TERMINATE, WISH_AWAIT_END };
@@ -581,6 +592,18 @@ static pid_t parent_of(pid_t pid)
 	}
 	fclose(file);
 	return parent;
+}
+
+uint32_t troupe_tokens(const char *pool)
+{
+	struct cadre_view view;
+	uint32_t count;
+
+	if (cadre_layout_open(pool, false, &view, NULL) < 0)
+		abort();
+	count = cadre_token_count(&view.tokens);
+	cadre_layout_close(&view);
+	return count;
 }
 
 pid_t troupe_supervisor(const char *pool)

@@ -91,6 +91,12 @@ extern const struct cadre_service troupe_service;
 
 void troupe_begin(struct troupe *troupe);
 
+/* An init for such copies: that of the service, unless what this points to is an error. The
+ * test shares it with its workers (child_share). */
+extern _Atomic int *troupe_refusal;
+int troupe_begin_unless_refused(const struct cadre_start *start, void **ret_state,
+				struct cadre_diag *diag);
+
 /* Starts a program that starts a pool of the given service, with the troupe's name or what
  * options name, and attaches to it. 0 or negative errno with a sentence in troupe->diag;
  * then there is no program. */
@@ -150,6 +156,9 @@ struct cadre_client_snapshot troupe_look_client(const char *pool, uint32_t index
 /* A counter of a snapshot by its name; UINT64_MAX when there is none of that name. */
 uint64_t troupe_counter(enum cadre_counter_scope scope, const uint64_t *counters,
 			const char *name);
+
+/* How many of the pool's tokens are in use. */
+uint32_t troupe_tokens(const char *pool);
 
 /* Its process; 0 for none. The keeper is that of an embedded pool. */
 pid_t troupe_supervisor(const char *pool);
