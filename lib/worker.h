@@ -1,6 +1,6 @@
 /*
  * worker.h - a worker process from the inside: worker.c is its life (seat, start, sleep,
- * end), run.c is what it does with a job.
+ * end), program.c how a program comes to be one, run.c what it does with a job.
  *
  * One thread, the dispatcher, looks for jobs and claims them. Handlers run on it, or, when
  * the service asks for threads, on `parallel` others, to which jobs are handed through a
@@ -16,6 +16,7 @@
 #include <cadre/worker.h>
 
 #include "channel.h"
+#include "control.h"
 #include "job.h"
 #include "look.h"
 #include "table.h"
@@ -100,16 +101,25 @@ struct cadre_worker {
 	int64_t orphan_since_ns;
 };
 
+/* Exit status of a worker that did not come to serve. */
+#define CADRE_WORKER_START_FAILED 1
+
 /* worker.c: takes the seat, serves until told to end, leaves. Exit status of the process. */
 int cadre_worker_serve(const struct cadre_service *service, const struct cadre_view *view,
 		       const struct cadre_seat *seat);
+
+/* program.c: says to whoever started us, over `fd`, how that went. */
+void cadre_worker_tell(int fd, enum cadre_control_kind kind, const char *text);
 
 /* Reads "POOL:WORKER:INCARNATION:FD:CREATED", as it stands in the environment of a worker
  * program as CADRE_WORKER; a probe has WORKER "-". False for anything else. */
 bool cadre_seat_parse(const char *text, char pool[CADRE_NAME_MAX + 1],
 		      struct cadre_seat *ret_seat, bool *ret_probe);
 
-/* The same in parts, for a guest in a process that is its owner's: init has run when the
+/* Sends the table of a service, or what is wrong with it. */
+void cadre_worker_describe(const struct cadre_service *service, int fd);
+
+/* worker.c: cadre_worker_serve in parts, for a guest in a process that is its owner's: init has run when the
  * first returns 0; the second returns when told to leave and nothing runs any more; the
  * third runs fini and frees, and leaves the place to the caller. */
 int cadre_worker_sit_down(const struct cadre_service *service,
@@ -124,9 +134,6 @@ int cadre_worker_step_most(struct cadre_worker *worker, unsigned most);
 
 /* Tells a guest to leave. Any thread, any number of times. */
 void cadre_worker_bid_leave(struct cadre_worker *worker);
-
-/* Sends the table of a service, or what is wrong with it. */
-void cadre_worker_describe(const struct cadre_service *service, int fd);
 
 /* Whether handlers of that service run on threads of their own in this worker. */
 bool cadre_run_wants_threads(const struct cadre_worker *worker,

@@ -45,7 +45,7 @@ static void burst(struct cadre_ticket *tickets, size_t count, uint32_t gate)
 						      .data = &gate,
 						      .length = sizeof(gate) };
 	cr_assert_eq(cadre_try_submit_batch(troupe.client, requests, count, tickets),
-		     count);
+		     (int)count);
 	cr_assert(eventually(atomic_load(&troupe.board->waiting) == count));
 }
 
