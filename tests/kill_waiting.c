@@ -164,9 +164,42 @@ Test(waiting, no_job_waits_beside_a_sleeper_for_longer_than_the_bound_whatever_w
 				longest_ns = waited_ns;
 		}
 	}
-	fprintf(stderr,
-		"lost hints: 12 jobs waited for %lld ms at most; jobs_found %llu\n",
-		(long long)(longest_ns / CADRE_NS_PER_MS), (unsigned long long)found());
-	cr_assert_gt(found(), 0, "the supervisor's tick found none of them");
+	fprintf(stderr, "lost hints: 12 jobs waited for %lld ms at most\n",
+		(long long)(longest_ns / CADRE_NS_PER_MS));
+	cadre_layout_close(&view);
+}
+
+static bool is_any_pending(void)
+{
+	for (uint32_t slot = 0; slot < view.slot_count; slot++) {
+		if (cadre_word_phase(cadre_slot_peek(&view.slots[slot])) == CADRE_QUEUED)
+			return true;
+	}
+	return false;
+}
+
+/* Beside a job in flight the tick comes every 100 ms, long before a sleeper wakes by itself.
+ * A job that is just submitted when it comes is woken for, but was not overlooked: so that
+ * it is older is a matter of the tick's moment, which nobody here chooses. */
+Test(waiting, what_the_tick_finds_beside_a_sleeper_is_counted)
+{
+	struct cadre_ticket holding;
+	unsigned tries = 0;
+
+	START(.workers_min = WORKERS, .workers_max = WORKERS, .spin_ns = -1,
+	      .window_slots = 8);
+	cr_assert_eq(cadre_layout_open(troupe.scene.pool, true, &view, NULL), 0);
+	holding = occupy_worker();
+	while (found() == 0 && tries++ < 30) {
+		const pid_t client = child_start(submit_and_stop, NULL);
+
+		cr_assert(eventually(is_stopped(client)));
+		cr_assert(eventually(!is_any_pending()));
+		kill(client, SIGCONT);
+		cr_assert_eq(child_end(client), CHILD_FINE);
+	}
+	cr_assert_gt(found(), 0, "the tick found none of %u jobs", tries);
+	open_gate(1);
+	expect(holding, CADRE_OK);
 	cadre_layout_close(&view);
 }

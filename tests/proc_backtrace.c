@@ -289,6 +289,14 @@ static void names(const char *function)
 	cr_assert_not_null(strstr(text, function), "no %s in\n%s", function, text);
 }
 
+/* AddressSanitizer keeps variables on stacks of its own, and is the first to find the true one
+ * used up. */
+#ifdef __SANITIZE_ADDRESS__
+#define INNERMOST ""
+#else
+#define INNERMOST "#0  "
+#endif
+
 static bool has_symbols(void)
 {
 	return strstr(text, "wreck at ") || strstr(text, "wreck (");
@@ -324,7 +332,7 @@ Test(backtrace, of_a_stack_that_is_used_up_is_there)
 {
 	OPEN_YARD(&yard, 0);
 	lose_and_read(WRECK_OVERFLOW, SIGSEGV);
-	names("#0  recurse_without_end at ");
+	names(INNERMOST "recurse_without_end at ");
 	names("#40 recurse_without_end at ");
 	cr_assert_eq(trace.frame_count, CADRE_BACKTRACE_FRAMES);
 	cr_assert_gt(trace.frames_dropped, 100);
@@ -335,7 +343,7 @@ Test(backtrace, of_a_stack_that_is_used_up_is_there_on_a_handlers_thread_too)
 {
 	OPEN_YARD(&yard_with_threads, .parallel = 2);
 	lose_and_read(WRECK_OVERFLOW, SIGSEGV);
-	names("#0  recurse_without_end at ");
+	names(INNERMOST "recurse_without_end at ");
 	cr_assert_neq(trace.thread, trace.pid);
 }
 
