@@ -299,7 +299,7 @@ static inline void cadre_view_tell_decided(const struct cadre_view *view, uint32
 
 	cadre_view_ring_if_awaited(view, slot, replaced);
 	if (cadre_word_phase(replaced) == CADRE_RUNNING && owner != CADRE_OWNER_NONE &&
-	    owner <= view->limits.workers)
+	    owner <= view->seat_count)
 		cadre_bell_notify(&view->worker_bells[owner - 1]);
 	cadre_view_tell_producer(view, slot, replaced);
 }

@@ -128,8 +128,6 @@ int cadre_job_on_cancel(struct cadre_job *job, cadre_cancel_fn *cancelled, void 
 		return -EINVAL;
 	if (state_of(job) != CADRE_UNWATCHED || cadre_job_has_reply(job))
 		return -EALREADY;
-	if (!watch->bell)
-		return -ENOTSUP;
 	pthread_mutex_lock(&watch->lock);
 	r = start_thread(watch);
 	if (r == 0) {
@@ -179,8 +177,6 @@ void cadre_watch_fini(struct cadre_watch *watch)
 		pthread_join(watch->thread, NULL);
 		cadre_bell_listen(watch->bell, false);
 	}
-	if (watch->bell) {
-		pthread_cond_destroy(&watch->called);
-		pthread_mutex_destroy(&watch->lock);
-	}
+	pthread_cond_destroy(&watch->called);
+	pthread_mutex_destroy(&watch->lock);
 }

@@ -32,9 +32,9 @@ struct cadre_watched {
 	pthread_t caller; /* CALLING: who */
 };
 
-/* One per process that runs jobs. */
+/* One per worker, and per local worker. */
 struct cadre_watch {
-	struct cadre_bell *bell; /* NULL: nobody can watch here */
+	struct cadre_bell *bell;
 	pthread_mutex_t lock;
 	pthread_cond_t called; /* a call came back */
 	struct cadre_job *first;

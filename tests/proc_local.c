@@ -6,6 +6,8 @@
  */
 #include "claims.h"
 
+#include "layout.h"
+
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,12 +19,13 @@ static struct cadre_channel channel;
 
 /* ---- the owner's service ---- */
 
-enum { ADD = 1, OWNER = 2, PARK = 3, ENDLESS = 4 };
+enum { ADD = 1, OWNER = 2, PARK = 3, BUSY = 4 };
 
 static pthread_t served_by;
 static struct cadre_job *parked[8];
 static unsigned parked_count, inits, finis;
 static char start_text[32];
+static _Atomic int busy, calls_back, on_cancel_returned;
 
 static int init(const struct cadre_start *start, void **ret_state, struct cadre_diag *diag)
 {
@@ -69,17 +72,41 @@ static void park(struct cadre_job *job, void *state)
 	parked[parked_count++] = job;
 }
 
+static void hear_of_cancel(struct cadre_job *job, void *context)
+{
+	_Atomic bool *const cancelled = context;
+
+	atomic_fetch_add(&calls_back, cadre_job_cancelled(job));
+	atomic_store(cancelled, true);
+}
+
+/* Looks at nothing of its job, and is back only when somebody else tells it. */
+static void be_busy(struct cadre_job *job, void *state)
+{
+	_Atomic bool cancelled = false;
+
+	(void)state;
+	atomic_store(&on_cancel_returned,
+		     cadre_job_on_cancel(job, hear_of_cancel, &cancelled));
+	atomic_store(&busy, 1);
+	while (!atomic_load(&cancelled))
+		child_pause_ms(1);
+	atomic_store(&busy, 0);
+	cadre_job_reply(job, "", 0);
+}
+
 static const struct cadre_operation operations[] = {
 	{ ADD, "add", add },
 	{ OWNER, "owner", tell_owner },
 	{ PARK, "park", park },
+	{ BUSY, "busy", be_busy },
 };
 
 static const struct cadre_service service = {
 	.size = sizeof(service),
 	.name = "owner",
 	.operations = operations,
-	.operation_count = 3,
+	.operation_count = 4,
 	.init = init,
 	.fini = fini,
 };
@@ -89,6 +116,8 @@ static void forget(void)
 	local = NULL;
 	parked_count = inits = finis = 0;
 	memset(start_text, 0, sizeof(start_text));
+	busy = calls_back = 0;
+	on_cancel_returned = 1;
 	troupe_enter();
 }
 
@@ -207,6 +236,73 @@ Test(local, a_thread_of_its_own_serves_while_the_owner_does_something_else)
 	cr_assert_not(pthread_equal(served_by, pthread_self()));
 	cadre_local_close(local);
 	cr_assert_eq(finis, 1);
+}
+
+/* How often somebody told its watcher; it is not there for cancelled jobs that it finds by
+ * itself, now and then. */
+static uint32_t notices_of_local(void)
+{
+	struct cadre_view view;
+	uint32_t notices;
+
+	cr_assert_eq(cadre_layout_open(troupe.scene.pool, false, &view, NULL), 0);
+	notices = cadre_bell_remember_notices(&view.worker_bells[channel.worker]);
+	cadre_layout_close(&view);
+	return notices;
+}
+
+static void cancel_a_busy_one(void)
+{
+	struct cadre_ticket ticket = submit(ASK(BUSY, 1, .to = &channel));
+	uint32_t before;
+
+	cr_assert(eventually(atomic_load(&busy) == 1));
+	cr_assert_eq(atomic_load(&on_cancel_returned), 0);
+	before = notices_of_local();
+	cr_assert_eq(cadre_cancel(troupe.client, ticket), 0);
+	cr_assert_eq(notices_of_local(), before + 1);
+	expect(ticket, CADRE_CANCELLED);
+}
+
+Test(local, a_handler_that_is_busy_on_its_only_thread_is_called_back)
+{
+	START(ONE_WORKER);
+	open_local(1);
+	cr_assert_eq(cadre_local_start_thread(local), 0);
+	for (int i = 1; i <= 3; i++) {
+		cancel_a_busy_one();
+		/* It came back, for the next one runs. */
+		call_ok(ASK(ADD, 1, .to = &channel));
+		cr_assert_eq(atomic_load(&calls_back), i);
+	}
+	cadre_local_close(local);
+}
+
+static void *run_until(void *ends)
+{
+	while (!atomic_load((_Atomic bool *)ends)) {
+		cadre_local_step(local, 1);
+		child_pause_ms(1);
+	}
+	return NULL;
+}
+
+Test(local, so_is_one_in_the_owners_own_loop_and_past_its_deadline)
+{
+	_Atomic bool ends = false;
+	struct cadre_ticket ticket;
+	pthread_t loop;
+
+	START(ONE_WORKER);
+	open_local(1);
+	ticket = submit(ASK(BUSY, 1, .to = &channel, .deadline_ns = cadre_in_ms(200)));
+	pthread_create(&loop, NULL, run_until, &ends);
+	expect(ticket, CADRE_TIMED_OUT);
+	atomic_store(&ends, true);
+	pthread_join(loop, NULL);
+	cr_assert_eq(atomic_load(&calls_back) + (atomic_load(&on_cancel_returned) > 0), 1,
+		     "called back, or never begun");
+	cadre_local_close(local);
 }
 
 Test(local, it_is_no_part_of_the_crew)

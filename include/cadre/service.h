@@ -109,13 +109,14 @@ typedef void cadre_cancel_fn(struct cadre_job *job, void *context);
 
 /* Has `cancelled` called once when cadre_job_cancelled becomes true, or right now, by this
  * very thread, when it is true already. It comes while the handler is busy or blocked: from
- * a thread of the worker's own, started at the first use, that gets no signals. It must not
- * block for long, since it serves all jobs of the worker; it may end the job.
+ * a thread of the worker's own, started at the first use, that gets no signals; of a local
+ * worker's own in its owner's process. It must not block for long, since it serves all jobs
+ * of the worker; it may end the job.
  *
  * It is not called for a job that has been ended, and ending a job waits for a call that is
  * under way in another thread; so `context` may go when the job does. Call this before the
  * job is handed to a thread that may end it. Once per job: -EALREADY, also for a job that
- * was ended. -EINVAL, -EAGAIN (no thread), -ENOTSUP (its host has no such thread). */
+ * was ended. -EINVAL, -EAGAIN (no thread). */
 CADRE_API int cadre_job_on_cancel(struct cadre_job *job, cadre_cancel_fn *cancelled,
 				  void *context);
 
