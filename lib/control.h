@@ -52,7 +52,7 @@ enum cadre_control_kind {
 	CADRE_CONTROL_GUEST_GOODBYE,
 };
 
-/* A goodbye: of whichever window was leased for this nonce, if one was. */
+/* A goodbye: of whichever window, or guest's place, was leased for this nonce, if one was. */
 #define CADRE_CONTROL_ANY_PLACE UINT32_MAX
 
 struct cadre_control {

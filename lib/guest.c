@@ -152,6 +152,14 @@ static struct cadre_control seat_guest(struct cadre_supervisor *supervisor,
 	return welcome(supervisor, guest);
 }
 
+static bool has_place(const struct cadre_supervisor *supervisor, unsigned guest,
+		      uint64_t nonce, pid_t sender)
+{
+	const struct cadre_lease *const lease = &supervisor->guests[guest];
+
+	return lease->pidfd >= 0 && lease->pid == sender && lease->nonce == nonce;
+}
+
 struct cadre_control cadre_guest_greet(struct cadre_supervisor *supervisor,
 				       const struct cadre_control *hello, pid_t sender)
 {
@@ -175,7 +183,7 @@ struct cadre_control cadre_guest_greet(struct cadre_supervisor *supervisor,
 
 		if (lease->pidfd < 0)
 			vacant = guest;
-		else if (lease->pid == sender && lease->nonce == hello->nonce)
+		else if (has_place(supervisor, guest, hello->nonce, sender))
 			return welcome(supervisor, guest);
 	}
 	if (vacant == locals)
@@ -191,16 +199,27 @@ struct cadre_control cadre_guest_greet(struct cadre_supervisor *supervisor,
 	return seat_guest(supervisor, vacant, who, hello->nonce, pidfd);
 }
 
+/* Which guest says goodbye; the number of guests for none. */
+static unsigned find_parting(const struct cadre_supervisor *supervisor,
+			     const struct cadre_control *goodbye, pid_t sender)
+{
+	unsigned guest = 0;
+
+	/* One that gave up before it read which place it has names none. */
+	while (guest < supervisor->view.limits.locals &&
+	       !((goodbye->place == CADRE_CONTROL_ANY_PLACE ||
+		  goodbye->place == seat_of(supervisor, guest)) &&
+		 has_place(supervisor, guest, goodbye->nonce, sender)))
+		guest++;
+	return guest;
+}
+
 struct cadre_control cadre_guest_part(struct cadre_supervisor *supervisor,
 				      const struct cadre_control *goodbye, pid_t sender)
 {
-	const unsigned guest = goodbye->place - supervisor->view.limits.workers;
+	const unsigned guest = find_parting(supervisor, goodbye, sender);
 
-	if (goodbye->place < supervisor->view.limits.workers ||
-	    guest >= supervisor->view.limits.locals ||
-	    supervisor->guests[guest].pidfd < 0 ||
-	    supervisor->guests[guest].pid != sender ||
-	    supervisor->guests[guest].nonce != goodbye->nonce)
+	if (guest == supervisor->view.limits.locals)
 		return cadre_order_no(-ESTALE, "place %u is not leased to process %d",
 				      goodbye->place, (int)sender);
 	bury(supervisor, guest);

@@ -55,6 +55,17 @@ static bool is_seated_here(const struct cadre_local *local, uint32_t seat,
 	       atomic_load_explicit(&place->nonce, memory_order_relaxed) == local->nonce;
 }
 
+/* Our question may be answered when we no longer listen: then a place would be leased to a
+ * living process that does not know of it. Waits for nothing. */
+static void take_question_back(const struct cadre_local *local)
+{
+	struct cadre_control goodbye = cadre_control_message(CADRE_CONTROL_GUEST_GOODBYE);
+
+	goodbye.place = CADRE_CONTROL_ANY_PLACE;
+	goodbye.nonce = local->nonce;
+	(void)cadre_control_ask(local->pool, &goodbye, cadre_clock_ns(), NULL);
+}
+
 /* -ESTALE: the segment that was opened is that of a dead pool, and the supervisor who
  * answered has another one. */
 static int take_place(struct cadre_local *local, int64_t until_ns, struct cadre_diag *diag)
@@ -66,6 +77,8 @@ static int take_place(struct cadre_local *local, int64_t until_ns, struct cadre_
 	question.nonce = local->nonce;
 	question.start_time = cadre_process_self().start_time;
 	r = cadre_control_ask_patiently(local->pool, &question, until_ns, &answer);
+	if (r == -ETIMEDOUT)
+		take_question_back(local);
 	if (r < 0)
 		return cadre_client_refuse_attach(local->pool, r, diag);
 	if (answer.error < 0)

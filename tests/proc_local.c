@@ -6,7 +6,9 @@
  */
 #include "claims.h"
 
+#include "control.h"
 #include "layout.h"
+#include "process.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -472,6 +474,50 @@ Test(local, a_pool_has_as_many_places_as_it_was_told)
 	cadre_local_close(two[1]);
 	cr_assert_eq(inits, 3);
 	cr_assert_eq(finis, 3);
+}
+
+/* However late the supervisor's answer comes, or how little of it was read. */
+Test(local, who_gives_up_opening_keeps_no_place)
+{
+	START(ONE_WORKER, .locals_max = 1);
+	for (unsigned i = 0; i < 300; i++) {
+		const struct cadre_local_options hasty = { .size = sizeof(hasty),
+							   .timeout_ns = 1 + i * 2000 };
+
+		if (try_open(&hasty) == 0)
+			cadre_local_close(local);
+	}
+	cr_assert(eventually(try_open(NULL) == 0), "%s", troupe.diag.text);
+	cadre_local_close(local);
+}
+
+/* It was told which place it has, and never looked. */
+Test(local, a_goodbye_of_whichever_place_gives_back_that_of_its_nonce)
+{
+	struct cadre_control question = cadre_control_message(CADRE_CONTROL_GUEST);
+	struct cadre_control goodbye = cadre_control_message(CADRE_CONTROL_GUEST_GOODBYE);
+	struct cadre_control answer;
+
+	START(ONE_WORKER, .locals_max = 2);
+	open_local(1);
+	question.nonce = goodbye.nonce = 4711;
+	question.start_time = cadre_process_self().start_time;
+	goodbye.place = CADRE_CONTROL_ANY_PLACE;
+	cr_assert_eq(cadre_control_ask(troupe.scene.pool, &question, GENEROUS, &answer),
+		     0);
+	cr_assert_eq(answer.error, 0, "%s", answer.text);
+	cr_assert_neq(answer.place, channel.worker);
+	goodbye.nonce++;
+	cr_assert_eq(cadre_control_ask(troupe.scene.pool, &goodbye, GENEROUS, &answer), 0);
+	cr_assert_eq(answer.error, -ESTALE);
+	goodbye.nonce--;
+	cr_assert_eq(cadre_control_ask(troupe.scene.pool, &goodbye, GENEROUS, &answer), 0);
+	cr_assert_eq(answer.error, 0, "%s", answer.text);
+	cr_assert_eq(cadre_control_ask(troupe.scene.pool, &goodbye, GENEROUS, &answer), 0);
+	cr_assert_eq(answer.error, -ESTALE, "it has been given back");
+	cr_assert_eq(cadre_local_start_thread(local), 0);
+	call_ok(ASK(ADD, 1, .to = &channel));
+	cadre_local_close(local);
 }
 
 Test(local, what_cannot_be_opened_is_refused_with_a_sentence)
