@@ -87,6 +87,10 @@ int main(void)
 	print_scope(CADRE_FIELDS_RATES, "RATES",
 		    "What happened between two reads: of the pool, of each worker, and of "
 		    "each operation.");
+	print_scope(CADRE_FIELDS_GUEST, "GUEST",
+		    "One for each place of a local worker, which serves a service inside of "
+		    "another process. Its operations are those of its owner, so they are "
+		    "counted under none of the pool's.");
 	print_measures();
 	puts("# SEE ALSO\n\n*cadre-stat*(1), *cadre*(7)");
 	return ferror(stdout) || fflush(stdout) == EOF;

@@ -131,6 +131,7 @@ uint64_t cadre_counter_value(enum cadre_counter_scope scope, const uint64_t *val
 #define FIELD_CLIENT NO_MEMBER
 #define FIELD_OPERATION NO_MEMBER
 #define FIELD_RATES NO_MEMBER
+#define FIELD_GUEST NO_MEMBER
 #define COUNT_POOL(...) \
 	COUNTER_IN(cadre_pool_snapshot, counters, cadre_pool_counters, __VA_ARGS__)
 #define COUNT_WORKER NO_COUNTER
@@ -193,6 +194,14 @@ static const struct cadre_field rates_fields[] = {
 #include "fields.def"
 };
 
+#undef FIELD_RATES
+#undef FIELD_GUEST
+#define FIELD_RATES NO_MEMBER
+#define FIELD_GUEST(...) MEMBER(cadre_guest_snapshot, __VA_ARGS__)
+static const struct cadre_field guest_fields[] = {
+#include "fields.def"
+};
+
 const struct cadre_field *cadre_fields(enum cadre_field_scope scope, size_t *ret_count)
 {
 	static const struct {
@@ -205,6 +214,7 @@ const struct cadre_field *cadre_fields(enum cadre_field_scope scope, size_t *ret
 		[CADRE_FIELDS_OPERATION] = { operation_fields,
 					     CADRE_COUNT_OF(operation_fields) },
 		[CADRE_FIELDS_RATES] = { rates_fields, CADRE_COUNT_OF(rates_fields) },
+		[CADRE_FIELDS_GUEST] = { guest_fields, CADRE_COUNT_OF(guest_fields) },
 	};
 
 	if ((unsigned)scope >= CADRE_FIELDS_COUNT) {
@@ -222,7 +232,7 @@ const char *cadre_field_scope_name(enum cadre_field_scope scope)
 	static const char *const names[CADRE_FIELDS_COUNT] = {
 		[CADRE_FIELDS_POOL] = "pool",     [CADRE_FIELDS_WORKER] = "worker",
 		[CADRE_FIELDS_CLIENT] = "client", [CADRE_FIELDS_OPERATION] = "operation",
-		[CADRE_FIELDS_RATES] = "rates",
+		[CADRE_FIELDS_RATES] = "rates",   [CADRE_FIELDS_GUEST] = "guest",
 	};
 
 	return (unsigned)scope < CADRE_FIELDS_COUNT ? names[scope] : "?";

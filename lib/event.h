@@ -37,7 +37,7 @@ struct cadre_event {
 	int64_t when_ns;      /* CLOCK_MONOTONIC */
 	int64_t when_unix_ns; /* CLOCK_REALTIME */
 	uint32_t kind;
-	int32_t place;        /* of the worker or client; -1: it is about neither */
+	int32_t place; /* of the worker, client or local worker; -1: it is about none */
 	uint32_t incarnation; /* of whoever sits there */
 	int32_t pid;
 	int32_t code; /* of an end: as struct cadre_result.code */

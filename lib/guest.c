@@ -58,6 +58,44 @@ static void move_place(struct cadre_place *place, enum cadre_place_state state,
 				 memory_order_seq_cst);
 }
 
+/* ---- what is written down ---- */
+
+static struct cadre_event event_of(const struct cadre_supervisor *supervisor,
+				   unsigned guest, enum cadre_event_kind kind)
+{
+	const struct cadre_place *const place = place_of(supervisor, guest);
+	const int64_t since_ns = atomic_load_explicit(&place->since_ns,
+						      memory_order_relaxed);
+	struct cadre_event event = cadre_event_now(kind);
+
+	event.place = (int32_t)guest;
+	event.incarnation = cadre_place_incarnation_of(cadre_place_look(place));
+	event.pid = supervisor->guests[guest].pid;
+	if (since_ns > 0 && event.when_ns > since_ns)
+		event.duration_ns = event.when_ns - since_ns;
+	return event;
+}
+
+/* Before it is buried, while its place still says UP; so a successor that finds it so asks
+ * whether this was written. */
+static void tell_of_death(const struct cadre_supervisor *supervisor, unsigned guest)
+{
+	struct cadre_event event = event_of(supervisor, guest, CADRE_EVENT_local_died);
+
+	if (supervisor->inherited &&
+	    cadre_event_knows_of(&supervisor->view.events, CADRE_EVENT_local_died,
+				 event.place, event.incarnation))
+		return;
+	event.code = CADRE_STATUS_UNKNOWN;
+	cadre_reap_list(&supervisor->view, seat_of(supervisor, guest), &event);
+	cadre_count_add(
+		&supervisor->view.worker_stats[seat_of(supervisor, guest)].place.deaths,
+		1);
+	cadre_supervisor_tell(supervisor, &event);
+}
+
+/* ---- the end ---- */
+
 /* Rule D, in its order, for one that is dead or has left for good. How it ended, only its
  * parent knows. */
 static void bury(struct cadre_supervisor *supervisor, unsigned guest)
@@ -85,9 +123,7 @@ void cadre_guest_died(struct cadre_supervisor *supervisor, unsigned guest)
 
 	if (lease->pidfd < 0 || !cadre_process_is_dead(lease->pidfd))
 		return;
-	cadre_count_add(
-		&supervisor->view.worker_stats[seat_of(supervisor, guest)].place.deaths,
-		1);
+	tell_of_death(supervisor, guest);
 	bury(supervisor, guest);
 }
 
@@ -107,6 +143,8 @@ void cadre_guest_adopt(struct cadre_supervisor *supervisor)
 			lease->pidfd = cadre_process_open(who);
 		/* Dead, or gone without a supervisor to tell. */
 		if (lease->pidfd < 0) {
+			if (state == CADRE_PLACE_UP)
+				tell_of_death(supervisor, guest);
 			bury(supervisor, guest);
 			continue;
 		}
@@ -136,6 +174,7 @@ static struct cadre_control seat_guest(struct cadre_supervisor *supervisor,
 	struct cadre_place_stats *const stats =
 		&supervisor->view.worker_stats[seat_of(supervisor, guest)];
 	const uint32_t incarnation = cadre_place_incarnation_of(cadre_place_look(place));
+	struct cadre_event opened;
 
 	supervisor->guests[guest] = (struct cadre_lease){
 		.pidfd = pidfd,
@@ -148,6 +187,8 @@ static struct cadre_control seat_guest(struct cadre_supervisor *supervisor,
 	cadre_count_add(&stats->place.starts, 1);
 	move_place(place, CADRE_PLACE_UP, incarnation + 1, who.pid);
 	CADRE_KILL_POINT("P7");
+	opened = event_of(supervisor, guest, CADRE_EVENT_local_opened);
+	cadre_supervisor_tell(supervisor, &opened);
 	cadre_supervisor_watch(supervisor, pidfd, CADRE_HEARD_GUEST, guest);
 	return welcome(supervisor, guest);
 }

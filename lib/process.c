@@ -84,6 +84,23 @@ int cadre_process_usage(struct cadre_identity who, struct cadre_usage *ret_usage
 	return 0;
 }
 
+int cadre_process_name(struct cadre_identity who, char *ret_name, size_t size)
+{
+	const char *fields[FIELDS];
+	char text[1024];
+	const char *begin, *end;
+
+	if (who.pid <= 0 || !read_stat(who.pid, text, sizeof(text), fields) ||
+	    (who.start_time && field_of(fields, 22) != who.start_time))
+		return -ESRCH;
+	/* Field 2, in brackets; it may hold some. */
+	begin = strchr(text, '(');
+	end = strrchr(text, ')');
+	snprintf(ret_name, size, "%.*s", begin ? (int)(end - begin - 1) : 0,
+		 begin ? begin + 1 : "");
+	return 0;
+}
+
 bool cadre_process_maps(pid_t pid, const char *path)
 {
 	char maps_path[40], *line = NULL;

@@ -40,6 +40,9 @@ struct cadre_usage {
 /* -ESRCH: it is gone, is another one, or cannot be seen from here. */
 int cadre_process_usage(struct cadre_identity who, struct cadre_usage *ret_usage);
 
+/* The name of its program, at most 15 bytes of anything. -ESRCH as above. */
+int cadre_process_name(struct cadre_identity who, char *ret_name, size_t size);
+
 /* True while a signal has stopped it. */
 bool cadre_process_is_stopped(pid_t pid);
 

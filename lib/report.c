@@ -15,8 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Copies a name out of the segment: ended, and without what a terminal would obey. */
-static void copy_name(char *into, const char *from, size_t size)
+void cadre_report_copy_name(char *into, const char *from, size_t size)
 {
 	memcpy(into, from, size);
 	into[size - 1] = '\0';
@@ -101,6 +100,7 @@ static void read_header(struct cadre_report *report)
 		.payload_max = limits->payload_max,
 		.segment_bytes = report->view.size,
 		.worker_count = limits->workers,
+		.locals_max = limits->locals,
 	};
 	memcpy(report->pool.name, report->name, sizeof(report->pool.name));
 	snprintf(report->pool.state, sizeof(report->pool.state), "%s",
@@ -142,7 +142,7 @@ static void read_operations(struct cadre_report *report)
 		if (id <= 0)
 			continue;
 		operation = cadre_report_count_operation(report, id);
-		copy_name(operation->name, line->name, sizeof(line->name));
+		cadre_report_copy_name(operation->name, line->name, sizeof(line->name));
 	}
 }
 
@@ -207,6 +207,8 @@ const struct cadre_pool_snapshot *cadre_report_read(struct cadre_report *report)
 		cadre_report_read_window(report, window);
 	for (uint32_t index = 0; index < report->view.limits.workers; index++)
 		cadre_report_read_worker(report, index);
+	for (uint32_t index = 0; index < report->view.limits.locals; index++)
+		cadre_report_read_guest(report, index);
 	sum_up_latencies(report);
 	cadre_chronicle_read(&report->chronicle, &report->view, report->now_ns);
 	report->pool.events = report->chronicle.events;
@@ -225,6 +227,12 @@ const struct cadre_client_snapshot *cadre_report_client(const struct cadre_repor
 							uint32_t index)
 {
 	return index < report->pool.client_count ? &report->clients[index] : NULL;
+}
+
+const struct cadre_guest_snapshot *cadre_report_guest(const struct cadre_report *report,
+						      uint32_t index)
+{
+	return index < report->pool.locals_max ? &report->guests[index] : NULL;
 }
 
 int cadre_report_perf(const struct cadre_report *report, uint32_t client, uint32_t index,

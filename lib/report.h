@@ -1,6 +1,6 @@
 /*
  * report.h - what the files of a report share: report.c (the pool), report_workers.c,
- * report_windows.c (slots and clients), latency.c (histograms). What it promises stands in
+ * report_guests.c, report_windows.c (slots and clients), latency.c (histograms). What it promises stands in
  * include/cadre/report.h.
  *
  * Everything read here is what other processes wrote, and perhaps what a broken one
@@ -16,7 +16,7 @@
 #include "chronicle.h"
 #include "layout.h"
 
-/* What the slots say about one worker. */
+/* What the slots say about one worker, or local worker. */
 struct cadre_burden {
 	int64_t running_ns; /* of its oldest job */
 	bool overdue;       /* one of its jobs is past its deadline */
@@ -32,7 +32,8 @@ struct cadre_report {
 	struct cadre_pool_snapshot pool;
 	struct cadre_worker_snapshot workers[CADRE_WORKERS_MAX];
 	struct cadre_client_snapshot clients[CADRE_CLIENTS_MAX];
-	struct cadre_burden burdens[CADRE_WORKERS_MAX];
+	struct cadre_guest_snapshot guests[CADRE_WORKERS_MAX];
+	struct cadre_burden burdens[CADRE_WORKERS_MAX]; /* by seat */
 	struct cadre_operation_snapshot operations[CADRE_REPORT_OPERATIONS_MAX];
 	struct cadre_chronicle chronicle;
 };
@@ -78,13 +79,24 @@ bool cadre_report_is_left_behind(const struct cadre_report *report,
 struct cadre_operation_snapshot *cadre_report_count_operation(struct cadre_report *report,
 							      int32_t id);
 
-/* ---- report_windows.c, report_workers.c ---- */
+/* Copies a name out of what others wrote: ended, and without what a terminal would obey. */
+void cadre_report_copy_name(char *into, const char *from, size_t size);
+
+/* ---- report_windows.c, report_workers.c, report_guests.c ---- */
 
 /* Reads a window's slots and its client; burdens of workers on the way. */
 void cadre_report_read_window(struct cadre_report *report, uint32_t window);
 
 /* Reads a worker's place; all windows were read before. */
 void cadre_report_read_worker(struct cadre_report *report, uint32_t index);
+
+/* What a worker's or local worker's seat says by itself: all but latencies, names and the
+ * reasons of its deaths. True when somebody sits there who is up. */
+bool cadre_report_read_seat(const struct cadre_report *report, uint32_t seat,
+			    struct cadre_worker_snapshot *ret_worker);
+
+/* Reads a local worker's place; all windows were read before. */
+void cadre_report_read_guest(struct cadre_report *report, uint32_t index);
 
 /* ---- latency.c ---- */
 

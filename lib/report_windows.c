@@ -41,13 +41,15 @@ static void note_running(struct cadre_report *report, const struct cadre_slot *s
 	atomic_thread_fence(memory_order_acquire);
 	if (cadre_word_generation(cadre_slot_peek(slot)) != cadre_word_generation(word))
 		return;
-	if (owner == CADRE_OWNER_NONE || owner > report->view.limits.workers)
+	if (owner == CADRE_OWNER_NONE || owner > report->view.seat_count)
 		return;
 	burden = &report->burdens[owner - 1];
 
 	if (has_deadline && cadre_report_since(report, deadline_ns) > 0)
 		burden->overdue = true;
-	cadre_report_count_operation(report, operation)->running++;
+	/* A local worker's operations are not those of the pool. */
+	if (owner <= report->view.limits.workers)
+		cadre_report_count_operation(report, operation)->running++;
 	/* A job cannot be taken before it was submitted: what stands there is left from the
 	 * job before, and this one was taken a moment ago. */
 	running_ns = taken_ns >= submitted_ns ? cadre_report_since(report, taken_ns) : 0;

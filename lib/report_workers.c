@@ -54,7 +54,8 @@ static char letter_of(enum cadre_place_state state, enum cadre_activity activity
 	}
 }
 
-static void read_times(struct cadre_report *report, const struct cadre_place_stats *stats,
+static void read_times(const struct cadre_report *report,
+		       const struct cadre_place_stats *stats,
 		       struct cadre_worker_snapshot *worker,
 		       enum cadre_activity *ret_activity)
 {
@@ -83,7 +84,8 @@ static void read_outcomes(const struct cadre_place_stats *stats,
 			 cadre_count_read(&stats->place.jobs_buried));
 }
 
-static void read_place(struct cadre_report *report, uint32_t index, uint64_t bits,
+/* True when somebody sits there who is up. */
+static bool read_place(const struct cadre_report *report, uint32_t index, uint64_t bits,
 		       struct cadre_worker_snapshot *worker, enum cadre_activity activity)
 {
 	const struct cadre_place *const place = &report->view.worker_places[index];
@@ -99,18 +101,18 @@ static void read_place(struct cadre_report *report, uint32_t index, uint64_t bit
 							memory_order_relaxed)) -
 			report->now_ns);
 	if (!has_process(state))
-		return;
+		return false;
 	worker->pid = cadre_place_who(place).pid;
 	if (cadre_report_is_left_behind(report, place)) {
 		worker->letter = 'X';
 		worker->idle_ns = 0;
-		return;
+		return false;
 	}
 	worker->uptime_ns = cadre_report_since(report,
 					       atomic_load_explicit(&place->since_ns,
 								    memory_order_relaxed));
 	worker->running_ns = burden->running_ns;
-	report->pool.workers_ready += state == CADRE_PLACE_UP;
+	return state == CADRE_PLACE_UP;
 }
 
 /* Why a process left that was replaced without having died; of several reasons the first. */
@@ -189,21 +191,35 @@ static void read_latencies(struct cadre_report *report,
 	worker->total = cadre_latency_percentiles(&worker->latency[CADRE_LATENCY_TOTAL]);
 }
 
+bool cadre_report_read_seat(const struct cadre_report *report, uint32_t seat,
+			    struct cadre_worker_snapshot *ret_worker)
+{
+	const struct cadre_place *const place = &report->view.worker_places[seat];
+	const struct cadre_place_stats *const stats = &report->view.worker_stats[seat];
+	const uint64_t bits = cadre_place_look(place);
+	enum cadre_activity activity;
+	bool up;
+
+	memset(ret_worker, 0, sizeof(*ret_worker));
+	ret_worker->place = seat;
+	read_times(report, stats, ret_worker, &activity);
+	up = read_place(report, seat, bits, ret_worker, activity);
+	ret_worker->operation = atomic_load_explicit(&stats->operation,
+						     memory_order_relaxed);
+	read_outcomes(stats, ret_worker->jobs);
+	CADRE_READ_COUNTERS(ret_worker->worker, &stats->worker);
+	CADRE_READ_COUNTERS(ret_worker->about, &stats->place);
+	return up;
+}
+
 void cadre_report_read_worker(struct cadre_report *report, uint32_t index)
 {
-	const struct cadre_place *const place = &report->view.worker_places[index];
 	const struct cadre_place_stats *const stats = &report->view.worker_stats[index];
-	const uint64_t bits = cadre_place_look(place);
 	struct cadre_worker_snapshot *const worker = &report->workers[index];
-	enum cadre_activity activity;
 	const char *name;
 
-	memset(worker, 0, sizeof(*worker));
-	worker->place = index;
-	read_times(report, stats, worker, &activity);
-	read_place(report, index, bits, worker, activity);
-	read_usage(place, worker);
-	worker->operation = atomic_load_explicit(&stats->operation, memory_order_relaxed);
+	report->pool.workers_ready += cadre_report_read_seat(report, index, worker);
+	read_usage(&report->view.worker_places[index], worker);
 	name = cadre_report_operation(report, worker->operation);
 	if (name)
 		snprintf(worker->operation_name, sizeof(worker->operation_name), "%s",
@@ -213,9 +229,6 @@ void cadre_report_read_worker(struct cadre_report *report, uint32_t index)
 	worker->last_exit_status = atomic_load_explicit(&stats->last_exit_status,
 							memory_order_relaxed);
 	say_reason(worker, &stats->place);
-	read_outcomes(stats, worker->jobs);
-	CADRE_READ_COUNTERS(worker->worker, &stats->worker);
-	CADRE_READ_COUNTERS(worker->about, &stats->place);
 	read_latencies(report, worker);
 	report->pool.workers_busy += strchr("WBH", worker->letter) != NULL;
 }

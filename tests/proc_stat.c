@@ -5,6 +5,9 @@
  */
 #include "showing.h"
 
+#include <cadre/local.h>
+#include <cadre/service.h>
+
 TestSuite(stat, .init = begin, .fini = end);
 TestSuite(gc, .init = begin, .fini = end);
 
@@ -138,6 +141,62 @@ Test(stat, the_json_holds_each_counter_by_its_name)
 		for (size_t i = 0; i < count; i++)
 			cr_assert_geq(counter(where, counters[i].name), 0);
 	}
+}
+
+/* ---- local workers ---- */
+
+static void answer(struct cadre_job *job, void *state)
+{
+	(void)state;
+	cadre_job_reply(job, "", 0);
+}
+
+static const struct cadre_operation local_operations[] = { { 1, "answer", answer } };
+static const struct cadre_service local_service = {
+	.size = sizeof(local_service),
+	.name = "local",
+	.operations = local_operations,
+	.operation_count = 1,
+};
+
+Test(stat, a_local_worker_is_shown_with_whose_it_is)
+{
+	struct cadre_local *local;
+	char row[64];
+
+	serve();
+	look();
+	cr_assert_str_eq(text(part("guests", 0), "letter"), ".");
+	cr_assert(json_is_null(json_object_get(part("guests", 0), "program")));
+	cr_assert_eq(cadre("stat", scene.pool, NULL), 0);
+	cr_assert_not(says(run.out, "PROGRAM"), "%s", run.out);
+
+	cr_assert_eq(cadre_local_open(scene.pool, &local_service, NULL, &local, NULL), 0);
+	look();
+	cr_assert_eq(number(pool_part(), "locals"), 1);
+	cr_assert_eq(json_array_size(json_object_get(shown, "guests")),
+		     number(pool_part(), "locals_max"));
+	cr_assert_eq(number(part("guests", 0), "pid"), getpid());
+	cr_assert_eq(number(part("guests", 0), "worker"),
+		     json_array_size(json_object_get(shown, "workers")));
+	snprintf(row, sizeof(row), " %d %s ", (int)getpid(),
+		 text(part("guests", 0), "program"));
+	cr_assert_eq(cadre("stat", scene.pool, NULL), 0);
+	cr_assert(says(run.out, "PROGRAM"), "%s", run.out);
+	cr_assert(says(run.out, "%s", row), "%s", run.out);
+
+	cr_assert_eq(cadre("stat", "--prometheus", scene.pool, NULL), 0);
+	cr_assert(says(run.out, "cadre_guest_opened_total{pool=\"%s\",guest=\"0\"} 1\n",
+		       scene.pool),
+		  "%s", run.out);
+	cr_assert_eq(cadre("stat", "--fields", "guest.letter", scene.pool, NULL), 0);
+	cr_assert(says(run.out, "guest letter\n"), "%s", run.out);
+	/* Its place is not that of the worker of the same number. */
+	cr_assert_eq(cadre("stat", "--events", scene.pool, NULL), 0);
+	cr_assert(says(run.out, "took place 0 for a local worker"), "%s", run.out);
+	cr_assert_eq(cadre("stat", "--events", "--worker", "0", scene.pool, NULL), 0);
+	cr_assert_not(says(run.out, "local worker"), "%s", run.out);
+	cadre_local_close(local);
 }
 
 /* ---- a pool that is dead ---- */

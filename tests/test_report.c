@@ -25,10 +25,12 @@
 
 #define WORKERS 5u
 #define CLIENTS 3u
+#define LOCALS 2u
 #define SLOTS 8u
 
 static const struct cadre_limits small = {
 	.workers = WORKERS,
+	.locals = LOCALS,
 	.workers_min = 2,
 	.parallel = 2,
 	.clients = CLIENTS,
@@ -173,6 +175,45 @@ static struct cadre_identity somebody_dead(void)
 
 	cr_assert_eq(child_end(child), 0);
 	return who;
+}
+
+/* ---- local workers ---- */
+
+static const struct cadre_guest_snapshot *guest_after_read(uint32_t index)
+{
+	cadre_report_read(report);
+	return cadre_report_guest(report, index);
+}
+
+Test(report, a_local_worker_past_its_deadline_or_without_a_living_owner_is_shown_so)
+{
+	struct cadre_slot *slot;
+
+	seat_worker(WORKERS + 1, CADRE_PLACE_UP, CADRE_ACTIVITY_BUSY);
+	seat_client(0);
+	cr_assert_eq(guest_after_read(0)->letter, '.');
+	cr_assert_eq(guest_after_read(1)->letter, 'W');
+	cr_assert_eq(guest_after_read(1)->worker, WORKERS + 1);
+	slot = put_running(0, 0, WORKERS + 1, cadre_clock_ns() - CADRE_NS_PER_S);
+	cr_assert_geq(guest_after_read(1)->running_ns, CADRE_NS_PER_S);
+	slot->request.with = CADRE_WITH_DEADLINE;
+	slot->request.deadline_ns = cadre_clock_ns() - 1;
+	cr_assert_eq(guest_after_read(1)->letter, 'H');
+	cr_assert_eq(cadre_report_read(report)->workers_ready, 0);
+	cr_assert_eq(cadre_report_read(report)->workers_busy, 0);
+	cr_assert_eq(cadre_report_read(report)->operation_count, 0);
+	cr_assert_eq(cadre_report_read(report)->locals, 1);
+
+	seat(&view.worker_places[WORKERS + 1], CADRE_PLACE_UP, somebody_dead());
+	cr_assert_eq(guest_after_read(1)->letter, 'X');
+	cr_assert_eq(guest_after_read(1)->workload, 0);
+	cr_assert_str_eq(guest_after_read(1)->program, "");
+	cr_assert_eq(cadre_report_read(report)->locals, 0);
+	/* What left without a supervisor to tell. */
+	seat(&view.worker_places[WORKERS + 1], CADRE_PLACE_DRAINING, cadre_process_self());
+	slot->request.with = 0;
+	cr_assert_eq(guest_after_read(1)->letter, 'G');
+	cr_assert_null(cadre_report_guest(report, LOCALS));
 }
 
 /* ---- the pool ---- */
@@ -678,6 +719,18 @@ static void assert_possible_worker(const struct cadre_worker_snapshot *worker)
 	cr_assert(is_printable(worker->operation_name, sizeof(worker->operation_name)));
 }
 
+static void assert_possible_guest(const struct cadre_guest_snapshot *guest)
+{
+	cr_assert_not_null(strchr("_SWBGHXD.?", guest->letter));
+	cr_assert_geq(guest->uptime_ns, 0);
+	cr_assert_geq(guest->idle_ns, 0);
+	cr_assert_geq(guest->running_ns, 0);
+	cr_assert_geq(guest->spent_idle_ns, 0);
+	cr_assert_geq(guest->spent_busy_ns, 0);
+	cr_assert_leq(guest->total.p50_ns, guest->total.max_ns);
+	cr_assert(is_printable(guest->program, sizeof(guest->program)));
+}
+
 static void assert_possible_operation(const struct cadre_operation_snapshot *operation)
 {
 	cr_assert(is_printable(operation->name, sizeof(operation->name)));
@@ -710,6 +763,10 @@ static void assert_possible(void)
 		cr_assert(is_printable(client->state, sizeof(client->state)));
 		cr_assert_leq(client->slots_used, SLOTS);
 	}
+	cr_assert_eq(pool->locals_max, LOCALS);
+	cr_assert_leq(pool->locals, LOCALS);
+	for (uint32_t index = 0; index < pool->locals_max; index++)
+		assert_possible_guest(cadre_report_guest(report, index));
 	for (int32_t id = -1; id < 3; id++)
 		cadre_report_operation(report, id);
 	for (uint32_t index = 0; index < pool->operation_count; index++)

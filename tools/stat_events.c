@@ -49,12 +49,19 @@ static uint32_t first_of(const struct cadre_stat_pool *pool, uint32_t most)
 	return count > most ? count - most : 0;
 }
 
+/* Places of clients and of local workers have numbers of their own. */
+static bool is_about_worker(const struct cadre_event_info *event)
+{
+	return strcmp(event->name, "client_died") != 0 &&
+	       strncmp(event->name, "local_", strlen("local_")) != 0;
+}
+
 static bool is_wanted(const struct cadre_stat_choice *choice,
 		      const struct cadre_event_info *event)
 {
 	return !choice->chooses_workers ||
 	       (event->place >= 0 && event->place < CADRE_WORKERS_MAX &&
-		strcmp(event->name, "client_died") != 0 && choice->workers[event->place]);
+		is_about_worker(event) && choice->workers[event->place]);
 }
 
 /* ---- for people ---- */

@@ -99,6 +99,11 @@ static const void *operation_at(const struct cadre_stat_pool *pool, uint32_t ind
 	return cadre_report_operation_at(pool->report, index);
 }
 
+static const void *guest_at(const struct cadre_stat_pool *pool, uint32_t index)
+{
+	return cadre_report_guest(pool->report, index);
+}
+
 static const void *rates_at(const struct cadre_stat_pool *pool, uint32_t index)
 {
 	return index == 0 ? cadre_sampler_pool(pool->sampler) : NULL;
@@ -162,6 +167,7 @@ int cadre_stat_print_fields(const struct cadre_stat_pool *pool,
 		[CADRE_FIELDS_CLIENT] = client_at,
 		[CADRE_FIELDS_OPERATION] = operation_at,
 		[CADRE_FIELDS_RATES] = rates_at,
+		[CADRE_FIELDS_GUEST] = guest_at,
 	};
 	bool first = true;
 	int r = 0;

@@ -117,7 +117,7 @@ static void set_fields(json_t *object, const struct cadre_stat_choice *choice,
 	}
 }
 
-/* Of workers, clients, operations: which one it is stands there in any case. */
+/* Of workers, clients, operations, guests: which one it is stands there in any case. */
 static json_t *object_of(const struct cadre_stat_choice *choice,
 			 enum cadre_field_scope scope, const void *snapshot)
 {
@@ -231,6 +231,17 @@ static json_t *clients(const struct cadre_stat_pool *pool,
 	return array;
 }
 
+static json_t *guests(const struct cadre_stat_pool *pool,
+		      const struct cadre_stat_choice *choice)
+{
+	json_t *const array = json_array();
+	const struct cadre_guest_snapshot *guest;
+
+	for (uint32_t i = 0; (guest = cadre_report_guest(pool->report, i)); i++)
+		append(array, object_of(choice, CADRE_FIELDS_GUEST, guest));
+	return array;
+}
+
 static json_t *operations(const struct cadre_stat_pool *pool,
 			  const struct cadre_stat_choice *choice)
 {
@@ -281,6 +292,7 @@ int cadre_stat_print_json(const struct cadre_stat_pool *pool,
 	set(object, "workers", workers(pool, choice));
 	set(object, "clients", clients(pool, choice));
 	set(object, "operations", operations(pool, choice));
+	set(object, "guests", guests(pool, choice));
 	return print(object);
 }
 

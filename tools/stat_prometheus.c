@@ -69,6 +69,7 @@ static void name_metric(enum cadre_field_scope scope, const struct cadre_field *
 		[CADRE_FIELDS_WORKER] = "worker_",
 		[CADRE_FIELDS_CLIENT] = "client_",
 		[CADRE_FIELDS_OPERATION] = "operation_",
+		[CADRE_FIELDS_GUEST] = "guest_",
 	};
 	const struct unit *const unit = unit_of(field);
 	const char *const dot = strrchr(field->name, '.');
@@ -140,6 +141,8 @@ static const void *snapshot_at(const struct cadre_stat_pool *pool,
 		return cadre_report_client(pool->report, index);
 	case CADRE_FIELDS_OPERATION:
 		return cadre_report_operation_at(pool->report, index);
+	case CADRE_FIELDS_GUEST:
+		return cadre_report_guest(pool->report, index);
 	default:
 		return NULL;
 	}
@@ -170,6 +173,12 @@ static void open_labels(const struct page *page, const struct cadre_stat_pool *p
 
 		fputc(',', page->out);
 		print_label(page, "operation", operation->name);
+	} else if (scope == CADRE_FIELDS_GUEST) {
+		const struct cadre_guest_snapshot *const guest = snapshot;
+
+		snprintf(number, sizeof(number), "%u", guest->place);
+		fputc(',', page->out);
+		print_label(page, "guest", number);
 	}
 }
 
@@ -401,4 +410,11 @@ void cadre_stat_print_prometheus(FILE *out, const struct cadre_stat_pool *pools,
 	print_group(&page, CADRE_FIELDS_CLIENT, "jobs.", "outcome",
 		    "cadre_client_jobs_total",
 		    "jobs of all clients that had this window by outcome");
+	print_fields(&page, CADRE_FIELDS_GUEST);
+	print_group(&page, CADRE_FIELDS_GUEST, "jobs.", "outcome",
+		    "cadre_guest_jobs_total",
+		    "jobs that ended in this place of a local worker by outcome");
+	print_group(&page, CADRE_FIELDS_GUEST, "spent_", "state",
+		    "cadre_guest_state_seconds_total",
+		    "time that local workers of this place spent in each state");
 }

@@ -383,6 +383,76 @@ static int print_clients(const struct cadre_report *report,
 	return r;
 }
 
+/* ---- local workers ---- */
+
+static const struct cadre_column guest_columns[] = {
+	{ "LOCAL", SCOLS_FL_RIGHT },
+	{ "WORKER", SCOLS_FL_RIGHT },
+	{ "PID", SCOLS_FL_RIGHT },
+	{ "PROGRAM", 0 },
+	{ "ST", 0 },
+	{ "UPTIME", SCOLS_FL_RIGHT },
+	{ "IDLE", SCOLS_FL_RIGHT },
+	{ "NOW", SCOLS_FL_RIGHT },
+	{ "TAKEN", SCOLS_FL_RIGHT },
+	{ "OK", SCOLS_FL_RIGHT },
+	{ "FAILED", SCOLS_FL_RIGHT },
+	{ "LOST", SCOLS_FL_RIGHT },
+	{ "DIED", SCOLS_FL_RIGHT },
+	{ "P50", SCOLS_FL_RIGHT },
+	{ "P99", SCOLS_FL_RIGHT },
+	{ "RUNNING", 0 },
+};
+
+static int add_guest(struct libscols_table *table,
+		     const struct cadre_guest_snapshot *guest)
+{
+	struct cadre_row row = cadre_row_open(table);
+
+	cadre_row_put(&row, "%u", guest->place);
+	cadre_row_put(&row, "%u", guest->worker);
+	cadre_row_put(&row, "%d", (int)guest->pid);
+	cadre_row_put(&row, "%s", guest->program[0] ? guest->program : "-");
+	cadre_row_put(&row, "%c", guest->letter);
+	cadre_row_put(&row, "%s", cadre_text_duration_or_dash(guest->uptime_ns));
+	cadre_row_put(&row, "%s%s", cadre_text_duration_or_dash(guest->idle_ns),
+		      guest->torn ? "?" : "");
+	cadre_row_put_count(&row, guest->workload);
+	cadre_row_put_count(&row, guest->taken);
+	cadre_row_put_count(&row, guest->jobs[CADRE_OK]);
+	cadre_row_put_count(&row, guest->jobs[CADRE_FAILED]);
+	cadre_row_put_count(&row, guest->jobs[CADRE_LOST]);
+	cadre_row_put_count(&row, guest->died);
+	cadre_row_put(&row, "%s", cadre_text_duration_or_dash(guest->service.p50_ns));
+	cadre_row_put(&row, "%s", cadre_text_duration_or_dash(guest->service.p99_ns));
+	/* Its operations have names for its owner only. */
+	if (guest->running_ns > 0)
+		cadre_row_put(&row, "operation %d %s", (int)guest->operation,
+			      cadre_text_duration(guest->running_ns));
+	else
+		cadre_row_put(&row, "-");
+	assert(row.column == COUNT_OF(guest_columns));
+	return row.result;
+}
+
+/* Those that somebody has. */
+static int print_guests(const struct cadre_report *report)
+{
+	struct libscols_table *const table = cadre_table_open(guest_columns,
+							      COUNT_OF(guest_columns));
+	const struct cadre_guest_snapshot *guest;
+	int r = table ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; r == 0 && (guest = cadre_report_guest(report, i)); i++) {
+		if (guest->pid)
+			r = add_guest(table, guest);
+	}
+	if (r == 0 && !scols_table_is_empty(table))
+		putchar('\n');
+	cadre_table_close(table);
+	return r;
+}
+
 /* ---- counters that clients named ---- */
 
 static const struct cadre_column named_columns[] = {
@@ -441,5 +511,7 @@ int cadre_stat_print_table(const struct cadre_stat_pool *pool,
 	if (r < 0 || choice->chooses_workers)
 		return r;
 	r = print_clients(pool->report, pool->pool);
+	if (r == 0)
+		r = print_guests(pool->report);
 	return r < 0 ? r : print_named(pool->report);
 }

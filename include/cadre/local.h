@@ -3,9 +3,10 @@
  * pools can call back into the program that started them.
  *
  * A local worker has a place in a pool (options.locals_max of them), and takes only what is
- * aimed at it over its channel: it is no part of the crew, is counted by nobody, and is
- * never killed: a job past its deadline ends for its caller, and its handler goes on. When
- * this process dies its jobs end as lost.
+ * aimed at it over its channel: it is no part of the crew, is shown apart from the workers
+ * (cadre_report_guest), and is never killed: a job past its deadline ends for its caller, and
+ * its handler goes on until it looks or is called back (cadre_job_on_cancel). When this
+ * process dies its jobs end as lost.
  *
  * Driven by the program's own event loop:
  *

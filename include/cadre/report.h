@@ -127,6 +127,30 @@ struct cadre_worker_snapshot {
 	struct cadre_latency latency[CADRE_LATENCY_KINDS];
 };
 
+/* One place of a local worker. What it serves is its owner's, and so are the numbers of its
+ * operations: they are not those that the pool names. */
+struct cadre_guest_snapshot {
+	uint32_t place;
+	uint32_t worker; /* what results and channels call it: it counts on from the workers */
+	char letter; /* as a worker's: '_' 'S' 'W' 'B' 'H' '.' '?', 'G' it has left without
+	                  * a supervisor to tell, 'X' its owner is dead */
+	bool torn;   /* as a worker's, as the next */
+	int32_t pid;      /* of its owner, 0 for none; of a dead pool: as recorded */
+	char program[16]; /* the name of its owner's program; "" when it cannot be seen */
+	uint32_t incarnation;
+	int64_t uptime_ns; /* since it was opened; 0 when there is none */
+	int64_t idle_ns;
+	int64_t spent_idle_ns, spent_busy_ns, spent_blocked_ns;
+	int64_t running_ns; /* its oldest job, 0 for none */
+	int32_t operation;  /* of the job taken last, 0 for none */
+	uint64_t workload;  /* jobs that it has just now */
+	uint64_t taken;     /* jobs taken, of all that ever sat there */
+	uint64_t opened;    /* how often the place was taken */
+	uint64_t died;      /* how often its owner died without closing it */
+	uint64_t jobs[CADRE_OUTCOME_COUNT]; /* as a worker's */
+	struct cadre_percentiles waiting, service, total;
+};
+
 /* One operation, over all places. */
 struct cadre_operation_snapshot {
 	int32_t id;    /* 0: all that found no line of their own, and unknown ones */
@@ -186,6 +210,8 @@ struct cadre_pool_snapshot {
 	uint32_t worker_count; /* every place, the spare one for replacements included */
 	uint32_t client_count;
 	uint32_t operation_count;
+	uint32_t locals;     /* places of local workers that are taken */
+	uint32_t locals_max; /* all that there are; the number of guest snapshots */
 	struct cadre_percentiles waiting, service, total;
 	struct cadre_latency latency[CADRE_LATENCY_KINDS];
 	uint64_t events;        /* that ever happened */
@@ -213,7 +239,8 @@ struct cadre_event_info {
 	const char *name; /* of its kind; static */
 	int64_t unix_ns;  /* CLOCK_REALTIME */
 	int64_t age_ns;
-	int32_t place; /* of the worker (client_died: of the client), -1 for none */
+	int32_t place; /* of the worker (client_died: of the client; local_...: of the local
+			* worker), -1 for none */
 	uint32_t incarnation; /* of whoever sat there */
 	int32_t pid;
 	int32_t code; /* how it ended, as struct cadre_result.code */
@@ -270,6 +297,9 @@ CADRE_API const struct cadre_pool_snapshot *cadre_report_read(struct cadre_repor
 CADRE_API const struct cadre_worker_snapshot *cadre_report_worker(
 	const struct cadre_report *report, uint32_t index);
 CADRE_API const struct cadre_client_snapshot *cadre_report_client(
+	const struct cadre_report *report, uint32_t index);
+/* Places of local workers. */
+CADRE_API const struct cadre_guest_snapshot *cadre_report_guest(
 	const struct cadre_report *report, uint32_t index);
 /* The operations that the pool names, in its order, and those that workers counted. */
 CADRE_API const struct cadre_operation_snapshot *cadre_report_operation_at(
@@ -418,6 +448,7 @@ enum cadre_field_scope {
 	CADRE_FIELDS_CLIENT,    /* struct cadre_client_snapshot */
 	CADRE_FIELDS_OPERATION, /* struct cadre_operation_snapshot */
 	CADRE_FIELDS_RATES,     /* struct cadre_rates */
+	CADRE_FIELDS_GUEST,     /* struct cadre_guest_snapshot */
 	CADRE_FIELDS_COUNT,
 };
 
@@ -446,7 +477,7 @@ struct cadre_field {
 CADRE_API const struct cadre_field *cadre_fields(enum cadre_field_scope scope,
 						 size_t *ret_count);
 
-/* "pool", "worker", "client", "operation", "rates". */
+/* "pool", "worker", "client", "operation", "rates", "guest". */
 CADRE_API const char *cadre_field_scope_name(enum cadre_field_scope scope);
 
 /* "counter", "level", "peak", "limit", "label". */

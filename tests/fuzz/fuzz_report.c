@@ -111,6 +111,15 @@ static void look_at(struct cadre_report *report)
 		FUZZ_CHECK(memchr(client->state, 0, sizeof(client->state)));
 		FUZZ_CHECK(client->slots_used <= pool->window_slots);
 	}
+	for (uint32_t i = 0; i < pool->locals_max; i++) {
+		const struct cadre_guest_snapshot *const guest = cadre_report_guest(report,
+										    i);
+
+		FUZZ_CHECK(strchr("_SWBGHXD.?", guest->letter));
+		FUZZ_CHECK(memchr(guest->program, 0, sizeof(guest->program)));
+		FUZZ_CHECK(guest->total.p50_ns <= guest->total.max_ns);
+	}
+	FUZZ_CHECK(!cadre_report_guest(report, pool->locals_max));
 	for (uint32_t i = 0; i < pool->operation_count; i++) {
 		const struct cadre_operation_snapshot *const operation =
 			cadre_report_operation_at(report, i);
