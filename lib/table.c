@@ -110,7 +110,12 @@ void cadre_table_let_go(struct cadre_table *table)
 
 static void drop(struct rcu_head *head)
 {
-	cadre_table_let_go(table_of(head, offsetof(struct cadre_table, dropping)));
+	struct cadre_table *const table = table_of(head,
+						   offsetof(struct cadre_table, dropping));
+
+	/* Acquire, pairs with the release in cadre_table_replace: all that its maker wrote. */
+	(void)atomic_load_explicit(&table->users, memory_order_acquire);
+	cadre_table_let_go(table);
 }
 
 void cadre_table_replace(struct cadre_table *_Atomic *present, struct cadre_table *table,
@@ -126,7 +131,7 @@ void cadre_table_replace(struct cadre_table *_Atomic *present, struct cadre_tabl
 	old->context = context;
 	old->replaced = replaced;
 	atomic_fetch_add_explicit(replaced, 1, memory_order_relaxed);
-	/* Release, pairs with J4: call_rcu says so too, but to no tool that looks for races. */
+	/* Release, pairs with the acquire in drop: call_rcu says so too, but to no tool that looks for races. */
 	atomic_fetch_add_explicit(&old->users, 0, memory_order_release);
 	urcu_bp_call_rcu(&old->dropping, drop);
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <urcu/urcu-bp.h>
 
 enum { VERSION = 1, HOLD = 2, OLD = 3, NEW = 4, LATER = 5 };
 
@@ -394,6 +395,14 @@ static void unload(const struct cadre_service *service, void *old_code)
 		leave_note("released", ++released);
 }
 
+/* The first callback drops what held a service for being present, and asks for the second,
+ * which gives it back: who nobody holds has been given back when this returns. */
+static void await_releases(void)
+{
+	urcu_bp_barrier();
+	urcu_bp_barrier();
+}
+
 /* Odd versions are 1, even ones 2. Each is put in place when the test leaves a note. */
 static int be_reloader(void)
 {
@@ -416,6 +425,9 @@ static int be_reloader(void)
 			if (cadre_worker_reload(worker, load(present % 2 ? 1 : 2), unload,
 						old_code, NULL) < 0)
 				return 1;
+			/* Turns the page: from now on only its jobs hold the old one. */
+			cadre_worker_step(worker);
+			await_releases();
 			leave_note("swapped", present);
 		}
 	}
@@ -469,6 +481,7 @@ Test(reload, in_place_the_old_code_is_unloaded_when_its_last_deferred_job_has_en
 	cr_assert(eventually(ask_version() == 2));
 	cr_assert(has_mapped(1) && has_mapped(2), "somebody is still inside");
 	cr_assert_not(has_note("released", 1));
+	cr_assert_eq(about_pool("workers_died"), 0, "its fini was called before its time");
 	open_file(gate);
 	result = await(held);
 	cr_assert_eq(number_in(&result), 1);

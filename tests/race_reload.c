@@ -5,9 +5,12 @@
  *   worker 0  runs its handlers on threads      two threads that call, two that replace the
  *   worker 1  defers jobs, which an ender ends  services of both workers, over and over
  *
- * Each service is a piece of memory of its own that is freed when the worker gives it back:
- * a handler that is still inside would use it after that, which the sanitizer sees, and the
- * magic number besides. Each that was replaced is given back once, its fini before that.
+ * Each handler stays inside, and the ender keeps each job, until a later service of the same
+ * worker has come and gone: only its own hold can have kept its service.
+ *
+ * Each service is a piece of memory of its own that is overwritten when the worker gives it
+ * back: whoever still works with it sees that, and so does the sanitizer. Each that was
+ * replaced is given back once, its fini before that.
  * Exit status 0, or 1 with a sentence.
  */
 #include "clock.h"
@@ -17,19 +20,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define WORKERS 2u
 #define PARALLEL 2u
 #define CALLERS 2u
 #define CALLS 4000u /* of each caller */
 #define REPLACERS 2u
-#define REPLACEMENTS 300u /* by each replacer, of each worker */
+#define REPLACEMENTS 300u /* by each replacer, of each worker, at least */
+#define REPLACEMENTS_MAX (20 * REPLACEMENTS)
 
 #define MAGIC UINT64_C(0xfeedc0de)
 
 static struct seating seating;
 static struct cadre_worker *_Atomic workers[WORKERS];
 static atomic_uint made, ended, freed, ok;
+static atomic_uint replacers; /* that are not done */
 static atomic_bool over;
 
 static void expect(bool condition, const char *sentence)
@@ -44,12 +50,13 @@ enum { AT_ONCE = 1, LATER = 2 };
 struct version {
 	uint64_t magic; /* of living ones */
 	unsigned number;
+	unsigned worker;
 	bool ended;
 	struct cadre_operation operations[2];
 	struct cadre_service service;
 };
 
-static struct version *_Atomic all[WORKERS + REPLACERS * REPLACEMENTS * WORKERS];
+static struct version *_Atomic all[WORKERS + REPLACERS * REPLACEMENTS_MAX * WORKERS];
 
 static void reply(struct cadre_job *job, const struct version *version)
 {
@@ -65,18 +72,42 @@ static void reveal_worker(const struct cadre_job *job)
 	atomic_store(&workers[worker->host.worker], worker);
 }
 
+static atomic_uint latest_freed[WORKERS]; /* number of a service of that worker */
+/* Jobs for which a later service went first. */
+static atomic_uint held_threads, held_dispatcher, held_deferred;
+
+/* The number apart: the service must not be looked at before. */
+static void outlive_successor(unsigned worker, unsigned number, atomic_uint *held)
+{
+	/* The replacers wait for both workers, so who holds on before would wait for ever. */
+	if (!atomic_load(&workers[0]) || !atomic_load(&workers[1]))
+		return;
+	while (atomic_load(&latest_freed[worker]) <= number && atomic_load(&replacers) > 0)
+		sched_yield();
+	if (atomic_load(&latest_freed[worker]) > number)
+		atomic_fetch_add(held, 1);
+}
+
 static void do_at_once(struct cadre_job *job, void *state)
 {
+	static atomic_uint turns;
+	const struct version *const version = state;
+
 	reveal_worker(job);
-	reply(job, state);
+	if (version->worker == 0)
+		outlive_successor(0, version->number, &held_threads);
+	else if (turns++ % 2 == 0) /* The dispatcher has jobs to defer, too. */
+		outlive_successor(1, version->number, &held_dispatcher);
+	reply(job, version);
 	/* Still inside, although the job has ended. */
 	sched_yield();
-	expect(((struct version *)state)->magic == MAGIC, "a handler was pulled away");
+	expect(version->magic == MAGIC, "a handler was pulled away");
 }
 
 static struct {
 	struct cadre_job *job;
 	struct version *version;
+	unsigned number;
 } deferred[2 * PARALLEL];
 static unsigned deferred_count;
 static pthread_mutex_t deferred_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -87,6 +118,7 @@ static void do_later(struct cadre_job *job, void *state)
 	cadre_job_defer(job);
 	pthread_mutex_lock(&deferred_lock);
 	deferred[deferred_count].job = job;
+	deferred[deferred_count].number = ((struct version *)state)->number;
 	deferred[deferred_count++].version = state;
 	pthread_mutex_unlock(&deferred_lock);
 }
@@ -96,17 +128,21 @@ static void *run_ender(void *unused)
 	while (!atomic_load(&over)) {
 		struct cadre_job *job = NULL;
 		struct version *version = NULL;
+		unsigned number = 0;
 
 		pthread_mutex_lock(&deferred_lock);
 		if (deferred_count > 0) {
 			job = deferred[--deferred_count].job;
 			version = deferred[deferred_count].version;
+			number = deferred[deferred_count].number;
 		}
 		pthread_mutex_unlock(&deferred_lock);
-		if (job)
-			reply(job, version);
-		else
+		if (!job) {
 			sched_yield();
+			continue;
+		}
+		outlive_successor(1, number, &held_deferred);
+		reply(job, version);
 	}
 	return unused;
 }
@@ -140,6 +176,7 @@ static struct version *make_version(unsigned worker)
 
 	expect(version, "no memory");
 	version->magic = MAGIC;
+	version->worker = worker;
 	version->operations[0] = (struct cadre_operation){ AT_ONCE, "at-once",
 							   do_at_once };
 	version->operations[1] = (struct cadre_operation){ LATER, "later", do_later };
@@ -159,24 +196,38 @@ static struct version *make_version(unsigned worker)
 	return version;
 }
 
-/* What a dlclose would do. */
-static void free_version(const struct cadre_service *service, void *context)
+/* What a dlclose would do; but its memory is nobody else's, so that it shows for ever. */
+static void bury_version(const struct cadre_service *service, void *context)
 {
 	struct version *const version =
 		(struct version *)(void *)((char *)(uintptr_t)service -
 					   offsetof(struct version, service));
+	const unsigned number = version->number, worker = version->worker;
 
 	(void)context;
 	expect(version->ended, "a service was given back before its end");
-	atomic_store(&all[version->number], NULL);
 	memset(version, 0xdd, sizeof(*version));
-	free(version);
+	/* One thread gives them all back. */
+	if (number > atomic_load(&latest_freed[worker]))
+		atomic_store(&latest_freed[worker], number);
 	atomic_fetch_add(&freed, 1);
+}
+
+/* A corner that was not reached proves nothing. */
+static bool has_each_corner(void)
+{
+	return held_threads > 0 && held_dispatcher > 0 && held_deferred > 0;
+}
+
+static bool goes_on(unsigned turn)
+{
+	return turn < REPLACEMENTS * WORKERS ||
+	       (turn < REPLACEMENTS_MAX * WORKERS && !has_each_corner());
 }
 
 static void *run_replacer(void *unused)
 {
-	for (unsigned turn = 0; turn < REPLACEMENTS * WORKERS; turn++) {
+	for (unsigned turn = 0; goes_on(turn); turn++) {
 		const unsigned worker = turn % WORKERS;
 		struct cadre_diag diag;
 
@@ -184,12 +235,13 @@ static void *run_replacer(void *unused)
 			sched_yield();
 		made_last = make_version(worker);
 		expect(cadre_worker_reload(atomic_load(&workers[worker]),
-					   &made_last->service, free_version, NULL,
+					   &made_last->service, bury_version, NULL,
 					   &diag) == 0,
 		       "a service was not replaced");
-		if (turn % 16 == 0)
-			sched_yield();
+		/* So that the workers see some of them. */
+		nanosleep(&(const struct timespec){ .tv_nsec = 1000000 }, NULL);
 	}
+	atomic_fetch_sub(&replacers, 1);
 	return unused;
 }
 
@@ -197,9 +249,7 @@ static void *run_replacer(void *unused)
 
 static void *run_caller(void *number)
 {
-	for (unsigned call = 0;
-	     call < CALLS || !atomic_load(&workers[0]) || !atomic_load(&workers[1]);
-	     call++) {
+	for (unsigned call = 0; call < CALLS || atomic_load(&replacers) > 0; call++) {
 		const struct cadre_request request = {
 			.operation = call % 3 == 0 ? LATER : AT_ONCE,
 		};
@@ -227,6 +277,7 @@ int main(void)
 	seating_open(&seating, WORKERS, PARALLEL, 16);
 	serve(0);
 	serve(1);
+	atomic_store(&replacers, REPLACERS);
 	ender = seating_start(run_ender, NULL);
 	for (unsigned i = 0; i < CALLERS; i++)
 		threads[i] = seating_start(run_caller, NULL);
@@ -239,11 +290,14 @@ int main(void)
 	pthread_join(ender, NULL);
 
 	/* All but the two that were present at the end. */
-	expect(made == WORKERS + REPLACERS * REPLACEMENTS * WORKERS, "too few were made");
+	expect(made >= WORKERS + REPLACERS * REPLACEMENTS * WORKERS, "too few were made");
 	expect(freed == made - WORKERS, "a service was not given back");
+	expect(has_each_corner(), "nothing outlived the service that replaced its own");
 	for (unsigned i = 0; i < made; i++)
 		free(atomic_load(&all[i]));
-	printf("%u calls, %u services, %u given back while they ran\n", ok, made, freed);
+	printf("%u calls, %u services, %u given back while they ran; kept by %u handlers on "
+	       "threads, %u of a dispatcher, %u deferred jobs\n",
+	       ok, made, freed, held_threads, held_dispatcher, held_deferred);
 	seating_close(&seating);
 	return 0;
 }

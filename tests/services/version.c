@@ -6,6 +6,8 @@
  *   3      its init fails
  *   4      gives an id of version 1 another name
  *   5      kills whoever loads it
+ *
+ * One whose fini is called while a job that it deferred has not ended dies of it.
  */
 #include <cadre/service.h>
 
@@ -45,15 +47,18 @@ static void hold(struct cadre_job *job, void *state)
 	say_version(job, state);
 }
 
-static void *hold_on_thread(void *job)
-{
-	hold(job, NULL);
-	return NULL;
-}
-
 /* Threads that run this code: fini waits for them, as it must before the code may go. */
 static pthread_t threads[4096];
 static atomic_uint thread_count;
+static atomic_uint ending; /* of their jobs: about to end, or ended */
+
+static void *end_on_thread(void *job)
+{
+	await_file(job);
+	atomic_fetch_add(&ending, 1);
+	say_version(job, NULL);
+	return NULL;
+}
 
 static void later(struct cadre_job *job, void *state)
 {
@@ -62,8 +67,8 @@ static void later(struct cadre_job *job, void *state)
 	(void)state;
 	cadre_job_defer(job);
 	if (index >= 4096 ||
-	    pthread_create(&threads[index], NULL, hold_on_thread, job) != 0)
-		cadre_job_fail(job, EAGAIN, "no thread");
+	    pthread_create(&threads[index], NULL, end_on_thread, job) != 0)
+		abort();
 }
 
 static int begin(const struct cadre_start *start, void **ret_state,
@@ -80,6 +85,9 @@ static int begin(const struct cadre_start *start, void **ret_state,
 static int end(void *state)
 {
 	(void)state;
+	/* Waiting for such a job's thread would hide that nobody else did. */
+	if (atomic_load(&ending) != atomic_load(&thread_count))
+		abort();
 	for (unsigned i = 0; i < atomic_load(&thread_count) && i < 4096; i++)
 		pthread_join(threads[i], NULL);
 	return 0;
