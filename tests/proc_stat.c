@@ -174,11 +174,11 @@ Test(stat, a_local_worker_is_shown_with_whose_it_is)
 	cr_assert_eq(cadre_local_open(scene.pool, &local_service, NULL, &local, NULL), 0);
 	look();
 	cr_assert_eq(number(pool_part(), "locals"), 1);
-	cr_assert_eq(json_array_size(json_object_get(shown, "guests")),
+	cr_assert_eq((int64_t)json_array_size(json_object_get(shown, "guests")),
 		     number(pool_part(), "locals_max"));
 	cr_assert_eq(number(part("guests", 0), "pid"), getpid());
 	cr_assert_eq(number(part("guests", 0), "worker"),
-		     json_array_size(json_object_get(shown, "workers")));
+		     (int64_t)json_array_size(json_object_get(shown, "workers")));
 	snprintf(row, sizeof(row), " %d %s ", (int)getpid(),
 		 text(part("guests", 0), "program"));
 	cr_assert_eq(cadre("stat", scene.pool, NULL), 0);
