@@ -164,10 +164,6 @@ struct cadre_client {
 /* How long a waiter sleeps at most before it looks again at everything. */
 #define CADRE_LOOK_AGAIN_NS (200 * CADRE_NS_PER_MS)
 
-/* A pending job that is older than this has a sleeping worker woken for it, whoever else
- * may be awake. */
-#define CADRE_OLD_JOB_NS (20 * CADRE_NS_PER_US)
-
 /* 0, or -ECHILD in a forked child. First line of each public function. */
 static inline int cadre_client_enter(const struct cadre_client *client)
 {

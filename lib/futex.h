@@ -9,8 +9,6 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define CADRE_FUTEX_EVERYONE UINT32_MAX
-
 /* Sleeps while *word is `seen`, at most timeout_ns, listening for wakes whose bits meet
  * `bits`. 0 after a wake or a signal or when the word had changed already; -ETIMEDOUT. */
 int cadre_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint32_t bits,

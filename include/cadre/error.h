@@ -3,7 +3,8 @@
  *
  * A function returns zero or a count on success and one of these values, negated,
  * otherwise. They are errno values, so strerror(-result) is never nonsense; what each
- * means *here* is written once, in this list. tests/test_error.c produces each of them.
+ * means *here* is written once, in this list. tests/test_error.c names, for each, tests that produce
+ * it.
  *
  *   EINVAL           an argument is wrong; the diagnostic, where there is one, says which
  *   EAGAIN           a try_ call would have had to wait: the window is full, or the job
@@ -14,7 +15,9 @@
  *                    item than its stream's ring
  *   ENOENT           there is no such pool, operation or ticket
  *   EEXIST           the name is taken by a living pool
- *   EMFILE           the client has as many named counters as it can have
+ *   EMFILE           no more of these: the client has as many named counters as it can have,
+ *                    each token of the pool is in use, or this process may open no more
+ *                    descriptors
  *   EUSERS           each client place of the pool is taken
  *   EPROTONOSUPPORT  the segment was created by a build with another layout
  *   EBADMSG          the segment holds impossible bytes and is not trusted any more
@@ -27,22 +30,20 @@
  *   ESTALE           the ticket names a job whose result was released already; the token was
  *                    let go of by its owner
  *   EBUSY            somebody else has the ticket: another thread takes its result, or a
- *                    callback does; of an order: a reload is under way
- *                    callback does; or its stream was not read to the end
- *   ECANCELED        the token of the job has ended before it was submitted
+ *                    callback does; its stream was not read to the end; of an order: a
+ *                    reload is under way
+ *   ECANCELED        of a submission: the token of the job has ended before it; of an emit:
+ *                    nobody reads on, since the job was cancelled, timed out, or its client
+ *                    left; of descriptors: nobody waits for this job any more
  *   EPERM            only a cancellable token can be cancelled by hand
  *   EXDEV            the token is another pool's
- *   EMFILE           each token of the pool is in use
  *   EMLINK           a composite of more members than one may have
  *   ELOOP            composites are nested too deep
  *   EALREADY         the job has its reply already
  *   ENOSTR           the job was not submitted as a stream
- *   ECANCELED        nobody reads on: the job was cancelled, timed out, or its client left
  *   ECHILD           the handle belongs to the process that forked this one
  *   ENOTSUP          a program that has threads cannot fork workers of itself
  *   EBADF            one of the descriptors to be sent is not open
- *   EMFILE           this process may open no more descriptors
- *   ECANCELED        nobody waits for this job any more
  *   EHOSTDOWN        the channel leads to nobody any more: its worker has ended, or its pool;
  *                    or the pool has no workers but local ones
  *   EDEADLK          a handler would wait for a job that only its own worker can run
