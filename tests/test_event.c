@@ -6,6 +6,7 @@
 #include "event.h"
 
 #include <cadre/client.h>
+#include <cadre/report.h>
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -203,4 +204,18 @@ Test(event, bytes_that_nobody_wrote_are_bounded)
 	atomic_store(&head.written, 1);
 	cr_assert_not(cadre_event_read(&events, 0, &event));
 	cr_assert_not(cadre_event_knows_of(&events, CADRE_EVENT_worker_died, -1, 0));
+}
+
+Test(event, each_kind_is_described_by_a_name_and_a_sentence)
+{
+	size_t count = 0;
+	const struct cadre_event_description *const kinds = cadre_event_describe(&count);
+
+	cr_assert_gt(count, 0);
+	for (size_t i = 0; i < count; i++) {
+		cr_assert_gt(strlen(kinds[i].name), 0);
+		cr_assert_gt(strlen(kinds[i].sentence), 0, "%s", kinds[i].name);
+		for (size_t j = 0; j < i; j++)
+			cr_assert_str_neq(kinds[i].name, kinds[j].name);
+	}
 }
