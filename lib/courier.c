@@ -314,7 +314,7 @@ int cadre_courier_pack(struct cadre_client *client, uint32_t index, const int *f
 			return -EBADF;
 	}
 	r = hire(client, &courier);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	luggage = &courier->luggage[index];
 	pthread_mutex_lock(&courier->lock);

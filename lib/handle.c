@@ -189,7 +189,7 @@ static int compose(struct cadre_client *client, enum cadre_token_kind kind,
 		r = plan_composite(client, members, count, &plan);
 	if (r == 0)
 		r = make(client, &plan, &composite);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (!has_members(composite, &plan)) {
 		cadre_token_release(composite);
