@@ -42,6 +42,7 @@ enum kind {
 	KIND_WORD,
 	KIND_BOOKS,
 	KIND_REQUEST,
+	KIND_STREAM,
 	KIND_HOMELESS,
 	KIND_OUTLIVED,
 	KIND_UNLEASED_SLOT,
@@ -184,6 +185,8 @@ struct still {
 	int64_t taken_ns;
 	uint32_t length;
 	bool has_request; /* its bytes lie where they must */
+	bool has_stream;  /* one that fits into its block; then */
+	uint64_t head, tail;
 };
 
 static uint64_t sum_of(const uint64_t ended[CADRE_OUTCOME_COUNT])
@@ -193,6 +196,22 @@ static uint64_t sum_of(const uint64_t ended[CADRE_OUTCOME_COUNT])
 	for (unsigned outcome = 0; outcome < CADRE_OUTCOME_COUNT; outcome++)
 		sum += ended[outcome];
 	return sum & CADRE_GENERATION_MAX;
+}
+
+/* The head first: it never passes a tail that is read later. */
+static void read_stream(const struct check *check, struct still *still)
+{
+	uint64_t size;
+	const struct cadre_stream *const stream = cadre_view_stream(&check->view,
+								    still->number,
+								    still->bits, &size);
+
+	still->has_stream = stream && still->has_request;
+	if (!still->has_stream)
+		return;
+	/* Acquire: the tail is read after it, and no older than when the head was written. */
+	still->head = atomic_load_explicit(&stream->head, memory_order_acquire);
+	still->tail = atomic_load_explicit(&stream->tail, memory_order_relaxed);
 }
 
 /* Reads word, books, fields, and the word again. False when that changed each time. */
@@ -213,6 +232,7 @@ static bool read_still(const struct check *check, uint32_t number, struct still 
 		ret_still->length = CADRE_READ_ONCE(slot->request.length);
 		ret_still->has_request = cadre_view_request(&check->view, number,
 							    ret_still->bits, &length);
+		read_stream(check, ret_still);
 		/* Acquire, so that all of it was read before the word is read again. */
 		atomic_thread_fence(memory_order_acquire);
 		if (cadre_slot_peek(slot) != ret_still->bits)
@@ -308,6 +328,17 @@ static void look_at_request(struct check *check, const struct still *still)
 			SLOT_FORMAT
 			": the %u bytes of its request do not lie in a block of its own",
 			SLOT_ARGUMENTS(check, still), still->length);
+}
+
+/* Both move while one looks, the tail perhaps far: only a head beyond it cannot be. */
+static void look_at_stream(struct check *check, const struct still *still)
+{
+	if (is_in_flight(still) && still->has_stream && still->head > still->tail)
+		suspect(check, KIND_STREAM, still->number, still->word.generation,
+			SLOT_FORMAT
+			": %llu bytes of its stream were read, and only %llu emitted",
+			SLOT_ARGUMENTS(check, still), (unsigned long long)still->head,
+			(unsigned long long)still->tail);
 }
 
 /* ---- whether somebody looks after it ---- */
@@ -407,6 +438,7 @@ static void look_at_slot(struct check *check, const struct still *still, bool le
 			SLOT_FORMAT ": %s, in a window that nobody has leased",
 			SLOT_ARGUMENTS(check, still), phase_name(still->word.phase));
 	look_at_request(check, still);
+	look_at_stream(check, still);
 	if (still->word.phase == CADRE_RUNNING)
 		look_at_owner(check, still);
 	if (still->word.phase == CADRE_QUEUED)

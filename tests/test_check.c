@@ -393,6 +393,48 @@ Test(check, a_long_request_lies_in_a_block_of_its_job)
 	expect(1, "do not lie in a block of its own");
 }
 
+static struct cadre_stream *put_stream(struct cadre_slot *slot)
+{
+	struct cadre_block_pool blocks = cadre_layout_blocks(&view);
+	struct cadre_stream *stream;
+	uint64_t size;
+
+	slot->request.with = CADRE_WITH_STREAM;
+	slot->request.length = 100;
+	slot->request.block = cadre_block_take(&blocks, cadre_stream_bytes(100, 256), 3,
+					       1);
+	stream = (void *)cadre_block_bytes(&blocks, slot->request.block, 3, 1, &size);
+	cr_assert_not_null(stream);
+	cadre_stream_init(stream, 256);
+	return stream;
+}
+
+Test(check, the_ring_of_a_stream_fits_into_its_block)
+{
+	struct cadre_stream *const stream = put_stream(
+		PUT(0, 3, .phase = CADRE_QUEUED, .generation = 1));
+
+	seat_client(0);
+	expect_nothing();
+	stream->room = UINT64_C(1) << 40;
+	expect(1, "slot 3 of window 0: the 100 bytes of its request");
+	stream->room = 251; /* No multiple of 8. */
+	expect(1, "slot 3 of window 0: the 100 bytes of its request");
+}
+
+Test(check, nobody_has_read_more_of_a_stream_than_was_emitted)
+{
+	struct cadre_stream *const stream = put_stream(
+		PUT(0, 3, .phase = CADRE_QUEUED, .generation = 1));
+
+	seat_client(0);
+	atomic_store(&stream->tail, 1000);
+	atomic_store(&stream->head, 1000);
+	expect_nothing();
+	atomic_store(&stream->head, 1008);
+	expect(1, "slot 3 of window 0: 1008 bytes of its stream were read, and only 1000");
+}
+
 Test(check, a_job_may_not_be_in_a_window_that_nobody_leased)
 {
 	PUT(2, 6, .phase = CADRE_DONE, .generation = 1);
