@@ -1,10 +1,12 @@
 /*
  * fuzz_worker.c - a worker's whole life over a segment that may change while it looks, runs
  * and sleeps. The script goes on whenever the worker sleeps and in each handler; at its end
- * the worker's place is moved on, so it leaves.
+ * the worker's place is moved on, so it leaves. Meanwhile a client may submit a stream, and
+ * read all that was emitted.
  */
 #include "fuzz.h"
 
+#include "stream.h"
 #include "worker.h"
 
 #include <stdlib.h>
@@ -12,10 +14,47 @@
 
 #define WORKER 1
 #define TURNS_MAX 200
+#define EMIT 4
 
 static struct fuzz_script *running;
 static struct cadre_view *segment;
 static unsigned turns;
+
+/* A stream that is whole, as long as nobody pokes into it. */
+static void submit_stream(unsigned slot)
+{
+	struct cadre_block_pool blocks = cadre_layout_blocks(segment);
+	struct cadre_request_lines *const request = &segment->slots[slot].request;
+	const uint64_t room = UINT64_C(64) * (1 + fuzz_byte(running) % 16u);
+	const uint32_t length = fuzz_byte(running) % 64u;
+	const uint32_t block = cadre_block_take(&blocks, cadre_stream_bytes(length, room),
+						slot, 1);
+	uint64_t size;
+	unsigned char *const bytes = cadre_block_bytes(&blocks, block, slot, 1, &size);
+
+	if (!bytes || !cadre_stream_fits(length, room, size))
+		return;
+	cadre_stream_init((struct cadre_stream *)(void *)bytes, room);
+	request->block = block;
+	request->length = length;
+	request->operation = EMIT;
+	request->with = CADRE_WITH_STREAM;
+	atomic_store(&request->word, cadre_word_pack((struct cadre_word){
+					     .phase = CADRE_QUEUED, .generation = 1 }));
+}
+
+/* Its consumer, who reads all, or pauses. */
+static void consume(unsigned slot)
+{
+	uint64_t size;
+	struct cadre_stream *const stream = cadre_view_stream(
+		segment, slot, cadre_slot_look(&segment->slots[slot]), &size);
+
+	if (stream && fuzz_byte(running) & 1)
+		cadre_stream_set_paused(stream, fuzz_byte(running) & 1);
+	else if (stream)
+		atomic_store(&stream->head, atomic_load(&stream->tail));
+}
 
 /* What others do meanwhile. */
 static void meanwhile(void *context)
@@ -23,8 +62,13 @@ static void meanwhile(void *context)
 	uint8_t operation;
 
 	(void)context;
-	if (++turns < TURNS_MAX && fuzz_next(running, &operation))
+	if (++turns < TURNS_MAX && fuzz_next(running, &operation)) {
+		if ((operation & 0x60) == 0x60)
+			submit_stream(operation % segment->limits.slots);
+		else if (operation & 0x40)
+			consume(operation % segment->limits.slots);
 		return;
+	}
 	atomic_store(&segment->worker_places[WORKER].state,
 		     cadre_place_pack_owned(CADRE_PLACE_DRAINING, 1, 1));
 }
@@ -75,10 +119,43 @@ static void say_nothing(struct cadre_job *job, void *state)
 	meanwhile(NULL);
 }
 
+static void emit_in_place(struct cadre_job *job, size_t size)
+{
+	void *room = NULL;
+
+	if (cadre_job_try_emit_room(job, size, &room) < 0)
+		return;
+	FUZZ_CHECK(size <= cadre_job_item_max(job));
+	memset(room, 1, size);
+	cadre_job_emit_commit(job, fuzz_byte(running) * 8);
+}
+
+/* Items of any length; never waits, since nobody may ever read them. */
+static void emit(struct cadre_job *job, void *state)
+{
+	const size_t length = read_job(job);
+
+	(void)state;
+	FUZZ_CHECK(cadre_job_item_max(job) <= 16384);
+	for (unsigned i = 0; i < 8; i++) {
+		static const char bytes[2048];
+		const size_t size = fuzz_byte(running) * 8u;
+
+		if (size & 8)
+			emit_in_place(job, size);
+		else
+			cadre_job_try_emit(job, bytes, size);
+		meanwhile(NULL);
+	}
+	if (length & 1)
+		cadre_job_reply(job, "", 0);
+}
+
 static const struct cadre_operation operations[] = {
 	{ 1, "echo", echo },
 	{ 2, "grow", grow },
 	{ 3, "say-nothing", say_nothing },
+	{ EMIT, "emit", emit },
 };
 
 static const struct cadre_service service = {
