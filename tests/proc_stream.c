@@ -944,6 +944,8 @@ Test(stream, those_who_wait_for_room_by_callback_are_told_when_they_are_left)
 	OPEN(ONE_WORKER, .parallel = 10);
 	for (int i = 0; i < 10; i++)
 		tickets[i] = submit(STREAM(TURNS, 1000000, 20, .stream_room = 256));
+	/* Those that it has taken may all wait before it has taken the last. */
+	cr_assert(eventually(atomic_load(&board->begun) == 10));
 	cr_assert(eventually(is_blocked()), "all of its jobs wait");
 	for (int i = 0; i < 5; i++)
 		cr_assert_eq(cadre_stream_leave(CLIENT, tickets[i]), 0);
