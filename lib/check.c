@@ -501,7 +501,7 @@ static void look_at_window(struct check *check, uint32_t window)
 	struct cadre_balance balance = { 0 }, *const total = &check->balance;
 
 	for (uint32_t index = 0; index < slots; index++) {
-		struct still still;
+		struct still still = { 0 };
 
 		if (!read_still(check, window * slots + index, &still))
 			continue;
