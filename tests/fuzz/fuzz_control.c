@@ -56,7 +56,10 @@ static size_t a_message(struct fuzz_script *script, uint8_t kind,
 	const size_t rest = (size_t)(script->end - script->next);
 	const size_t taken = rest < sizeof(*message) ? rest : sizeof(*message);
 
-	*message = cadre_control_message((enum cadre_control_kind)(kind & 15));
+	*message = cadre_control_message((enum cadre_control_kind)(kind & 31));
+	/* It would fork a process to look at the service: one for each of thousands of scripts. */
+	if (message->kind == CADRE_CONTROL_RELOAD)
+		message->kind = CADRE_CONTROL_SCALE;
 	switch (kind >> 4 & 3) {
 	case 0:
 		message->nonce = fuzz_byte(script);
@@ -94,6 +97,8 @@ static void begin(struct cadre_supervisor *supervisor, const struct cadre_view *
 	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++)
 		supervisor->connections[i] = -1;
 	supervisor->connections[0] = connection;
+	cadre_relief_init(supervisor);
+	cadre_reload_init(supervisor);
 	if (cadre_staff_init(supervisor) < 0 || cadre_lease_init(supervisor) < 0)
 		abort();
 }
