@@ -503,8 +503,7 @@ uint32_t cadre_cancel_jobs(const struct cadre_view *view)
 
 	/* Pending ones first: a worker whose job was cancelled would take the next. */
 	for (uint32_t number = 0; number < view->slot_count; number++) {
-		if (cadre_word_phase(cadre_slot_peek(&view->slots[number])) ==
-		    CADRE_QUEUED)
+		if (cadre_word_phase(cadre_slot_peek(&view->slots[number])) == CADRE_QUEUED)
 			cancelled += end_job(view, number, CADRE_CANCELLED);
 	}
 	for (uint32_t number = 0; number < view->slot_count; number++)
