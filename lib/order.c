@@ -36,7 +36,7 @@ static struct cadre_control stop(struct cadre_supervisor *supervisor)
 					supervisor->survey.running;
 
 	cadre_supervisor_stop(supervisor);
-	return cadre_order_yes("stopping: it ends when %llu jobs have ended", left);
+	return cadre_order_yes("stopping: %llu accepted jobs are left to run", left);
 }
 
 static struct cadre_control drain(struct cadre_supervisor *supervisor)
