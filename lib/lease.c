@@ -330,6 +330,11 @@ static struct cadre_control part(struct cadre_supervisor *supervisor,
 
 /* ---- descriptors: bringing workers and couriers together ---- */
 
+static void unwatch(const struct cadre_supervisor *supervisor, int fd)
+{
+	epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 /* The connection stays, as that of the window's courier. */
 static struct cadre_control keep_courier(struct cadre_supervisor *supervisor,
 					 const struct cadre_control *question,
@@ -345,7 +350,7 @@ static struct cadre_control keep_courier(struct cadre_supervisor *supervisor,
 	dismiss_courier(lease);
 	supervisor->connections[connection] = -1;
 	lease->courier = fd;
-	epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	unwatch(supervisor, fd);
 	cadre_supervisor_watch(supervisor, fd, CADRE_HEARD_COURIER, question->place);
 	return cadre_control_message(CADRE_CONTROL_ANSWER);
 }
@@ -394,6 +399,9 @@ static struct cadre_control meet(struct cadre_supervisor *supervisor,
 		return cadre_order_no(-EAGAIN,
 				      "the courier of window %u does not listen: %s",
 				      question->place, strerror(-r));
+	/* To close it does not end the watch while the courier has it open (epoll(7), question
+	 * 6), and we would wake for every question that is meant for him. */
+	unwatch(supervisor, supervisor->connections[connection]);
 	hang_up(supervisor, connection);
 	return cadre_control_message(CADRE_CONTROL_ANSWER);
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 TestSuite(descriptors, TROUPE);
@@ -616,6 +617,39 @@ Test(descriptors, a_client_that_is_stopped_holds_a_worker_up_for_seconds_and_not
 	open_gate(1);
 	call_ok(ASK(IGNORE, 0));
 	cr_assert_eq(ask_who_pid(), worker);
+	child_kill(client);
+	expect_end(&inherited);
+}
+
+static int64_t cpu_ns_of(pid_t pid)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	cr_assert_eq(clock_getcpuclockid(pid, &clock), 0);
+	cr_assert_eq(clock_gettime(clock, &used), 0);
+	return used.tv_sec * INT64_C(1000000000) + used.tv_nsec;
+}
+
+/* A connection that was handed on is not the supervisor's any more, whatever waits there. */
+Test(descriptors, the_supervisor_sleeps_while_a_question_waits_for_a_stopped_client)
+{
+	pid_t client, supervisor;
+	int64_t before_ns;
+
+	START_SIGNATORY(ONE_WORKER);
+	supervisor = troupe_supervisor(troupe.scene.pool);
+	inherited = open_pipe();
+	client = child_start(submit_and_idle, NULL);
+	close(inherited.to);
+	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
+	kill(client, SIGSTOP);
+	open_gate(1);
+	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 0));
+	child_pause_ms(100);
+	before_ns = cpu_ns_of(supervisor);
+	child_pause_ms(1000);
+	cr_assert_lt(cpu_ns_of(supervisor) - before_ns, 300000000);
 	child_kill(client);
 	expect_end(&inherited);
 }
