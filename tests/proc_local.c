@@ -10,6 +10,7 @@
 #include "layout.h"
 #include "process.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -22,7 +23,7 @@ static struct cadre_channel channel;
 
 /* ---- the owner's service ---- */
 
-enum { ADD = 1, OWNER = 2, PARK = 3, BUSY = 4 };
+enum { ADD = 1, OWNER = 2, PARK = 3, BUSY = 4, SIGN = 5 };
 
 static pthread_t served_by;
 static struct cadre_job *parked[8];
@@ -98,18 +99,35 @@ static void be_busy(struct cadre_job *job, void *state)
 	cadre_job_reply(job, "", 0);
 }
 
+/* Writes its pid into the descriptor that came with the job. */
+static void sign(struct cadre_job *job, void *state)
+{
+	const pid_t pid = getpid();
+	int fd;
+	const int count = cadre_job_descriptors(job, &fd, 1);
+
+	(void)state;
+	if (count != 1 || write(fd, &pid, sizeof(pid)) != sizeof(pid)) {
+		cadre_job_fail(job, 1, "%d descriptors", count);
+		return;
+	}
+	close(fd);
+	cadre_job_reply(job, "", 0);
+}
+
 static const struct cadre_operation operations[] = {
 	{ ADD, "add", add },
 	{ OWNER, "owner", tell_owner },
 	{ PARK, "park", park },
 	{ BUSY, "busy", be_busy },
+	{ SIGN, "sign", sign },
 };
 
 static const struct cadre_service service = {
 	.size = sizeof(service),
 	.name = "owner",
 	.operations = operations,
-	.operation_count = 4,
+	.operation_count = sizeof(operations) / sizeof(operations[0]),
 	.init = init,
 	.fini = fini,
 };
@@ -239,6 +257,31 @@ Test(local, a_thread_of_its_own_serves_while_the_owner_does_something_else)
 	cr_assert_not(pthread_equal(served_by, pthread_self()));
 	cadre_local_close(local);
 	cr_assert_eq(finis, 1);
+}
+
+/* The supervisor brings it together with a courier as it does for its own workers. */
+Test(local, it_gets_the_descriptors_of_a_job_that_is_aimed_at_it)
+{
+	START(ONE_WORKER);
+	open_local(1);
+	/* The second goes over the line that the first opened. */
+	for (int turn = 0; turn < 2; turn++) {
+		struct cadre_ticket ticket;
+		pid_t signature = 0;
+		int ends[2];
+
+		cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+		ticket = submit(ASK(SIGN, 0, .to = &channel, .descriptors = &ends[1],
+				    .descriptor_count = 1));
+		cr_assert_eq(cadre_local_step(local, 0), 1);
+		expect(ticket, CADRE_OK);
+		cr_assert_eq(read(ends[0], &signature, sizeof(signature)),
+			     sizeof(signature));
+		cr_assert_eq(signature, getpid());
+		cr_assert_eq(read(ends[0], &signature, 1), 0, "somebody keeps it open");
+		close(ends[0]);
+	}
+	cadre_local_close(local);
 }
 
 /* How often somebody told its watcher; it is not there for cancelled jobs that it finds by
