@@ -133,7 +133,8 @@ int cadre_job_call(struct cadre_job *job, struct cadre_client *client,
 
 	if (r < 0)
 		return r;
-	if (request->ended || request->flags & CADRE_DETACHED || request->deadline_ns < 0)
+	if (request->ended || request->flags & (CADRE_DETACHED | CADRE_STREAM) ||
+	    request->deadline_ns < 0)
 		return -EINVAL;
 	bounded.deadline_ns = bound(job, request);
 	return is_for_itself(job, client, request) ?

@@ -21,6 +21,7 @@ struct errand {
 	int64_t deadline_ns;
 	int32_t operation;
 	uint32_t number;
+	uint32_t flags;
 	struct cadre_channel then; /* of an ERRAND that is itself the operation */
 };
 
@@ -31,7 +32,8 @@ struct tidings {
 	int32_t worker;
 	struct troupe_who who; /* when that was asked */
 	uint32_t number;
-	int32_t nested; /* of an ERRAND: how its own went */
+	int32_t nested;            /* of an ERRAND: how its own went */
+	struct cadre_channel self; /* of the worker that ran it */
 };
 
 static int run_errand(struct cadre_job *job, const struct errand *errand,
@@ -43,6 +45,7 @@ static int run_errand(struct cadre_job *job, const struct errand *errand,
 	const bool nested = errand->operation == ERRAND;
 	const struct cadre_request request = {
 		.operation = errand->operation,
+		.flags = errand->flags,
 		.data = nested ? (const void *)&next : &errand->number,
 		.length = nested ? sizeof(next) : sizeof(errand->number),
 		.deadline_ns = errand->deadline_ns,
@@ -80,6 +83,7 @@ static void go_on_an_errand(struct cadre_job *job, void *state)
 
 	(void)state;
 	memcpy(&errand, data, sizeof(errand));
+	cadre_channel_of_job(job, &tidings.self);
 	tidings.result = run_errand(job, &errand, &tidings);
 	cadre_job_reply(job, &tidings, sizeof(tidings));
 }
@@ -173,6 +177,47 @@ Test(cooperation, a_worker_calls_another_by_a_channel_that_came_in_the_message)
 	cr_assert_eq(tidings.result, 0);
 	cr_assert_eq(tidings.worker, 1);
 	cr_assert_eq(tidings.number, 8);
+}
+
+Test(cooperation, a_handler_can_hand_on_the_channel_to_its_own_worker)
+{
+	struct cadre_channel second, self;
+
+	start_errands(0,
+		      (struct cadre_pool_options){ .workers_min = 2, .workers_max = 2 });
+	second = channel_to(1);
+	self = hear(send(&second,
+			 (struct errand){ .to = channel_to(0), .operation = TROUPE_ECHO },
+			 0))
+		       .self;
+	cr_assert_eq(memcmp(&self, &second, sizeof(self)), 0);
+	cr_assert_eq(ask_who_at(&self).worker, 1);
+}
+
+Test(cooperation, a_call_whose_result_nobody_could_take_is_refused)
+{
+	struct cadre_channel first, second;
+
+	start_errands(0,
+		      (struct cadre_pool_options){ .workers_min = 2, .workers_max = 2 });
+	first = channel_to(0);
+	second = channel_to(1);
+	cr_assert_eq(hear(send(&first,
+			       (struct errand){ .to = second,
+						.operation = TROUPE_LOG,
+						.flags = CADRE_STREAM },
+			       0))
+			     .result,
+		     -EINVAL);
+	cr_assert_eq(hear(send(&first,
+			       (struct errand){ .to = second,
+						.operation = TROUPE_LOG,
+						.flags = CADRE_DETACHED },
+			       0))
+			     .result,
+		     -EINVAL);
+	call_ok(ASK(TROUPE_ECHO, 1, .to = &second));
+	cr_assert_eq(troupe.board->logged, 0, "and nothing was run for it");
 }
 
 Test(cooperation, a_call_to_a_worker_that_is_gone_says_so)
