@@ -144,6 +144,10 @@ static bool begin_end(struct cadre_job *job)
 	if (atomic_exchange_explicit(&job->ended, true, memory_order_acq_rel))
 		return false;
 	cadre_watch_drop(job);
+	/* Its room in the worker is soon another's, which asked for nothing. Relaxed: written by
+	 * whoever produces its items, which is us, or somebody who told us. */
+	if (atomic_load_explicit(&job->wants_room, memory_order_relaxed))
+		job->host->wants_none(job->host, job);
 	return true;
 }
 

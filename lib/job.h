@@ -63,6 +63,9 @@ struct cadre_job_host {
 	bool (*deserted)(struct cadre_job_host *host, int64_t *alone_since_ns);
 	/* The job wants to be called back when there is room. Any thread. */
 	void (*wants_room)(struct cadre_job_host *host, struct cadre_job *job);
+	/* It does not any more, because it is about to end. False: it did not, or is being called
+	 * back. Any thread. */
+	bool (*wants_none)(struct cadre_job_host *host, struct cadre_job *job);
 };
 
 struct cadre_job {

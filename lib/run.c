@@ -322,6 +322,19 @@ static void handle(struct cadre_worker *worker, struct cadre_task *task)
 	cadre_job_handler_returned(&task->job);
 }
 
+/* The job is to be called back, or not any more: whoever takes the wish back calls back, or
+ * is about to end the job. */
+static bool take_wish_back(struct cadre_job_host *host, struct cadre_job *job)
+{
+	/* Acquire, as at R7. */
+	if (!atomic_exchange_explicit(&job->wants_room, false, memory_order_acquire))
+		return false;
+	atomic_fetch_sub_explicit(&worker_of(host)->room_wanted, 1, memory_order_relaxed);
+	cadre_emitter_say_awake(&job->emitter);
+	account_blocked(host, job, false);
+	return true;
+}
+
 static void want_room(struct cadre_job_host *host, struct cadre_job *job)
 {
 	struct cadre_worker *const worker = worker_of(host);
@@ -340,12 +353,8 @@ static void call_back_if_ready(struct cadre_worker *worker, struct cadre_job *jo
 {
 	/* R7: acquire, pairs with R6. */
 	if (!atomic_load_explicit(&job->wants_room, memory_order_acquire) ||
-	    !cadre_job_has_room(job))
+	    !cadre_job_has_room(job) || !take_wish_back(&worker->host, job))
 		return;
-	atomic_store_explicit(&job->wants_room, false, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&worker->room_wanted, 1, memory_order_relaxed);
-	cadre_emitter_say_awake(&job->emitter);
-	account_blocked(&worker->host, job, false);
 	/* It may end the job, and the job's room be another's. */
 	job->on_room(job, job->on_room_context);
 }
@@ -507,6 +516,7 @@ int cadre_run_init(struct cadre_worker *worker, const struct cadre_service *serv
 	worker->host.blocked = account_blocked;
 	worker->host.deserted = is_deserted;
 	worker->host.wants_room = want_room;
+	worker->host.wants_none = take_wish_back;
 	worker->dispatcher = pthread_self();
 	worker->host.rooms = cadre_run_wants_threads(worker, service) ? worker->parallel :
 									1;

@@ -23,6 +23,7 @@ enum operation {
 	STEPS,     /* struct order: emits number n when the gate is at n */
 	MISUSE,    /* tells what wrong calls return */
 	ECHO,      /* knows nothing of streams */
+	GIVE_UP,   /* fills its ring, asks to be called back, and fails with code 3 */
 };
 
 struct order {
@@ -271,6 +272,16 @@ static void echo(struct cadre_job *job, void *state)
 	cadre_job_reply(job, data, length);
 }
 
+static void give_up(struct cadre_job *job, void *state)
+{
+	(void)state;
+	cadre_job_defer(job);
+	while (cadre_job_try_emit(job, "12345678", 8) == 0)
+		atomic_fetch_add(&board->emitted, 1);
+	atomic_store(&board->told, cadre_job_on_room(job, never_called, NULL));
+	cadre_job_fail(job, 3, "it takes too long");
+}
+
 static const struct cadre_operation operations[] = {
 	{ COUNT, "count", count },
 	{ PLACE, "place", place },
@@ -282,6 +293,7 @@ static const struct cadre_operation operations[] = {
 	{ STEPS, "steps", steps },
 	{ MISUSE, "misuse", misuse },
 	{ ECHO, "echo", echo },
+	{ GIVE_UP, "give-up", give_up },
 };
 
 static const struct cadre_service service = {
@@ -1178,6 +1190,27 @@ Test(stream,
 	for (int i = 0; i < 3; i++)
 		cr_assert_eq(cadre_stream_next(CLIENT, ticket, GENEROUS, &item), 1);
 	expect_end(ticket, CADRE_OK);
+}
+
+Test(stream, a_job_that_ends_while_it_waits_for_room_is_not_called_back)
+{
+	enum { ROUNDS = 5 };
+	struct cadre_item item;
+
+	OPEN(ONE_WORKER);
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		const struct cadre_ticket ticket = submit(
+			STREAM(GIVE_UP, 1, 8, .stream_room = 256));
+
+		while (cadre_stream_next(CLIENT, ticket, GENEROUS, &item) == 1)
+			cr_assert_eq(item.length, 8);
+		expect(ticket, CADRE_FAILED);
+		cr_assert_eq(board->told, 0, "it has asked");
+		/* The next job has its room in the worker. */
+		call_ok(FLAGGED(0, ECHO, 1, 8));
+	}
+	cr_assert_gt(board->emitted, 0);
+	cr_assert_eq(deaths(), 0);
 }
 
 Test(stream, a_stream_is_not_asked_of_a_job_that_is_none)

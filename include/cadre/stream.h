@@ -109,7 +109,9 @@ typedef void cadre_room_fn(struct cadre_job *job, void *context);
  * room for what was asked, or when the job is cancelled: so that one thread can produce
  * many streams in turn. It is called from the worker's own loop (cadre_worker_step, where
  * the program drives it), and nobody may emit for this job until then. The job has to be
- * deferred (cadre_job_defer) before its handler returns. -EBUSY: asked already. */
+ * deferred (cadre_job_defer) before its handler returns. A job that is ended first is not
+ * called back, unless that has begun in the worker's own thread. -EINVAL: no function;
+ * -EBUSY: asked already. */
 CADRE_API int cadre_job_on_room(struct cadre_job *job, cadre_room_fn *room, void *context);
 
 CADRE_END_DECLS
