@@ -3,7 +3,8 @@
  *
  * A question is asked in rounds: A B C, A B C, ... so that whatever disturbs the machine
  * for a while disturbs all of them. Each contender measures once per round and says one
- * number; ratios are made within a round, then medians over the rounds.
+ * number for each column of the question; ratios are made within a round, then medians over
+ * the rounds.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -13,7 +14,11 @@
 #include <stdint.h>
 
 #define PAYLOAD 64 /* bytes of a job, there and back */
-#define IN_FLIGHT 64
+#define BENCH_IN_FLIGHT       \
+	{                     \
+		1, 8, 64, 256 \
+	}
+#define IN_FLIGHT_MAX 256
 
 struct bench {
 	unsigned rounds;
@@ -23,8 +28,21 @@ struct bench {
 	bool realtime; /* client and worker have their CPUs for themselves */
 };
 
-/* Measures once. 0, or negative errno after saying why on standard error. */
-typedef int measure_fn(const struct bench *bench, double *ret_value);
+#define COLUMNS_MAX 12
+
+/* One figure that each contender of a question says. */
+struct column {
+	const char *name; /* in the table's head, as a key in JSON, in goals */
+	const char *unit;
+	unsigned digits; /* behind the point, in the table */
+};
+
+/* Measures once and fills in the columns that it knows; the others stay NAN. `with` is the
+ * contender's. 0; -ENOTSUP when the contender is not to be had here (a package is missing, a
+ * kernel refuses), after saying why by bench_absent; or another negative errno, which ends
+ * the run, after saying why on standard error. Leaves no process behind; the engine undoes
+ * bench_pin. */
+typedef int measure_fn(const struct bench *bench, const void *with, double *ret_values);
 
 #define RIVALS_MAX 3
 
@@ -32,25 +50,48 @@ struct contender {
 	const char *name;
 	const char *sentence;
 	measure_fn *measure;
+	const void *with;               /* may be NULL */
 	const char *rivals[RIVALS_MAX]; /* of the same question: ratios to these are shown */
+	bool thorough;                  /* left out by --quick */
 };
 
 struct question {
 	const char *name;
 	const char *sentence;
-	const char *unit;
-	unsigned digits; /* behind the point, in the table */
+	const struct column *columns;
+	size_t column_count; /* 1 .. COLUMNS_MAX */
+	size_t ratio_column; /* the one whose ratios to rivals the table shows */
 	bool less_is_better;
+	unsigned rounds_max; /* 0: as many as the run has. For those that take long */
 	const struct contender *contenders;
 	size_t contender_count;
 };
 
-extern const struct question question_round_trip;
-extern const struct question question_in_flight;
-extern const struct question question_idle;
+/* In the order in which they are asked; ends with NULL (questions.c). */
+extern const struct question *const bench_questions[];
 
-/* The contender `cadre` of in_flight. */
-int bench_in_flight(const struct bench *bench, double *ret_value);
+/* ---- goals (goals.c) ---- */
+
+/* One figure: of which question, contender, column. */
+struct figure {
+	const char *question;
+	const char *contender;
+	const char *column;
+};
+
+/* measured / beside (within each round; then the median), or measured itself when
+ * beside.question is NULL, is at most or at least `limit`. */
+struct goal {
+	const char *name; /* short, unique: a key in JSON */
+	const char *sentence;
+	struct figure measured;
+	struct figure beside;
+	bool at_least;
+	double limit;
+};
+
+extern const struct goal bench_goals[];
+extern const size_t bench_goal_count;
 
 /* ---- for those who measure ---- */
 
@@ -72,8 +113,25 @@ int64_t bench_now_ns(void);
 void bench_pin(const struct bench *bench, int cpu);
 void bench_unpin(void);
 
+/* Keeps the CPUs of client and worker from halting, by processes of the lowest class that
+ * run only when nobody else wants to; a wake-up then costs no leaving of a sleep state.
+ * bench_let_halt ends them. 0, or negative errno. */
+struct awake {
+	int pids[2];
+};
+int bench_keep_awake(const struct bench *bench, struct awake *ret_awake);
+void bench_let_halt(const struct awake *awake);
+
+/* Says once why a contender is not here; -ENOTSUP. */
+int bench_absent(const char *contender, const char *why);
+
 /* Calls `batch` until enough is known, and says the median of what it returned. */
 double bench_median_batch(const struct bench *bench, double (*batch)(void *context),
 			  void *context);
+
+/* Does `trip` once, some 10,000 times (fewer with --quick), each timed by itself. Says the
+ * quantile (0.999 for p99.9), in ns. */
+double bench_quantile_trip(const struct bench *bench, void (*trip)(void *context),
+			   void *context, double quantile);
 
 #endif

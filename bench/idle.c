@@ -180,30 +180,35 @@ static int measure_rest(const struct bench *bench, struct cadre_pool *pool,
 	return r;
 }
 
-static int cadre_idle(const struct bench *bench, double *ret_value)
+static int cadre_idle(const struct bench *bench, const void *with, double *ret_values)
 {
 	struct cadre_pool *const pool = echo_start(bench, WORKERS, ECHO_DEFAULTS);
 	int r, stop;
 
 	if (!pool)
 		return -ECANCELED;
-	r = measure_rest(bench, pool, ret_value);
+	(void)with;
+	r = measure_rest(bench, pool, ret_values);
 	stop = echo_stop(pool);
 	return r < 0 ? r : stop;
 }
+
+static const struct column columns[] = { { "CPU", "s", 6 } };
 
 static const struct contender contenders[] = {
 	{ "cadre",
 	  "a pool of two workers with its supervisor, keeper and client",
 	  cadre_idle,
-	  { NULL } },
+	  NULL,
+	  { NULL },
+	  false },
 };
 
 const struct question question_idle = {
 	.name = "idle",
 	.sentence = "How much CPU time does a pool use in 5 s that has nothing to do?",
-	.unit = "s",
-	.digits = 6,
+	.columns = columns,
+	.column_count = COUNT_OF(columns),
 	.less_is_better = true,
 	.contenders = contenders,
 	.contender_count = COUNT_OF(contenders),

@@ -1,155 +1,182 @@
 #include "report.h"
-#include "sample.h"
 
 #include <errno.h>
-#include <jansson.h>
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
-static const struct answers *find(const struct asked *asked, const char *name)
+#define NAME_WIDTH 22
+#define CELL_WIDTH 16
+
+/* ---- tables ---- */
+
+static void print_cell(const struct column *column, struct sample sample)
 {
-	for (size_t i = 0; i < asked->question->contender_count; i++) {
-		if (strcmp(asked->answers[i].contender->name, name) == 0)
-			return &asked->answers[i];
+	char text[64];
+
+	if (isnan(sample.median)) {
+		printf("%*s", CELL_WIDTH, "-");
+		return;
 	}
-	abort(); /* a rival that does not compete: our own mistake */
+	snprintf(text, sizeof(text), "%.*f", (int)column->digits, sample.median);
+	printf("%*s", CELL_WIDTH - 5, text);
+	/* Half of the rounds lie within this distance of each other's middle. */
+	if (sample.median != 0)
+		printf(" ±%2.0f%%", 50 * (sample.p75 - sample.p25) / sample.median);
+	else
+		printf("%5s", "");
 }
 
-/* Ratios to a rival, round by round; the caller frees them. */
-static double *ratios(const struct bench *bench, const struct answers *answers,
-		      const struct answers *rival)
-{
-	double *const values = malloc(bench->rounds * sizeof(*values));
-
-	if (!values)
-		abort();
-	for (unsigned round = 0; round < bench->rounds; round++)
-		values[round] = answers->values[round] / rival->values[round];
-	return values;
-}
-
-/* ---- for people ---- */
-
-static void print_ratios(const struct bench *bench, const struct asked *asked,
-			 const struct answers *answers)
+static void print_ratios(const struct asked *asked, const struct answers *answers)
 {
 	const char *const *const rivals = answers->contender->rivals;
+	const size_t column = asked->question->ratio_column;
 
 	for (unsigned i = 0; i < RIVALS_MAX && rivals[i]; i++) {
-		double *const values = ratios(bench, answers, find(asked, rivals[i]));
-		const struct sample sample = sample_of(values, bench->rounds);
+		const struct answers *const rival = asked_answers(asked, rivals[i]);
+		struct sample ratio;
 
-		printf("%s%.2f x %s (%.2f .. %.2f)", i ? ", " : "  ", sample.median,
-		       rivals[i], sample.p25, sample.p75);
-		free(values);
+		if (!rival || rival->absent[0])
+			continue;
+		ratio = asked_ratio(asked, answers, column, asked, rival, column);
+		printf("%s%.2f x %s", i ? ", " : "   ", ratio.median, rivals[i]);
 	}
 }
 
-static void print_question(const struct bench *bench, const struct asked *asked)
+static void print_heads(const struct question *question)
 {
-	const struct question *const question = asked->question;
-	const int digits = (int)question->digits;
+	printf("  %-*s", NAME_WIDTH, "");
+	for (size_t i = 0; i < question->column_count; i++) {
+		const struct column *const column = &question->columns[i];
+		char head[64];
 
-	printf("%s\n", question->sentence);
-	printf("  %-14s %12s   %s\n", "", question->unit, "half of the rounds within");
-	for (size_t i = 0; i < question->contender_count; i++) {
-		const struct answers *const answers = &asked->answers[i];
-		const struct sample sample = sample_of(answers->values, bench->rounds);
-
-		printf("  %-14s %12.*f   %.*f .. %.*f", answers->contender->name, digits,
-		       sample.median, digits, sample.p25, digits, sample.p75);
-		print_ratios(bench, asked, answers);
-		printf("\n");
+		snprintf(head, sizeof(head), "%s %s", column->name, column->unit);
+		printf("%*s", CELL_WIDTH, head);
 	}
-	for (size_t i = 0; i < question->contender_count; i++)
-		printf("    %s: %s\n", question->contenders[i].name,
-		       question->contenders[i].sentence);
 	printf("\n");
 }
 
-void report_table(const struct bench *bench, const struct asked *asked, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		print_question(bench, &asked[i]);
-	printf("%u rounds; client on CPU %d, worker on CPU %d\n", bench->rounds,
-	       bench->client_cpu, bench->worker_cpu);
-}
-
-/* ---- for programs ---- */
-
-static json_t *json_sample(const struct bench *bench, const double *values)
-{
-	const struct sample sample = sample_of(values, bench->rounds);
-	json_t *const object = json_pack("{s:f, s:f, s:f}", "median", sample.median,
-					 "p25", sample.p25, "p75", sample.p75);
-	json_t *const rounds = json_array();
-
-	for (unsigned round = 0; round < bench->rounds; round++)
-		json_array_append_new(rounds, json_real(values[round]));
-	json_object_set_new(object, "rounds", rounds);
-	return object;
-}
-
-static json_t *json_contender(const struct bench *bench, const struct asked *asked,
-			      const struct answers *answers)
-{
-	const char *const *const rivals = answers->contender->rivals;
-	json_t *const object = json_sample(bench, answers->values);
-	json_t *const all = json_object();
-
-	for (unsigned i = 0; i < RIVALS_MAX && rivals[i]; i++) {
-		double *const values = ratios(bench, answers, find(asked, rivals[i]));
-
-		json_object_set_new(all, rivals[i], json_sample(bench, values));
-		free(values);
-	}
-	json_object_set_new(object, "sentence", json_string(answers->contender->sentence));
-	json_object_set_new(object, "ratio_to", all);
-	return object;
-}
-
-static json_t *json_question(const struct bench *bench, const struct asked *asked)
+static void print_row(const struct asked *asked, const struct answers *answers)
 {
 	const struct question *const question = asked->question;
-	json_t *const contenders = json_object();
 
-	for (size_t i = 0; i < question->contender_count; i++)
-		json_object_set_new(contenders, question->contenders[i].name,
-				    json_contender(bench, asked, &asked->answers[i]));
-	return json_pack("{s:s, s:s, s:b, s:o}", "sentence", question->sentence, "unit",
-			 question->unit, "less_is_better", (int)question->less_is_better,
-			 "contenders", contenders);
+	printf("  %-*s", NAME_WIDTH, answers->contender->name);
+	if (answers->absent[0]) {
+		printf("   not here: %s\n", answers->absent);
+		return;
+	}
+	for (size_t i = 0; i < question->column_count; i++)
+		print_cell(&question->columns[i], asked_sample(asked, answers, i));
+	print_ratios(asked, answers);
+	printf("\n");
 }
 
-static json_t *json_machine(const struct bench *bench)
+static void print_question(const struct asked *asked)
 {
-	double load = -1;
-	struct utsname name;
-
-	uname(&name);
-	getloadavg(&load, 1);
-	return json_pack("{s:s, s:s, s:i, s:i, s:f}", "kernel", name.release, "machine",
-			 name.machine, "client_cpu", bench->client_cpu, "worker_cpu",
-			 bench->worker_cpu, "load_average", load);
+	printf("%s\n", asked->question->sentence);
+	print_heads(asked->question);
+	for (size_t i = 0; i < asked->count; i++)
+		print_row(asked, &asked->answers[i]);
+	for (size_t i = 0; i < asked->count; i++)
+		printf("    %s: %s\n", asked->answers[i].contender->name,
+		       asked->answers[i].contender->sentence);
+	printf("\n");
 }
 
-int report_json(const struct bench *bench, const struct asked *asked, size_t count)
-{
-	json_t *const questions = json_object();
-	json_t *root;
-	int r;
+/* ---- goals ---- */
 
-	for (size_t i = 0; i < count; i++)
-		json_object_set_new(questions, asked[i].question->name,
-				    json_question(bench, &asked[i]));
-	root = json_pack("{s:i, s:o, s:i, s:b, s:o}", "cadre_bench", 1, "machine",
-			 json_machine(bench), "rounds", (int)bench->rounds, "quick",
-			 (int)bench->quick, "questions", questions);
-	if (!root)
-		return -ENOMEM;
-	r = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-	json_decref(root);
-	return r < 0 || printf("\n") < 0 || fflush(stdout) == EOF ? -EIO : 0;
+static void print_goal(const struct run *run, const struct goal *goal)
+{
+	struct verdict verdict;
+
+	if (!asked_judge(run, goal, &verdict)) {
+		printf("  %-18s %9s   %s %-7g %s: %s\n", goal->name, "-",
+		       goal->at_least ? ">=" : "<=", goal->limit, "not measured",
+		       goal->sentence);
+		return;
+	}
+	printf("  %-18s %9.3f   %s %-7g %s: %s\n", goal->name, verdict.sample.median,
+	       goal->at_least ? ">=" : "<=", goal->limit,
+	       verdict.met ? "met         " : "MISSED      ", goal->sentence);
+}
+
+static void print_calibrations(const struct run *run)
+{
+	for (unsigned i = 0; i < run->bench->rounds; i++)
+		printf("round %u: a cache line there and back %.0f ns, a wake-up there and "
+		       "back %.1f us\n",
+		       i + 1, run->calibrations[i].line_ns,
+		       run->calibrations[i].wake_ns / 1000);
+}
+
+void report_tables(const struct run *run)
+{
+	for (size_t i = 0; i < run->count; i++)
+		print_question(&run->asked[i]);
+	print_calibrations(run);
+	printf("client on CPU %d, worker on CPU %d; ±: half of the distance between the "
+	       "quartiles of the rounds\n\n",
+	       run->bench->client_cpu, run->bench->worker_cpu);
+	printf("Goals:\n");
+	for (size_t i = 0; i < bench_goal_count; i++) {
+		if (asked_find(run, bench_goals[i].measured.question))
+			print_goal(run, &bench_goals[i]);
+	}
+}
+
+/* ---- plots ---- */
+
+static void write_value(FILE *file, double value)
+{
+	if (isnan(value))
+		fprintf(file, "\t?");
+	else
+		fprintf(file, "\t%.9g", value);
+}
+
+static void write_question(FILE *file, const struct asked *asked)
+{
+	const struct question *const question = asked->question;
+
+	fprintf(file, "# %s\n\"contender\"", question->sentence);
+	for (size_t i = 0; i < question->column_count; i++)
+		fprintf(file, "\t\"%s\"\t\"p25\"\t\"p75\"", question->columns[i].name);
+	for (size_t row = 0; row < asked->count; row++) {
+		fprintf(file, "\n\"%s\"", asked->answers[row].contender->name);
+		for (size_t i = 0; i < question->column_count; i++) {
+			const struct sample sample = asked_sample(asked,
+								  &asked->answers[row], i);
+
+			write_value(file, sample.median);
+			write_value(file, sample.p25);
+			write_value(file, sample.p75);
+		}
+	}
+	fprintf(file, "\n");
+}
+
+int report_plot_data(const struct run *run, const char *directory)
+{
+	for (size_t i = 0; i < run->count; i++) {
+		char path[4096];
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/%s.dat", directory,
+			 run->asked[i].question->name);
+		file = fopen(path, "we");
+		if (!file) {
+			const int error = errno;
+
+			fprintf(stderr, "cadre-bench: cannot write %s: %s\n", path,
+				strerror(error));
+			return -error;
+		}
+		write_question(file, &run->asked[i]);
+		if (fclose(file) == EOF) {
+			fprintf(stderr, "cadre-bench: cannot write %s: %s\n", path,
+				strerror(EIO));
+			return -EIO;
+		}
+	}
+	return 0;
 }

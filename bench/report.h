@@ -1,26 +1,20 @@
 /*
- * report.h - what was measured, for people and for programs.
+ * report.h - what was measured, for people, for programs and for gnuplot.
  */
 #ifndef REPORT_H
 #define REPORT_H
 
-#include "bench.h"
+#include "asked.h"
 
-/* What one contender said, round by round. */
-struct answers {
-	const struct contender *contender;
-	double *values; /* bench->rounds of them */
-};
+/* Tables, then a line for each goal. */
+void report_tables(const struct run *run);
 
-/* A question that was asked. */
-struct asked {
-	const struct question *question;
-	struct answers *answers; /* question->contender_count of them */
-};
+/* Everything, each round included. 0, or -ENOMEM, -EIO. */
+int report_json(const struct run *run);
 
-void report_table(const struct bench *bench, const struct asked *asked, size_t count);
-
-/* 0, or -ENOMEM, -EIO. */
-int report_json(const struct bench *bench, const struct asked *asked, size_t count);
+/* Writes DIRECTORY/QUESTION.dat for each question that was asked: a line per contender with
+ * its name in quotation marks, then median, p25 and p75 of each column; "?" where there is
+ * none. 0, or negative errno after saying why. */
+int report_plot_data(const struct run *run, const char *directory);
 
 #endif

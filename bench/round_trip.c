@@ -14,11 +14,12 @@
 
 struct caller {
 	struct cadre_client *client;
-	int trips;
+	int trips; /* in a batch */
+	uint32_t done;
 	int error;
 };
 
-static double batch(void *context)
+static void trip(void *context)
 {
 	struct caller *const caller = context;
 	unsigned char payload[PAYLOAD] = "job";
@@ -26,73 +27,94 @@ static double batch(void *context)
 					       .data = payload,
 					       .length = sizeof(payload) };
 	struct cadre_result result;
+
+	if (caller->error)
+		return;
+	memcpy(payload, &caller->done, sizeof(caller->done));
+	caller->done++;
+	caller->error = echo_check(cadre_call(caller->client, &request, &result), &result);
+	if (caller->error)
+		return;
+	memcpy(payload, result.data, sizeof(payload));
+	cadre_release(caller->client, &result);
+}
+
+static double batch(void *context)
+{
+	const struct caller *const caller = context;
 	const int64_t start_ns = bench_now_ns();
 
-	for (int trip = 0; trip < caller->trips && caller->error == 0; trip++) {
-		memcpy(payload, &trip, sizeof(trip));
-		caller->error = echo_check(cadre_call(caller->client, &request, &result),
-					   &result);
-		if (caller->error)
-			break;
-		memcpy(payload, result.data, sizeof(payload));
-		cadre_release(caller->client, &result);
-	}
+	for (int i = 0; i < caller->trips; i++)
+		trip(context);
 	return (double)(bench_now_ns() - start_ns) / caller->trips;
 }
 
-static int measure(const struct bench *bench, enum echo_manner manner, int trips,
-		   double *ret_value)
+/* How client and worker wait. */
+struct manner {
+	enum echo_manner manner;
+	int trips; /* in a batch */
+};
+
+static int cadre_round_trip(const struct bench *bench, const void *with,
+			    double *ret_values)
 {
-	struct cadre_pool *const pool = echo_start(bench, 1, manner);
-	struct caller caller = { .trips = trips };
+	const struct manner *const manner = with;
+	struct cadre_pool *const pool = echo_start(bench, 1, manner->manner);
+	struct caller caller = { .trips = manner->trips };
 	int r;
 
 	if (!pool)
 		return -ECANCELED;
 	caller.client = cadre_pool_client(pool);
-	*ret_value = bench_median_batch(bench, batch, &caller);
+	ret_values[0] = bench_median_batch(bench, batch, &caller);
+	ret_values[1] = bench_quantile_trip(bench, trip, &caller, 0.999);
 	r = echo_stop(pool);
 	return caller.error ? caller.error : r;
 }
 
-static int cadre_spinning(const struct bench *bench, double *ret_value)
-{
-	return measure(bench, ECHO_SPINS, TRIPS_SPINNING, ret_value);
-}
+static const struct manner spinning = { ECHO_SPINS, TRIPS_SPINNING };
+static const struct manner asleep = { ECHO_SLEEPS, TRIPS_ASLEEP };
 
-static int cadre_asleep(const struct bench *bench, double *ret_value)
-{
-	return measure(bench, ECHO_SLEEPS, TRIPS_ASLEEP, ret_value);
-}
+static const struct column columns[] = { { "p50", "ns", 0 }, { "p99.9", "ns", 0 } };
 
 static const struct contender contenders[] = {
 	{ "line",
 	  "two cache lines, no payload: the limit of the machine",
 	  line_round_trip,
-	  { NULL } },
+	  NULL,
+	  { NULL },
+	  false },
 	{ "spsc",
 	  "a bare pair of rings, 64 bytes copied in and out",
 	  spsc_round_trip,
-	  { "line" } },
+	  NULL,
+	  { "line" },
+	  false },
 	{ "cadre",
 	  "cadre_call of a 64-byte job, both sides spin",
-	  cadre_spinning,
-	  { "line", "spsc" } },
+	  cadre_round_trip,
+	  &spinning,
+	  { "line", "spsc" },
+	  false },
 	{ "futex",
 	  "two processes that wake each other: the limit of sleeping",
 	  futex_round_trip,
-	  { NULL } },
+	  NULL,
+	  { NULL },
+	  false },
 	{ "cadre asleep",
 	  "cadre_call of a 64-byte job, both sides sleep",
-	  cadre_asleep,
-	  { "futex" } },
+	  cadre_round_trip,
+	  &asleep,
+	  { "futex" },
+	  false },
 };
 
 const struct question question_round_trip = {
 	.name = "round_trip",
 	.sentence = "How long does a caller wait for the reply to one 64-byte job?",
-	.unit = "ns",
-	.digits = 0,
+	.columns = columns,
+	.column_count = COUNT_OF(columns),
 	.less_is_better = true,
 	.contenders = contenders,
 	.contender_count = COUNT_OF(contenders),

@@ -43,19 +43,24 @@ static void answer(void *shared)
 		say(&words->back, seen);
 }
 
-static double batch(void *shared)
+static void trip(void *shared)
 {
 	struct words *const words = shared;
+
+	say(&words->there, ++words->trips);
+	hear(&words->back, words->trips - 1);
+}
+
+static double batch(void *shared)
+{
 	const int64_t start_ns = bench_now_ns();
 
-	for (uint32_t trip = 0; trip < TRIPS; trip++) {
-		say(&words->there, ++words->trips);
-		hear(&words->back, words->trips - 1);
-	}
+	for (uint32_t i = 0; i < TRIPS; i++)
+		trip(shared);
 	return (double)(bench_now_ns() - start_ns) / TRIPS;
 }
 
-int futex_round_trip(const struct bench *bench, double *ret_value)
+static int measure(const struct bench *bench, bool with_tail, double *ret_values)
 {
 	struct words *const words = peer_share(sizeof(*words));
 	pid_t peer;
@@ -66,9 +71,22 @@ int futex_round_trip(const struct bench *bench, double *ret_value)
 	peer = peer_start(bench, answer, words);
 	if (peer < 0)
 		return peer;
-	*ret_value = bench_median_batch(bench, batch, words);
+	ret_values[0] = bench_median_batch(bench, batch, words);
+	if (with_tail)
+		ret_values[1] = bench_quantile_trip(bench, trip, words, 0.999);
 	say(&words->there, END);
 	r = peer_await(peer);
 	peer_unshare(words, sizeof(*words));
 	return r;
+}
+
+int futex_calibration(const struct bench *bench, double *ret_ns)
+{
+	return measure(bench, false, ret_ns);
+}
+
+int futex_round_trip(const struct bench *bench, const void *with, double *ret_values)
+{
+	(void)with;
+	return measure(bench, true, ret_values);
 }

@@ -7,6 +7,9 @@
 
 #include "bench.h"
 
-measure_fn futex_round_trip; /* ns */
+measure_fn futex_round_trip; /* ns: p50, p99.9 */
+
+/* p50 alone. */
+int futex_calibration(const struct bench *bench, double *ret_ns);
 
 #endif

@@ -31,22 +31,26 @@ static void answer(void *shared)
 	}
 }
 
-static double batch(void *shared)
+static void trip(void *shared)
 {
 	struct lines *const lines = shared;
+	const uint64_t number = ++lines->trips;
+
+	atomic_store_explicit(&lines->there, number, memory_order_release);
+	while (atomic_load_explicit(&lines->back, memory_order_acquire) != number)
+		continue;
+}
+
+static double batch(void *shared)
+{
 	const int64_t start_ns = bench_now_ns();
 
-	for (int trip = 0; trip < TRIPS; trip++) {
-		const uint64_t number = ++lines->trips;
-
-		atomic_store_explicit(&lines->there, number, memory_order_release);
-		while (atomic_load_explicit(&lines->back, memory_order_acquire) != number)
-			continue;
-	}
+	for (int i = 0; i < TRIPS; i++)
+		trip(shared);
 	return (double)(bench_now_ns() - start_ns) / TRIPS;
 }
 
-int line_round_trip(const struct bench *bench, double *ret_value)
+static int measure(const struct bench *bench, bool with_tail, double *ret_values)
 {
 	struct lines *const lines = peer_share(sizeof(*lines));
 	pid_t peer;
@@ -57,9 +61,22 @@ int line_round_trip(const struct bench *bench, double *ret_value)
 	peer = peer_start(bench, answer, lines);
 	if (peer < 0)
 		return peer;
-	*ret_value = bench_median_batch(bench, batch, lines);
+	ret_values[0] = bench_median_batch(bench, batch, lines);
+	if (with_tail)
+		ret_values[1] = bench_quantile_trip(bench, trip, lines, 0.999);
 	atomic_store(&lines->there, END);
 	r = peer_await(peer);
 	peer_unshare(lines, sizeof(*lines));
 	return r;
+}
+
+int line_calibration(const struct bench *bench, double *ret_ns)
+{
+	return measure(bench, false, ret_ns);
+}
+
+int line_round_trip(const struct bench *bench, const void *with, double *ret_values)
+{
+	(void)with;
+	return measure(bench, true, ret_values);
 }

@@ -8,6 +8,9 @@
 
 #include "bench.h"
 
-measure_fn line_round_trip; /* ns */
+measure_fn line_round_trip; /* ns: p50, p99.9 */
+
+/* p50 alone. */
+int line_calibration(const struct bench *bench, double *ret_ns);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define CAPACITY 128u /* a power of two */
+#define CAPACITY 512u /* a power of two */
 #define TRIPS 500u
 #define JOBS 2000u
 
@@ -27,6 +27,7 @@ struct pair {
 	struct ring replies;
 	alignas(128) _Atomic bool end;     /* the client */
 	alignas(128) uint32_t sent, taken; /* the client, private: jobs ever */
+	uint32_t in_flight;                /* the client, private */
 };
 
 static bool push(struct ring *ring, const unsigned char payload[PAYLOAD])
@@ -70,18 +71,25 @@ static void echo(void *shared)
 	}
 }
 
-static double trips(void *shared)
+static void trip(void *shared)
 {
 	struct pair *const pair = shared;
 	unsigned char payload[PAYLOAD] = "job";
+
+	pair->sent++;
+	memcpy(payload, &pair->sent, sizeof(pair->sent));
+	push(&pair->requests, payload);
+	while (!pop(&pair->replies, payload))
+		continue;
+	pair->taken++;
+}
+
+static double trips(void *shared)
+{
 	const int64_t start_ns = bench_now_ns();
 
-	for (uint32_t trip = 0; trip < TRIPS; trip++) {
-		memcpy(payload, &trip, sizeof(trip));
-		push(&pair->requests, payload);
-		while (!pop(&pair->replies, payload))
-			continue;
-	}
+	for (uint32_t i = 0; i < TRIPS; i++)
+		trip(shared);
 	return (double)(bench_now_ns() - start_ns) / TRIPS;
 }
 
@@ -94,7 +102,7 @@ static double stream(void *shared)
 	const uint32_t goal = pair->taken + JOBS;
 
 	while ((int32_t)(goal - pair->taken) > 0) {
-		for (; pair->sent - pair->taken < IN_FLIGHT; pair->sent++) {
+		for (; pair->sent - pair->taken < pair->in_flight; pair->sent++) {
 			memcpy(payload, &pair->sent, sizeof(pair->sent));
 			push(&pair->requests, payload);
 		}
@@ -105,7 +113,26 @@ static double stream(void *shared)
 	       (double)(bench_now_ns() - start_ns);
 }
 
-static int measure(const struct bench *bench, double (*batch)(void *), double *ret_value)
+static void measure_trips(const struct bench *bench, struct pair *pair, double *ret_values)
+{
+	ret_values[0] = bench_median_batch(bench, trips, pair);
+	ret_values[1] = bench_quantile_trip(bench, trip, pair, 0.999);
+}
+
+static void measure_stream(const struct bench *bench, struct pair *pair,
+			   double *ret_values)
+{
+	static const uint32_t in_flight[] = BENCH_IN_FLIGHT;
+
+	for (size_t i = 0; i < COUNT_OF(in_flight); i++) {
+		pair->in_flight = in_flight[i];
+		ret_values[i] = bench_median_batch(bench, stream, pair);
+	}
+}
+
+static int measure(const struct bench *bench,
+		   void (*client)(const struct bench *, struct pair *, double *),
+		   double *ret_values)
 {
 	struct pair *const pair = peer_share(sizeof(*pair));
 	pid_t peer;
@@ -116,19 +143,21 @@ static int measure(const struct bench *bench, double (*batch)(void *), double *r
 	peer = peer_start(bench, echo, pair);
 	if (peer < 0)
 		return peer;
-	*ret_value = bench_median_batch(bench, batch, pair);
+	client(bench, pair, ret_values);
 	atomic_store(&pair->end, true);
 	r = peer_await(peer);
 	peer_unshare(pair, sizeof(*pair));
 	return r;
 }
 
-int spsc_round_trip(const struct bench *bench, double *ret_value)
+int spsc_round_trip(const struct bench *bench, const void *with, double *ret_values)
 {
-	return measure(bench, trips, ret_value);
+	(void)with;
+	return measure(bench, measure_trips, ret_values);
 }
 
-int spsc_in_flight(const struct bench *bench, double *ret_value)
+int spsc_in_flight(const struct bench *bench, const void *with, double *ret_values)
 {
-	return measure(bench, stream, ret_value);
+	(void)with;
+	return measure(bench, measure_stream, ret_values);
 }

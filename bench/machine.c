@@ -1,0 +1,152 @@
+#include "machine.h"
+#include "sample.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static cpu_set_t all_cpus;
+
+/* ---- CPUs ---- */
+
+static void refuse(const char *what, int cpu)
+{
+	fprintf(stderr, "cadre-bench: cannot %s CPU %d: %s\n", what, cpu, strerror(errno));
+	exit(EXIT_NOT_MEASURED);
+}
+
+void bench_pin(const struct bench *bench, int cpu)
+{
+	const struct sched_param lowest = { .sched_priority = 1 };
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET((unsigned)cpu, &one);
+	if (sched_setaffinity(0, sizeof(one), &one) < 0)
+		refuse("run on", cpu);
+	if (bench->realtime && sched_setscheduler(0, SCHED_FIFO, &lowest) < 0)
+		refuse("have real-time priority on", cpu);
+}
+
+void bench_unpin(void)
+{
+	const struct sched_param none = { .sched_priority = 0 };
+
+	sched_setscheduler(0, SCHED_OTHER, &none);
+	sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
+}
+
+bool machine_choose_cpus(struct bench *bench)
+{
+	int found[2], count = 0;
+
+	if (sched_getaffinity(0, sizeof(all_cpus), &all_cpus) < 0)
+		return false;
+	for (int cpu = 0; cpu < CPU_SETSIZE && count < 2; cpu++) {
+		if (CPU_ISSET((unsigned)cpu, &all_cpus))
+			found[count++] = cpu;
+	}
+	if (count < 2)
+		return false;
+	bench->client_cpu = found[0];
+	bench->worker_cpu = found[1];
+	return true;
+}
+
+/* ---- halting ---- */
+
+static pid_t start_idler(int cpu)
+{
+	const struct sched_param none = { .sched_priority = 0 };
+	const pid_t pid = fork();
+	cpu_set_t one;
+
+	if (pid != 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	CPU_ZERO(&one);
+	CPU_SET((unsigned)cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	sched_setscheduler(0, SCHED_IDLE, &none);
+	for (;;)
+		__asm__ volatile("" ::: "memory");
+}
+
+int bench_keep_awake(const struct bench *bench, struct awake *ret_awake)
+{
+	const int cpus[] = { bench->client_cpu, bench->worker_cpu };
+
+	bench_unpin();
+	*ret_awake = (struct awake){ .pids = { 0 } };
+	for (size_t i = 0; i < COUNT_OF(cpus); i++) {
+		ret_awake->pids[i] = start_idler(cpus[i]);
+		if (ret_awake->pids[i] < 0) {
+			const int error = errno;
+
+			bench_let_halt(ret_awake);
+			return -error;
+		}
+	}
+	return 0;
+}
+
+void bench_let_halt(const struct awake *awake)
+{
+	for (size_t i = 0; i < COUNT_OF(awake->pids); i++) {
+		if (awake->pids[i] <= 0)
+			continue;
+		kill(awake->pids[i], SIGKILL);
+		while (waitpid(awake->pids[i], NULL, 0) < 0 && errno == EINTR)
+			continue;
+	}
+}
+
+/* ---- time ---- */
+
+int64_t bench_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+double bench_median_batch(const struct bench *bench, double (*batch)(void *context),
+			  void *context)
+{
+	const unsigned count = bench_batches(bench);
+	double values[BATCHES_MAX];
+
+	for (unsigned i = 0; i < WARM_UP_BATCHES; i++)
+		batch(context);
+	for (unsigned i = 0; i < count; i++)
+		values[i] = batch(context);
+	return sample_of(values, count).median;
+}
+
+double bench_quantile_trip(const struct bench *bench, void (*trip)(void *context),
+			   void *context, double quantile)
+{
+	const size_t count = bench->quick ? 5000 : 20000;
+	double *const values = malloc(count * sizeof(*values));
+	double value;
+
+	if (!values)
+		abort();
+	for (size_t i = 0; i < count; i++) {
+		const int64_t start_ns = bench_now_ns();
+
+		trip(context);
+		values[i] = (double)(bench_now_ns() - start_ns);
+	}
+	value = sample_quantile(values, count, quantile);
+	free(values);
+	return value;
+}

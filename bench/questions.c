@@ -1,0 +1,15 @@
+/*
+ * questions.c - what is asked, in this order. Each question is a file of its own.
+ */
+#include "bench.h"
+
+extern const struct question question_round_trip;
+extern const struct question question_in_flight;
+extern const struct question question_idle;
+
+const struct question *const bench_questions[] = {
+	&question_round_trip,
+	&question_in_flight,
+	&question_idle,
+	NULL,
+};
