@@ -75,16 +75,17 @@ struct cadre_http_connection {
 	char *out;
 	size_t out_start, out_end, out_size;
 
+	/* The request that is answered, as far as it is known here. */
 	struct cadre_http_entry entry;
+	bool keep_alive;
+	bool is_head;
+	uint32_t minor;
 
 	/* ---- proxy.c ---- */
 	char *in; /* head_max bytes */
 	size_t in_start, in_end, scanned;
 	struct cadre_http_parser *parser;
 	struct cadre_http_head *head;
-	bool keep_alive;
-	bool is_head;
-	uint32_t minor;
 	uint64_t body_seen;
 	char *packed; /* a request whose body is gathered */
 	size_t packed_length, packed_size;

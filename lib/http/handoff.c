@@ -4,6 +4,7 @@
  *
  *	IDLE -> WAITING -> IDLE        a job per request; the worker read and answered it
  *	        WAITING -> HEAD -> WAITING     what came was not a whole head yet
+ *	        WAITING -> SENDING -> IDLE     the front answers, and the client takes its time
  *
  * The front keeps a descriptor of each connection, so the connection outlives a worker. What
  * a dead worker has done is asked of the kernel: bytes written are those acknowledged plus
@@ -32,6 +33,8 @@
 
 #include <linux/sockios.h>
 #include <linux/tcp.h>
+
+#define WATCHED (EPOLLIN | EPOLLRDHUP | EPOLLET)
 
 static void pass(struct cadre_http_connection *connection);
 
@@ -106,29 +109,58 @@ static void look_again(struct cadre_http_connection *connection, size_t seen)
 		cadre_http_connection_close(connection);
 }
 
+/* The front's answer is out. What the client sent behind its request is told once more by
+ * epoll, in the next turn: there may be any number of requests that nobody but the front
+ * answers, and one that called for the next would be a recursion as long as the client likes. */
+static void finish_saying(struct cadre_http_connection *connection)
+{
+	connection->sent_before = written(connection);
+	if (!connection->keep_alive) {
+		cadre_http_connection_part(connection);
+		return;
+	}
+	be_idle(connection);
+	connection->events = 0;
+	cadre_http_connection_await(connection, WATCHED);
+}
+
+static void say_on(struct cadre_http_connection *connection)
+{
+	const int r = cadre_http_connection_flush(connection);
+
+	if (r == 0)
+		finish_saying(connection);
+	else if (r != -EAGAIN)
+		cadre_http_connection_close(connection);
+}
+
 static void say(struct cadre_http_connection *connection, int status,
 		const char *sentence, bool keep_alive)
 {
 	char *const data = connection->front->scratch;
 	struct iovec part = { .iov_base = data };
+	int r;
 
-	keep_alive = keep_alive && !connection->front->draining;
+	connection->keep_alive = keep_alive && !connection->front->draining;
 	part.iov_len = cadre_http_answer_error(status, sentence, connection->minor,
-					       keep_alive, connection->is_head, data);
+					       connection->keep_alive,
+					       connection->is_head, data);
 	connection->entry.status = status;
 	connection->entry.bytes = 0;
-	if (cadre_http_connection_write(connection, &part, 1) < 0 ||
-	    cadre_http_connection_unsent(connection) > 0)
-		keep_alive = false;
+	r = cadre_http_connection_write(connection, &part, 1);
 	cadre_http_log_request(connection);
-	connection->sent_before = written(connection);
-	if (!keep_alive) {
-		cadre_http_connection_part(connection);
+	if (r < 0) {
+		cadre_http_connection_close(connection);
 		return;
 	}
-	be_idle(connection);
-	connection->arrived = true;
-	look_again(connection, 0);
+	if (cadre_http_connection_unsent(connection) == 0) {
+		finish_saying(connection);
+		return;
+	}
+	connection->state = CADRE_HTTP_SENDING;
+	connection->due_ns = connection->front->now_ns +
+			     connection->front->options.write_timeout_ns;
+	cadre_http_connection_await(connection, WATCHED | EPOLLOUT);
 }
 
 /* Reads the request that nobody answered, if it still stands in the socket: what it was, for
@@ -361,7 +393,9 @@ static void ready(struct cadre_http_connection *connection, uint32_t events)
 		return;
 	}
 	connection->arrived = true;
-	if (!connection->has_job)
+	if (connection->state == CADRE_HTTP_SENDING)
+		say_on(connection);
+	else if (!connection->has_job)
 		look_again(connection, 0);
 }
 
@@ -406,7 +440,7 @@ static bool may_close(const struct cadre_http_connection *connection)
 static int open_way(struct cadre_http_connection *connection)
 {
 	connection->sent_before = written(connection);
-	cadre_http_connection_await(connection, EPOLLIN | EPOLLRDHUP | EPOLLET);
+	cadre_http_connection_await(connection, WATCHED);
 	return 0;
 }
 

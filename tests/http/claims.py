@@ -674,6 +674,32 @@ class Ends(unittest.TestCase):
             self.assertEqual(response.status, 504)
         wait_for(lambda: server.get("/hello").status == 200, "the worker is back")
 
+    def test_a_flood_of_requests_without_a_pool_harms_nobody(self):
+        name = f"http-flood-{os.getpid()}"
+        pool = subprocess.Popen([BIN, "serve", "--name", name, "--workers", "1", "--quiet", WEB])
+        self.addCleanup(pool.wait)
+        self.addCleanup(pool.terminate)
+        wait_for(lambda: subprocess.run([BIN, "stat", name], capture_output=True,
+                                        check=False).returncode == 0, "there is a pool")
+        # Little enough that a call for each request would not fit.
+        server = self.serve("--pool", name, preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_STACK, (1 << 20, 1 << 20)))
+        self.assertEqual(server.get("/hello").status, 200)
+        pool.terminate()
+        pool.wait()
+        front = server.front()
+        with Client(server) as client:
+            sender = threading.Thread(target=client.send_some,
+                                      args=(f"GET / HTTP/1.1\r\n{HOST}\r\n" * 10000,))
+            sender.start()
+            while client.more():
+                if client.input.endswith(b"\n") and client.input.count(b" 503 ") == 10000:
+                    break
+            sender.join(GENEROUS)
+            self.assertIn(b"HTTP/1.1 503", client.input)
+        self.assertEqual(server.get("/hello").status, 503)
+        self.assertEqual(server.front(), front)
+
     def test_a_full_pool_is_503_with_the_advice_to_come_again(self):
         name = f"http-full-{os.getpid()}"
         pool = subprocess.Popen([BIN, "serve", "--name", name, "--workers", "1", "--slots", "4",

@@ -172,6 +172,13 @@ class Client:
     def send(self, data):
         self.socket.sendall(data.encode("latin-1") if isinstance(data, str) else data)
 
+    def send_some(self, data):
+        """As much as the server wants to have."""
+        try:
+            self.send(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
     def more(self):
         try:
             data = self.socket.recv(65536)
