@@ -26,7 +26,8 @@ void cadre_http_proxy_look_for_head(struct cadre_http_connection *connection);
 /* Uses the input there is as body. False when nothing more can be done with it now. */
 bool cadre_http_proxy_take_body(struct cadre_http_connection *connection);
 
-/* Answers a request whose body is not whole, and ends the connection. */
+/* Answers a request whose body is not whole, and ends the connection. A response that has
+ * begun is cut off. */
 void cadre_http_proxy_break_off(struct cadre_http_connection *connection, int status,
 				const char *sentence);
 
@@ -35,6 +36,9 @@ void cadre_http_proxy_break_off(struct cadre_http_connection *connection, int st
 /* The front's own answer. */
 void cadre_http_proxy_refuse(struct cadre_http_connection *connection, int status,
 			     const char *sentence, bool keep_alive);
+
+/* Ends a response that has begun so that it does not look whole. */
+void cadre_http_proxy_cut_off(struct cadre_http_connection *connection, const char *why);
 
 /* Callbacks of the job. */
 void cadre_http_proxy_got_item(const struct cadre_item *item, void *context);

@@ -339,7 +339,10 @@ void cadre_http_proxy_break_off(struct cadre_http_connection *connection, int st
 	if (connection->has_job)
 		cadre_cancel(connection->front->client, connection->ticket);
 	cadre_http_proxy_close_pipe(connection);
-	cadre_http_proxy_refuse(connection, status, sentence, false);
+	if (connection->begun)
+		cadre_http_proxy_cut_off(connection, sentence);
+	else
+		cadre_http_proxy_refuse(connection, status, sentence, false);
 }
 
 /* Uses the input there is. False when nothing more can be done with it now. */

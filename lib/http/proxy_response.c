@@ -84,6 +84,15 @@ void cadre_http_proxy_refuse(struct cadre_http_connection *connection, int statu
 		complete_response(connection);
 }
 
+/* Part of a response is out: what follows would be taken for more of it. */
+void cadre_http_proxy_cut_off(struct cadre_http_connection *connection, const char *why)
+{
+	cadre_http_notice(connection->front, "%s: cut off: %s", connection->entry.line,
+			  why);
+	cadre_http_log_request(connection);
+	cadre_http_connection_close(connection);
+}
+
 /* ---- the response ---- */
 
 /* Copies the head of a response out of shared memory and checks the copy. The body that
@@ -177,14 +186,6 @@ static int write_piece(struct cadre_http_connection *connection, const char *dat
 	return cadre_http_connection_write(connection, parts, 3);
 }
 
-static void abort_response(struct cadre_http_connection *connection, const char *why)
-{
-	cadre_http_notice(connection->front, "%s: cut off: %s", connection->entry.line,
-			  why);
-	cadre_http_log_request(connection);
-	cadre_http_connection_close(connection);
-}
-
 /* Whoever has to do something next gets his time for it. */
 void cadre_http_proxy_await_progress(struct cadre_http_connection *connection)
 {
@@ -196,6 +197,15 @@ void cadre_http_proxy_await_progress(struct cadre_http_connection *connection)
 						      front->options.request_timeout_ns);
 }
 
+/* The front has answered in the worker's place, or nobody is there to hear it: what the job
+ * still says is dropped. */
+static bool is_answered(const struct cadre_http_connection *connection)
+{
+	return connection->state == CADRE_HTTP_GONE ||
+	       connection->state == CADRE_HTTP_PARTING ||
+	       (connection->state == CADRE_HTTP_SENDING && !connection->begun);
+}
+
 /* The first item is the response's head; each further one a piece of its body. */
 void cadre_http_proxy_got_item(const struct cadre_item *item, void *context)
 {
@@ -204,23 +214,24 @@ void cadre_http_proxy_got_item(const struct cadre_item *item, void *context)
 	size_t taken;
 	int r = 0;
 
-	if (connection->state == CADRE_HTTP_GONE ||
-	    connection->state == CADRE_HTTP_PARTING)
+	if (is_answered(connection))
 		return;
 	if (item->is_error) {
-		abort_response(connection, "the worker's stream has an error");
+		cadre_http_proxy_cut_off(connection, "the worker's stream has an error");
 		return;
 	}
 	if (!connection->begun) {
 		if (!take_head(connection, item->data, item->length, &fixed, &taken)) {
-			abort_response(connection, "the worker's reply is no response");
+			cadre_http_proxy_cut_off(connection,
+						 "the worker's reply is no response");
 			return;
 		}
 		connection->begun = true;
 		connection->body_left = connection->answer.body_length;
 		r = write_answer(connection, NULL, 0);
 	} else if (item->length > connection->body_left) {
-		abort_response(connection, "the worker sends more than it announced");
+		cadre_http_proxy_cut_off(connection,
+					 "the worker sends more than it announced");
 		return;
 	} else if (!has_no_body(connection) && item->length > 0) {
 		if (connection->body_left != CADRE_HTTP_LENGTH_UNKNOWN)
@@ -244,12 +255,13 @@ static void end_stream(struct cadre_http_connection *connection,
 	int r = 0;
 
 	if (result->outcome != CADRE_OK) {
-		abort_response(connection, result->sentence);
+		cadre_http_proxy_cut_off(connection, result->sentence);
 		return;
 	}
 	if (!has_no_body(connection) && connection->body_left > 0 &&
 	    connection->body_left != CADRE_HTTP_LENGTH_UNKNOWN) {
-		abort_response(connection, "the worker sent less than it announced");
+		cadre_http_proxy_cut_off(connection,
+					 "the worker sent less than it announced");
 		return;
 	}
 	if (!has_no_body(connection) && cadre_http_answer_is_chunked(&connection->answer))
@@ -273,9 +285,12 @@ void cadre_http_proxy_got_result(const struct cadre_result *result, void *contex
 	struct cadre_http_connection *const connection = context;
 
 	cadre_http_connection_job_ended(connection);
-	if (connection->state == CADRE_HTTP_GONE ||
-	    connection->state == CADRE_HTTP_PARTING)
+	if (is_answered(connection)) {
+		if (connection->state == CADRE_HTTP_SENDING &&
+		    cadre_http_connection_unsent(connection) == 0)
+			cadre_http_proxy_finish_response(connection);
 		return;
+	}
 	connection->entry.worker = result->worker;
 	connection->entry.running_ns = result->running_ns;
 	if (connection->begun) {

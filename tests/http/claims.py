@@ -357,6 +357,17 @@ class Bodies(Both):
                 self.assertEqual(client.response().status, 405)
         self.still_answers()
 
+    def test_a_body_that_breaks_behind_the_beginning_of_its_response_adds_nothing_to_it(self):
+        with Client(self.server) as client:
+            client.send(f"POST /echo HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n")
+            client.send(b"%x\r\n" % 120000 + b"a" * 120000 + b"\r\n")
+            self.assertEqual(client.line(), "HTTP/1.1 200 OK")
+            client.send("no size\r\n")
+            while client.more():
+                pass
+            self.assertEqual(client.input.count(b"HTTP/1.1"), 0)
+        self.still_answers()
+
     def test_trailers_are_read_over_and_end_the_connection(self):
         with Client(self.server) as client:
             client.send(f"POST /echo HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n"
