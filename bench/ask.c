@@ -182,7 +182,7 @@ static int calibrate(const struct bench *bench, struct calibration *calibration)
 	int r = line_calibration(bench, &calibration->line_ns);
 
 	if (r == 0)
-		r = futex_calibration(bench, &calibration->wake_ns);
+		r = futex_trip(bench, &calibration->wake_ns);
 	bench_unpin();
 	if (r == 0 && isatty(STDERR_FILENO))
 		fprintf(stderr,

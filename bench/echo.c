@@ -46,6 +46,7 @@ struct cadre_pool *echo_start(const struct bench *bench, uint32_t workers,
 	const int64_t spin_ns[] = {
 		[ECHO_SPINS] = SECOND_NS,
 		[ECHO_SLEEPS] = -1,
+		[ECHO_ADAPTS] = 0,
 		[ECHO_DEFAULTS] = 0,
 	};
 	const struct cadre_pool_options options = {
@@ -93,4 +94,34 @@ int echo_check(int r, const struct cadre_result *result)
 		fprintf(stderr, "cadre-bench: a job ended as %s: %s\n",
 			cadre_outcome_name(result->outcome), result->sentence);
 	return r < 0 ? r : -EBADMSG;
+}
+
+void echo_trip(void *context)
+{
+	struct echo_caller *const caller = context;
+	unsigned char payload[PAYLOAD] = "job";
+	const struct cadre_request request = { .operation = ECHO_OPERATION,
+					       .data = payload,
+					       .length = sizeof(payload) };
+	struct cadre_result result;
+
+	if (caller->error)
+		return;
+	memcpy(payload, &caller->done, sizeof(caller->done));
+	caller->done++;
+	caller->error = echo_check(cadre_call(caller->client, &request, &result), &result);
+	if (caller->error)
+		return;
+	memcpy(payload, result.data, sizeof(payload));
+	cadre_release(caller->client, &result);
+}
+
+double echo_trips(void *context)
+{
+	const struct echo_caller *const caller = context;
+	const int64_t start_ns = bench_now_ns();
+
+	for (int i = 0; i < caller->trips; i++)
+		echo_trip(context);
+	return (double)(bench_now_ns() - start_ns) / caller->trips;
 }

@@ -14,6 +14,7 @@
 enum echo_manner {
 	ECHO_SPINS,    /* worker and client look for a second before they sleep */
 	ECHO_SLEEPS,   /* neither looks before it sleeps */
+	ECHO_ADAPTS,   /* both look for as long as they do by default */
 	ECHO_DEFAULTS, /* as a program gets it that wishes nothing */
 };
 
@@ -26,5 +27,19 @@ int echo_stop(struct cadre_pool *pool);
 
 /* 0 when the result is that of an echoed job, else it says what went wrong. */
 int echo_check(int r, const struct cadre_result *result);
+
+/* Somebody who calls, waits for the reply, and calls again. */
+struct echo_caller {
+	struct cadre_client *client;
+	int trips; /* in a batch */
+	uint32_t done;
+	int error; /* of the first trip that failed; then none is made any more */
+};
+
+/* One call of a 64-byte job, copied out and in; for bench_quantile_trip. */
+void echo_trip(void *caller);
+
+/* A batch of them: ns per trip; for bench_median_batch. */
+double echo_trips(void *caller);
 
 #endif

@@ -4,11 +4,13 @@
 #include "bench.h"
 
 extern const struct question question_round_trip;
+extern const struct question question_waiting;
 extern const struct question question_in_flight;
 extern const struct question question_idle;
 
 const struct question *const bench_questions[] = {
 	&question_round_trip,
+	&question_waiting,
 	&question_in_flight,
 	&question_idle,
 	NULL,

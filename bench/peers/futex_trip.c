@@ -43,24 +43,19 @@ static void answer(void *shared)
 		say(&words->back, seen);
 }
 
-static void trip(void *shared)
-{
-	struct words *const words = shared;
-
-	say(&words->there, ++words->trips);
-	hear(&words->back, words->trips - 1);
-}
-
 static double batch(void *shared)
 {
+	struct words *const words = shared;
 	const int64_t start_ns = bench_now_ns();
 
-	for (uint32_t i = 0; i < TRIPS; i++)
-		trip(shared);
+	for (uint32_t i = 0; i < TRIPS; i++) {
+		say(&words->there, ++words->trips);
+		hear(&words->back, words->trips - 1);
+	}
 	return (double)(bench_now_ns() - start_ns) / TRIPS;
 }
 
-static int measure(const struct bench *bench, bool with_tail, double *ret_values)
+int futex_trip(const struct bench *bench, double *ret_ns)
 {
 	struct words *const words = peer_share(sizeof(*words));
 	pid_t peer;
@@ -71,22 +66,9 @@ static int measure(const struct bench *bench, bool with_tail, double *ret_values
 	peer = peer_start(bench, answer, words);
 	if (peer < 0)
 		return peer;
-	ret_values[0] = bench_median_batch(bench, batch, words);
-	if (with_tail)
-		ret_values[1] = bench_quantile_trip(bench, trip, words, 0.999);
+	*ret_ns = bench_median_batch(bench, batch, words);
 	say(&words->there, END);
 	r = peer_await(peer);
 	peer_unshare(words, sizeof(*words));
 	return r;
-}
-
-int futex_calibration(const struct bench *bench, double *ret_ns)
-{
-	return measure(bench, false, ret_ns);
-}
-
-int futex_round_trip(const struct bench *bench, const void *with, double *ret_values)
-{
-	(void)with;
-	return measure(bench, true, ret_values);
 }

@@ -7,9 +7,7 @@
 
 #include "bench.h"
 
-measure_fn futex_round_trip; /* ns: p50, p99.9 */
-
-/* p50 alone. */
-int futex_calibration(const struct bench *bench, double *ret_ns);
+/* The median of a round trip. */
+int futex_trip(const struct bench *bench, double *ret_ns);
 
 #endif
