@@ -20,14 +20,14 @@ static uint64_t sequence_of(uint64_t number)
 
 static uint64_t written_of(const struct cadre_annals *annals)
 {
-	/* E3, acquire, pairs with the release in cadre_annals_write: a hint how far to look;
+	/* E3: acquire, pairs with the release in cadre_annals_write: a hint how far to look;
 	 * each record says by its own sequence whether it stands. */
 	return atomic_load_explicit(&annals->head->written, memory_order_acquire);
 }
 
 static bool stands(const struct cadre_annals *annals, uint64_t number)
 {
-	/* E2, acquire, pairs with the release in cadre_annals_write. */
+	/* E2: acquire, pairs with the release in cadre_annals_write. */
 	return atomic_load_explicit(&record_of(annals, number)->sequence,
 				    memory_order_acquire) == sequence_of(number);
 }
@@ -60,8 +60,9 @@ uint64_t cadre_annals_write(const struct cadre_annals *annals, const void *head,
 	if (tail_size > annals->body_size - head_size)
 		tail_size = annals->body_size - head_size;
 
+	/* E5: release, pairs with E6: who sees this record begun sees those before it counted. */
 	atomic_store_explicit(&record->sequence, sequence_of(number) - 1,
-			      memory_order_relaxed);
+			      memory_order_release);
 	/* E1, pairs with E4: no word changes before the sequence is odd. */
 	atomic_thread_fence(memory_order_release);
 	write_words(record->words, head, head_size);
@@ -71,7 +72,7 @@ uint64_t cadre_annals_write(const struct cadre_annals *annals, const void *head,
 	atomic_store_explicit(&record->sequence, sequence_of(number),
 			      memory_order_release);
 	CADRE_KILL_POINT("E2");
-	/* E3: release, pairs with written_of. */
+	/* E3: release, pairs with the acquire in written_of. */
 	atomic_store_explicit(&annals->head->written, number + 1, memory_order_release);
 	return number;
 }
@@ -80,6 +81,7 @@ void cadre_annals_resume(const struct cadre_annals *annals)
 {
 	const uint64_t number = written_of(annals);
 
+	/* E3 as well: it counts what a predecessor wrote. */
 	if (stands(annals, number))
 		atomic_store_explicit(&annals->head->written, number + 1,
 				      memory_order_release);
@@ -152,6 +154,7 @@ enum cadre_annals_state cadre_annals_look(const struct cadre_annals *annals,
 	/* Both of one moment, if the writer lets us. */
 	for (unsigned look = 0; look < LOOKS_MAX; look++) {
 		written = written_of(annals);
+		/* E6: acquire, pairs with E5, so that the second look at E3 is not made before. */
 		sequence = atomic_load_explicit(&record->sequence, memory_order_acquire);
 		if (written_of(annals) == written)
 			break;
