@@ -14,7 +14,7 @@ static uint64_t look_at_word(const struct cadre_token_cell *cell)
 
 static bool move(struct cadre_token_cell *cell, uint64_t *seen, uint64_t next)
 {
-	/* Acquire and release, as a link in the chain from O1. What must not be seen before it is
+	/* O1, O2: acquire and release, as a link in the chain of those. What must not be seen before it is
 	 * kept back by the fences O3 to O5. */
 	return atomic_compare_exchange_strong_explicit(&cell->word, seen, next,
 						       memory_order_acq_rel,
@@ -91,8 +91,8 @@ uint64_t cadre_token_make(const struct cadre_token_table *table, unsigned owner,
 
 	if (!cell)
 		return 0;
-	/* A store of a cell that was vacated may not move before the CAS that took it: the CAS
-	 * acquires. */
+	/* O6, pairs with O7: nothing is described before the word says that the cell is taken. */
+	atomic_thread_fence(memory_order_release);
 	describe(cell, id >> 24, plan);
 	CADRE_KILL_POINT("O2");
 	/* O1: release, pairs with O2. A store: only its maker changes a cell in MAKING. */
@@ -138,8 +138,8 @@ static struct cadre_token_view view_below(const struct cadre_token_table *table,
 static uint64_t view_timeout(struct cadre_token_cell *cell, uint64_t word, int64_t now_ns,
 			     struct cadre_token_view *view)
 {
-	/* Acquire, pairs with the CAS in start_clock: of no importance, but cheap. */
-	const int64_t due_ns = atomic_load_explicit(&cell->due_ns, memory_order_acquire);
+	/* Relaxed: the time says all. */
+	const int64_t due_ns = atomic_load_explicit(&cell->due_ns, memory_order_relaxed);
 
 	/* Below 0 it has not started. One of another generation is caught by the word. */
 	if (due_ns < 0)
@@ -256,7 +256,7 @@ static void say_below(const struct cadre_token_table *table, uint64_t id, char *
 	for (unsigned i = 0; i < CADRE_TOKEN_MESSAGE_WORDS; i++)
 		message[i] = atomic_load_explicit(&cell->message[i], memory_order_relaxed);
 	((char *)message)[CADRE_SENTENCE_MAX] = '\0';
-	/* Of this token, unless the cell has become another's meanwhile. */
+	/* O7, pairs with O6: of this token, unless the cell has become another's meanwhile. */
 	atomic_thread_fence(memory_order_acquire);
 	if (atomic_load_explicit(&cell->word, memory_order_relaxed) >> 24 != id >> 24)
 		return;
@@ -305,7 +305,7 @@ static bool start_clock(struct cadre_token_cell *cell, uint64_t generation, int6
 						       duration_ns > INT64_MAX - now_ns ?
 							       INT64_MAX :
 							       now_ns + duration_ns,
-						       memory_order_acq_rel,
+						       memory_order_relaxed,
 						       memory_order_relaxed);
 }
 
