@@ -289,11 +289,12 @@ int32_t cadre_client_operation(const struct cadre_client *client, const char *na
 	const struct cadre_header *const header = client->view.header;
 
 	for (unsigned i = 0; i < CADRE_OPERATIONS_MAX; i++) {
-		struct cadre_operation_line line = header->operations[i];
+		const struct cadre_operation_line *const line = &header->operations[i];
+		/* H4: acquire, pairs with H3 in reload.c: a name that is compared is whole. */
+		const int32_t id = __atomic_load_n(&line->id, __ATOMIC_ACQUIRE);
 
-		line.name[sizeof(line.name) - 1] = '\0';
-		if (line.id > 0 && strcmp(line.name, name) == 0)
-			return line.id;
+		if (id > 0 && strncmp(line->name, name, sizeof(line->name)) == 0)
+			return id;
 	}
 	return -ENOENT;
 }

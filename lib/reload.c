@@ -207,6 +207,7 @@ static void write_table(struct cadre_supervisor *supervisor)
 		if (at == count)
 			memcpy(header->operations[at].name, reload->operations[i].name,
 			       sizeof(header->operations[at].name));
+		/* H3: release, pairs with H4: who sees the id sees the name. */
 		__atomic_store_n(&header->operations[at].id, reload->operations[i].id,
 				 __ATOMIC_RELEASE);
 		if (at == count)
@@ -215,7 +216,8 @@ static void write_table(struct cadre_supervisor *supervisor)
 	for (uint32_t i = 0; i < table_length(header); i++) {
 		if (!is_named(reload->operations, reload->operation_count,
 			      header->operations[i].id))
-			__atomic_store_n(&header->operations[i].id, 0, __ATOMIC_RELEASE);
+			/* Relaxed: the name stays. */
+			__atomic_store_n(&header->operations[i].id, 0, __ATOMIC_RELAXED);
 	}
 }
 

@@ -135,7 +135,8 @@ static void read_operations(struct cadre_report *report)
 	for (unsigned i = 0; i < CADRE_OPERATIONS_MAX; i++) {
 		const struct cadre_operation_line *const line =
 			&report->view.header->operations[i];
-		const int32_t id = CADRE_READ_ONCE(line->id);
+		/* H4: acquire, pairs with H3 in reload.c: the name is whole. */
+		const int32_t id = __atomic_load_n(&line->id, __ATOMIC_ACQUIRE);
 		struct cadre_operation_snapshot *operation;
 
 		static_assert(sizeof(operation->name) >= sizeof(line->name), "report.h");
