@@ -9,16 +9,26 @@
 
 /* ---- slots, books, windows ---- */
 
+/* Does what was read of the slot belong to the job of that word? The next one's request is
+ * written while the slot is FREE, still with this generation. */
+static bool is_still_held(const struct cadre_slot *slot, uint64_t word)
+{
+	uint64_t now;
+
+	/* F7, pairs with F1: the fields were read before the word is read again. */
+	atomic_thread_fence(memory_order_acquire);
+	now = cadre_slot_peek(slot);
+	return cadre_word_generation(now) == cadre_word_generation(word) &&
+	       cadre_word_phase(now) != CADRE_FREE;
+}
+
 static void note_pending(struct cadre_report *report, const struct cadre_slot *slot,
 			 uint64_t word)
 {
 	const int64_t age_ns =
 		cadre_report_since(report, CADRE_READ_ONCE(slot->request.submitted_ns));
 
-	/* Acquire, so that the field was read before the word is read again. Then they
-	 * belong together: a new job would have brought a new generation. */
-	atomic_thread_fence(memory_order_acquire);
-	if (cadre_word_generation(cadre_slot_peek(slot)) != cadre_word_generation(word))
+	if (!is_still_held(slot, word))
 		return;
 	if (age_ns > report->pool.oldest_pending_ns)
 		report->pool.oldest_pending_ns = age_ns;
@@ -37,9 +47,7 @@ static void note_running(struct cadre_report *report, const struct cadre_slot *s
 	struct cadre_burden *burden;
 	int64_t running_ns;
 
-	/* As in note_pending. */
-	atomic_thread_fence(memory_order_acquire);
-	if (cadre_word_generation(cadre_slot_peek(slot)) != cadre_word_generation(word))
+	if (!is_still_held(slot, word))
 		return;
 	if (owner == CADRE_OWNER_NONE || owner > report->view.seat_count)
 		return;
