@@ -39,7 +39,7 @@ void cadre_bell_notify(struct cadre_bell *bell)
 	atomic_thread_fence(memory_order_seq_cst); /* N1, pairs with N2 */
 	if (!cadre_bell_is_heard(bell))
 		return;
-	/* Release, pairs with the acquire below: who saw the notice sees its reason. */
+	/* N3: release, pairs with N4: who saw the notice sees its reason. */
 	atomic_fetch_add_explicit(&bell->notices, 1, memory_order_release);
 	CADRE_KILL_POINT("N1");
 	cadre_futex_wake(&bell->notices, INT32_MAX, CADRE_BELL_EVERYONE);
@@ -47,6 +47,7 @@ void cadre_bell_notify(struct cadre_bell *bell)
 
 uint32_t cadre_bell_remember_notices(const struct cadre_bell *bell)
 {
+	/* N4: acquire, pairs with N3. */
 	return atomic_load_explicit(&bell->notices, memory_order_acquire);
 }
 

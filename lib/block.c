@@ -68,6 +68,7 @@ static bool try_take(struct cadre_block_pool *pool, uint32_t block, uint64_t own
 
 	if (!is_free(pool, before))
 		return false;
+	/* B4: release, pairs with B5: our slot got its generation before the block does. */
 	return atomic_compare_exchange_strong_explicit(&pool->owners[block].word, &before,
 						       owner, memory_order_acq_rel,
 						       memory_order_relaxed);
@@ -160,6 +161,7 @@ void cadre_block_count_used(const struct cadre_block_pool *pool,
 	for (uint32_t size_class = 0; size_class < CADRE_BLOCK_CLASSES; size_class++)
 		ret_used[size_class] = 0;
 	for (uint32_t block = 0; block < pool->plan->total; block++) {
+		/* B5: acquire, pairs with B4: the slot is looked at behind its block. */
 		const uint64_t owner = atomic_load_explicit(&pool->owners[block].word,
 							    memory_order_acquire);
 

@@ -209,7 +209,8 @@ static void read_stream(const struct check *check, struct still *still)
 	still->has_stream = stream && still->has_request;
 	if (!still->has_stream)
 		return;
-	/* Acquire: the tail is read after it, and no older than when the head was written. */
+	/* I4 as well, pairs with I3: the tail that is read next is no older than the one that the
+	 * reader had seen when it wrote the head. */
 	still->head = atomic_load_explicit(&stream->head, memory_order_acquire);
 	still->tail = atomic_load_explicit(&stream->tail, memory_order_relaxed);
 }
@@ -233,7 +234,7 @@ static bool read_still(const struct check *check, uint32_t number, struct still 
 		ret_still->has_request = cadre_view_request(&check->view, number,
 							    ret_still->bits, &length);
 		read_stream(check, ret_still);
-		/* Acquire, so that all of it was read before the word is read again. */
+		/* F7, pairs with F1: all of it was read before the word is read again. */
 		atomic_thread_fence(memory_order_acquire);
 		if (cadre_slot_peek(slot) != ret_still->bits)
 			continue;
@@ -521,8 +522,8 @@ static void look_at_window(struct check *check, uint32_t window)
 static void look_at_block(struct check *check, uint32_t block)
 {
 	const struct cadre_view *const view = &check->view;
-	/* Acquire: a slot gets its generation before one of its blocks does, and so the
-	 * generation that is read next is not smaller. */
+	/* B5: acquire, pairs with B4: a slot gets its generation before one of its blocks does,
+	 * and so the generation that is read next is not smaller. */
 	const uint64_t owner = atomic_load_explicit(&view->block_owners[block].word,
 						    memory_order_acquire);
 	const uint64_t number = (owner >> 40) - 1;
@@ -659,7 +660,8 @@ static void look_at_client(struct check *check, uint32_t client)
 static void look_at_token(struct check *check, uint32_t index)
 {
 	const struct cadre_view *const view = &check->view;
-	/* Acquire: the word before the place that it names. */
+	/* O2, pairs with O1: its maker was UP then, and so a place that is read next as vacant
+	 * has been left since. */
 	const uint64_t bits = atomic_load_explicit(&view->tokens.cells[index].word,
 						   memory_order_acquire);
 	const struct cadre_token_word word = cadre_token_unpack(bits);

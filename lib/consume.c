@@ -37,7 +37,7 @@ void cadre_consume_fini(struct cadre_client *client)
 static struct cadre_consumer *consumer_of(const struct cadre_client *client,
 					  uint32_t index)
 {
-	/* Acquire, pairs with the release in make_consumers. */
+	/* V14: acquire, pairs with V13. */
 	return atomic_load_explicit(&client->consumers, memory_order_acquire) + index;
 }
 
@@ -45,12 +45,15 @@ static int make_consumers(struct cadre_client *client)
 {
 	struct cadre_consumer *consumers;
 
+	/* V14 as well. */
 	if (atomic_load_explicit(&client->consumers, memory_order_acquire))
 		return 0;
 	pthread_mutex_lock(&client->streams_lock);
-	consumers = atomic_load(&client->consumers);
+	/* Relaxed: whoever stores it has the lock. */
+	consumers = atomic_load_explicit(&client->consumers, memory_order_relaxed);
 	if (!consumers)
 		consumers = calloc(client->slot_count, sizeof(*consumers));
+	/* V13: release, pairs with V14: each of them is zero before it is found. */
 	atomic_store_explicit(&client->consumers, consumers, memory_order_release);
 	pthread_mutex_unlock(&client->streams_lock);
 	return consumers ? 0 : -ENOMEM;
@@ -465,16 +468,17 @@ static bool try_keep(struct cadre_consumer *consumer, uint64_t generation)
 {
 	uint64_t kept = pack_kept(generation, CADRE_KEEPING_NOBODY);
 
-	/* V12: acquire, pairs with V11: the reader is as the last one left it. Twice, because it
-	 * may be let go in between. */
+	/* Twice, because it may be let go in between. */
 	for (unsigned round = 0; round < 4; round++) {
 		if (kept == pack_kept(generation, CADRE_KEEPING_NOBODY)) {
+			/* V12: acquire, pairs with V11: the reader is as the last one left it. */
 			if (atomic_compare_exchange_strong_explicit(
 				    &consumer->kept, &kept,
 				    pack_kept(generation, CADRE_KEEPING_ONE),
 				    memory_order_acquire, memory_order_acquire))
 				return true;
 		} else if (kept != pack_kept(generation, CADRE_KEEPING_ONE) ||
+			   /* V15: release, pairs with V16: who has it sees why we came. */
 			   atomic_compare_exchange_strong_explicit(
 				   &consumer->kept, &kept,
 				   pack_kept(generation, CADRE_KEEPING_MISSED),
@@ -490,10 +494,10 @@ static bool try_let_go(struct cadre_consumer *consumer, uint64_t generation)
 {
 	uint64_t kept = pack_kept(generation, CADRE_KEEPING_ONE);
 
-	/* V11: release, pairs with V12. */
+	/* V11: release, pairs with V12. When it fails V16: acquire, pairs with V15. */
 	if (atomic_compare_exchange_strong_explicit(
 		    &consumer->kept, &kept, pack_kept(generation, CADRE_KEEPING_NOBODY),
-		    memory_order_acq_rel, memory_order_relaxed))
+		    memory_order_acq_rel, memory_order_acquire))
 		return true;
 	atomic_store_explicit(&consumer->kept, pack_kept(generation, CADRE_KEEPING_ONE),
 			      memory_order_relaxed);
@@ -558,7 +562,7 @@ enum cadre_delivery cadre_client_deliver(struct cadre_client *client, uint32_t i
 					 size_t most, size_t *ret_called)
 {
 	struct cadre_consumer *const consumer = consumer_of(client, index);
-	/* V12 */
+	/* V12, as above. */
 	const uint64_t generation = atomic_load_explicit(&consumer->kept,
 							 memory_order_acquire) >>
 				    KEEPING_BITS;

@@ -255,7 +255,8 @@ static int hire(struct cadre_client *client, struct cadre_courier **ret_courier)
 	int r = 0;
 
 	pthread_mutex_lock(&client->notifier_lock);
-	courier = atomic_load_explicit(&client->courier, memory_order_acquire);
+	/* Relaxed: whoever hires has the lock. */
+	courier = atomic_load_explicit(&client->courier, memory_order_relaxed);
 	if (!courier) {
 		courier = make(client);
 		if (!courier || !courier->luggage)
@@ -279,6 +280,7 @@ static int hire(struct cadre_client *client, struct cadre_courier **ret_courier)
 
 void cadre_courier_fini(struct cadre_client *client)
 {
+	/* V10, as in courier_of. */
 	struct cadre_courier *const courier = atomic_load_explicit(&client->courier,
 								   memory_order_acquire);
 	const uint64_t one = 1;

@@ -141,6 +141,8 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 /* True for the one call that may end the job. */
 static bool begin_end(struct cadre_job *job)
 {
+	/* J8: release, pairs with J9; acquire, so that who comes too late has the first's steps
+	 * before his own. */
 	if (atomic_exchange_explicit(&job->ended, true, memory_order_acq_rel))
 		return false;
 	cadre_watch_drop(job);
@@ -288,7 +290,7 @@ void cadre_job_refuse(struct cadre_job *job, enum cadre_outcome outcome, int32_t
 
 void cadre_job_handler_returned(struct cadre_job *job)
 {
-	/* Acquire, pairs with the release in cadre_job_defer and begin_end. */
+	/* J9: acquire, pairs with J8 in cadre_job_defer and begin_end. */
 	if (!atomic_load_explicit(&job->deferred, memory_order_acquire) &&
 	    !atomic_load_explicit(&job->ended, memory_order_acquire))
 		cadre_job_fail(job, ENOMSG, "its handler returned without a reply");
@@ -297,6 +299,7 @@ void cadre_job_handler_returned(struct cadre_job *job)
 
 void cadre_job_defer(struct cadre_job *job)
 {
+	/* J8: release, pairs with J9. */
 	atomic_store_explicit(&job->deferred, true, memory_order_release);
 }
 

@@ -30,7 +30,8 @@ static void begin(const struct cadre_view *view, const char *pool, unsigned work
 	target_worker = worker;
 	snprintf(target_pool, sizeof(target_pool), "%s", pool);
 	atomic_store(&target, view);
-	/* The same word, without the qualifier that C++ does not know. */
+	/* The same word, without the qualifier that C++ does not know. Y9: release; whoever reads
+	 * the level follows this pointer, and so looks later. */
 	__atomic_store_n(&cadre_log_threshold,
 			 (const int32_t *)(const void *)&view->header->log_level,
 			 __ATOMIC_RELEASE);
@@ -48,6 +49,7 @@ void cadre_log_end(const struct cadre_view *view)
 {
 	pthread_mutex_lock(&lock);
 	if (atomic_load(&target) == view) {
+		/* Y9 as well. */
 		__atomic_store_n(&cadre_log_threshold, &off, __ATOMIC_RELEASE);
 		atomic_store(&target, NULL);
 	}
@@ -73,6 +75,7 @@ static atomic_flag is_writing = ATOMIC_FLAG_INIT;
 static bool await_turn(void)
 {
 	for (int round = 0; round < ROUNDS_MAX; round++) {
+		/* Y8: acquire, pairs with Y7: the last writer has written. */
 		if (!atomic_flag_test_and_set_explicit(&is_writing, memory_order_acquire))
 			return true;
 		sched_yield();
@@ -95,6 +98,7 @@ void cadre_log_put(const struct cadre_view *view, uint32_t ring, uint64_t job,
 	snprintf(record.text, sizeof(record.text), "%s", text);
 	is_turn = await_turn();
 	cadre_log_ring_write(&view->log_rings[ring], &record);
+	/* Y7: release, pairs with Y8. */
 	if (is_turn)
 		atomic_flag_clear_explicit(&is_writing, memory_order_release);
 }

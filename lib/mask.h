@@ -16,15 +16,17 @@ struct cadre_mask {
 static_assert(sizeof(struct cadre_mask) == CADRE_CACHE_LINE, "segment layout");
 
 /* Sequentially consistent, both: a bit is set or cleared *before* what follows is looked
- * at; the drawings in crew.h and look.c say why. */
+ * at; the drawings in crew.h and look.h say why. */
 static inline void cadre_mask_set(struct cadre_mask *mask, unsigned bit)
 {
+	/* K1 of a sleeper or an engaged worker, A1 of a job that is aimed at one. */
 	atomic_fetch_or_explicit(&mask->words[bit / 64], UINT64_C(1) << bit % 64,
 				 memory_order_seq_cst);
 }
 
 static inline void cadre_mask_clear(struct cadre_mask *mask, unsigned bit)
 {
+	/* A2 of what was aimed at a worker that looks. */
 	atomic_fetch_and_explicit(&mask->words[bit / 64], ~(UINT64_C(1) << bit % 64),
 				  memory_order_seq_cst);
 }

@@ -214,6 +214,7 @@ static uint32_t find_released(const struct cadre_view *view, struct collection *
 	uint32_t found = 0;
 
 	for (uint32_t index = 0; index < collection->high; index++) {
+		/* O2, pairs with O1. */
 		const uint64_t bits = atomic_load_explicit(&view->tokens.cells[index].word,
 							   memory_order_acquire);
 		const struct cadre_token_word word = cadre_token_unpack(bits);

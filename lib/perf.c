@@ -32,7 +32,7 @@ void cadre_perf_name(struct cadre_perf_line *line, const char *name)
 {
 	for (unsigned at = 1; at < CADRE_PERF_NAME_MAX && name[at]; at++)
 		atomic_store_explicit(&line->name[at], name[at], memory_order_relaxed);
-	/* A1: release, pairs with A2: a line that has a name has all of it. */
+	/* Q5: release, pairs with Q6: a line that has a name has all of it. */
 	atomic_store_explicit(&line->name[0], name[0], memory_order_release);
 }
 
@@ -57,7 +57,7 @@ void cadre_perf_add(struct cadre_perf_line *line, bool failed, int64_t took_ns)
 
 bool cadre_perf_read(const struct cadre_perf_line *line, struct cadre_perf *ret_perf)
 {
-	/* A2: acquire, pairs with A1. */
+	/* Q6: acquire, pairs with Q5. */
 	const char first = atomic_load_explicit(&line->name[0], memory_order_acquire);
 
 	if (first == '\0')

@@ -82,16 +82,18 @@ static inline int32_t cadre_place_pid_of(uint64_t bits)
 	return (int32_t)(bits >> 40);
 }
 
-/* P1: acquire, pairs with cadre_place_move: who sees a state sees what was written
- * before it. */
 static inline uint64_t cadre_place_look(const struct cadre_place *place)
 {
+	/* P1: acquire, pairs with cadre_place_move: who sees a state sees what was written
+	 * before it. */
 	return atomic_load_explicit(&place->state, memory_order_acquire);
 }
 
-/* Moves exactly from one word to another; false when it has changed meanwhile. */
+/* Moves exactly from one word to another; false when it has changed meanwhile. Sequentially
+ * consistent: whoever moves a place looks at slots or bells behind it. */
 static inline bool cadre_place_move(struct cadre_place *place, uint64_t from, uint64_t to)
 {
+	/* P1, pairs with cadre_place_look. */
 	const bool moved = atomic_compare_exchange_strong_explicit(&place->state, &from,
 								   to,
 								   memory_order_seq_cst,

@@ -48,9 +48,9 @@ void __tsan_release(void *address);
 
 /* ---- lists ---- */
 
-/* G1: acquire, pairs with G2: an entry is seen whole. */
 static struct entry *follow(struct entry *_Atomic *link)
 {
+	/* G1: acquire, pairs with G2: an entry is seen whole. */
 	return atomic_load_explicit(link, memory_order_acquire);
 }
 
@@ -58,7 +58,7 @@ static struct entry *follow(struct entry *_Atomic *link)
 static void insert(struct entry *_Atomic *list, struct entry *entry)
 {
 	atomic_store_explicit(&entry->next, follow(list), memory_order_relaxed);
-	/* G2. */
+	/* G2: release, pairs with G1. */
 	atomic_store_explicit(list, entry, memory_order_release);
 }
 
@@ -71,6 +71,7 @@ static bool take_off(struct entry *_Atomic *list, const struct entry *entry)
 	for (; (at = follow(link)); link = &at->next) {
 		if (at != entry)
 			continue;
+		/* G2 as well: the entry behind it was whole for us. */
 		atomic_store_explicit(link, follow(&at->next), memory_order_release);
 		return true;
 	}
@@ -261,8 +262,8 @@ static struct entry *find_client(struct entry *_Atomic *list,
 /* One copy less. With the lock; true when it was the last, and is on no list any more. */
 static bool let_go(struct entry *_Atomic *list, struct entry *entry)
 {
-	/* Acquire and release: what others did with their copies is done. */
-	return atomic_fetch_sub_explicit(&entry->copies, 1, memory_order_acq_rel) == 1 &&
+	/* Relaxed: who lets go has the lock, so what others did with their copies is done. */
+	return atomic_fetch_sub_explicit(&entry->copies, 1, memory_order_relaxed) == 1 &&
 	       take_off(list, entry);
 }
 

@@ -215,7 +215,7 @@ static void give_room_back(struct cadre_job_host *host, struct cadre_job *job)
 		say_blocked(worker, workload, ended_ns);
 	if (task_of(job)->holds_table)
 		cadre_table_let_go(task_of(job)->table);
-	/* R1: release, pairs with the acquire in take_task: the struct is done with. */
+	/* R1: release, pairs with R9 in take_task: the struct is done with. */
 	atomic_store_explicit(&task_of(job)->taken, false, memory_order_release);
 	if (alone) {
 		atomic_store_explicit(&worker->workload, workload, memory_order_relaxed);
@@ -242,6 +242,7 @@ static void give_room_back(struct cadre_job_host *host, struct cadre_job *job)
 void cadre_run_idle(struct cadre_worker *worker)
 {
 	lock_stats(worker);
+	/* R8, as in cadre_worker_has_room. */
 	if (worker->busy &&
 	    atomic_load_explicit(&worker->workload, memory_order_acquire) == 0) {
 		worker->busy = false;
@@ -300,7 +301,7 @@ static struct cadre_task *take_task(struct cadre_worker *worker)
 		struct cadre_task *const task =
 			&worker->tasks[worker->task_turn++ % worker->parallel];
 
-		/* Acquire, pairs with R1. */
+		/* R9: acquire, pairs with R1. */
 		if (!atomic_load_explicit(&task->taken, memory_order_acquire)) {
 			atomic_store_explicit(&task->taken, true, memory_order_relaxed);
 			return task;
@@ -326,7 +327,7 @@ static void handle(struct cadre_worker *worker, struct cadre_task *task)
  * is about to end the job. */
 static bool take_wish_back(struct cadre_job_host *host, struct cadre_job *job)
 {
-	/* Acquire, as at R7. */
+	/* R7, as below. */
 	if (!atomic_exchange_explicit(&job->wants_room, false, memory_order_acquire))
 		return false;
 	atomic_fetch_sub_explicit(&worker_of(host)->room_wanted, 1, memory_order_relaxed);

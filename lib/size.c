@@ -92,6 +92,8 @@ static void serve_queue(struct cadre_supervisor *supervisor, int64_t now_ns)
 
 	if (survey->for_anyone == 0)
 		return;
+	/* F2 as well, pairs with F3: we saw a job pending; either we see the bit of whoever is to
+	 * find it, or he finds it. */
 	atomic_thread_fence(memory_order_seq_cst);
 	look = cadre_crew_look(&view->header->crew, view->limits.workers);
 	if (cadre_mask_next(&view->header->crew.sleepers, 0, view->limits.workers) <

@@ -91,7 +91,7 @@ uint64_t cadre_slot_await(struct cadre_slot *slot, uint64_t generation)
 		    cadre_word_generation(word) != generation ||
 		    flags & (CADRE_FLAG_WAITING | CADRE_FLAG_DECIDED))
 			return word;
-		/* Acquire and release: it comes after the load of the bell (L1 in wait.c), and
+		/* Acquire and release: it comes after the load of the bell (L1 in bell.c), and
 		 * whoever ends the job reads WAITING in the word that it replaces. */
 		if (atomic_compare_exchange_strong_explicit(
 			    &slot->request.word, &word,
@@ -121,7 +121,7 @@ bool cadre_slot_decide(struct cadre_slot *slot, uint64_t generation,
 			next = with_flags(next, CADRE_FLAG_DECIDED); /* X2 */
 		else
 			return false;
-		/* Acquire and release, as a link in the chain from S3 to whoever frees. */
+		/* X1, X2: acquire and release, as a link in the chain from S3 to whoever frees. */
 		if (atomic_compare_exchange_strong_explicit(&slot->request.word, &word,
 							    next, memory_order_acq_rel,
 							    memory_order_acquire)) {
@@ -135,7 +135,7 @@ bool cadre_slot_decide(struct cadre_slot *slot, uint64_t generation,
 
 bool cadre_slot_withdraw(struct cadre_slot *slot, uint64_t seen)
 {
-	/* Acquire and release, as in cadre_slot_decide. */
+	/* X1 as well: acquire and release, as in cadre_slot_decide. */
 	return cadre_word_phase(seen) == CADRE_QUEUED &&
 	       atomic_compare_exchange_strong_explicit(
 		       &slot->request.word, &seen,
@@ -166,7 +166,7 @@ bool cadre_slot_strand(struct cadre_slot *slot, uint64_t seen)
 {
 	const uint64_t lost = with_phase(with_outcome(seen, CADRE_LOST), CADRE_DONE);
 
-	/* Acquire and release, as in cadre_slot_decide. */
+	/* X1 as well: acquire and release, as in cadre_slot_decide. */
 	if (cadre_word_phase(seen) != CADRE_QUEUED ||
 	    !atomic_compare_exchange_strong_explicit(&slot->request.word, &seen,
 						     without_owner(lost),

@@ -52,6 +52,7 @@ static bool reclaim(struct cadre_client *client, uint32_t index, uint64_t left)
 
 	if (cadre_word_phase(cadre_slot_peek(&client->slots[index])) != CADRE_DONE)
 		return false;
+	/* V2 as well, pairs with V1 in take.c and, of a detached job, with V3. */
 	if (!atomic_compare_exchange_strong_explicit(&pending->word, &left,
 						     CADRE_PENDING_HELD,
 						     memory_order_acquire,
@@ -418,6 +419,7 @@ static void nudge(struct cadre_client *client)
 {
 	struct cadre_header *const header = client->view.header;
 
+	/* F2 as well, pairs with F3: the job is still pending, and we are about to sleep. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (cadre_mask_next(&header->crew.sleepers, 0, client->view.limits.workers) <
 	    client->view.limits.workers)

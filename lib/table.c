@@ -113,7 +113,7 @@ static void drop(struct rcu_head *head)
 	struct cadre_table *const table = table_of(head,
 						   offsetof(struct cadre_table, dropping));
 
-	/* Acquire, pairs with the release in cadre_table_replace: all that its maker wrote. */
+	/* J5 as well, pairs with J4 in cadre_table_replace: all that was written there. */
 	(void)atomic_load_explicit(&table->users, memory_order_acquire);
 	cadre_table_let_go(table);
 }
@@ -131,7 +131,8 @@ void cadre_table_replace(struct cadre_table *_Atomic *present, struct cadre_tabl
 	old->context = context;
 	old->replaced = replaced;
 	atomic_fetch_add_explicit(replaced, 1, memory_order_relaxed);
-	/* Release, pairs with the acquire in drop: call_rcu says so too, but to no tool that looks for races. */
+	/* J4 as well, pairs with J5 in drop: call_rcu says so too, but to no tool that looks for
+	 * races. */
 	atomic_fetch_add_explicit(&old->users, 0, memory_order_release);
 	urcu_bp_call_rcu(&old->dropping, drop);
 }

@@ -327,6 +327,7 @@ bool cadre_client_accept(struct cadre_client *client, uint32_t index, uint64_t g
 {
 	uint64_t out = cadre_pending_pack(CADRE_PENDING_OUT, generation);
 
+	/* V4 as well, pairs with V3. */
 	return atomic_compare_exchange_strong_explicit(
 		&client->pending[index].word, &out,
 		cadre_pending_pack(CADRE_PENDING_TAKEN, generation), memory_order_acquire,
@@ -379,6 +380,7 @@ int cadre_release(struct cadre_client *client, const struct cadre_result *result
 
 	if (r < 0)
 		return r;
+	/* V4 as well: whoever took it has added to V3. */
 	if (result->ticket.id == 0 || index >= client->slot_count ||
 	    atomic_load_explicit(&client->pending[index].word, memory_order_acquire) !=
 		    taken)

@@ -64,8 +64,7 @@ static inline struct cadre_span cadre_window_span(const struct cadre_hints *hint
 						  uint32_t slots,
 						  struct cadre_cursor *cursor)
 {
-	/* Acquire, pairs with the release in cadre_window_publish: the words before the tail
-	 * are there. Without it a look would only come too early and look again. */
+	/* T3: acquire, pairs with T2: the words before the tail are there. Without it a look would only come too early and look again. */
 	const uint64_t tail = atomic_load_explicit(&hints->tail, memory_order_acquire);
 	/* Relaxed: a hint. */
 	const uint64_t shared = atomic_load_explicit(&hints->cursor, memory_order_relaxed);
@@ -85,7 +84,7 @@ static inline struct cadre_span cadre_window_span_aimed(const struct cadre_hints
 							uint32_t slots,
 							struct cadre_cursor *cursor)
 {
-	/* As above, both. */
+	/* T3, and relaxed, as above. */
 	const uint64_t tail = atomic_load_explicit(&hints->tail, memory_order_acquire);
 	const uint64_t shared = atomic_load_explicit(&hints->cursor, memory_order_relaxed);
 
@@ -96,6 +95,7 @@ static inline struct cadre_span cadre_window_span_aimed(const struct cadre_hints
 
 static inline void cadre_window_publish(struct cadre_hints *hints, uint64_t tail)
 {
+	/* T2: release, pairs with T3. */
 	atomic_store_explicit(&hints->tail, tail, memory_order_release);
 }
 

@@ -320,8 +320,8 @@ static void await_room(struct cadre_worker *worker, uint32_t most, bool draining
 	const uint32_t rings = cadre_bell_remember(worker->bell);
 
 	cadre_run_engage(worker);
-	atomic_store_explicit(&worker->waits_for_room, true, memory_order_relaxed); /* R3 */
-	atomic_thread_fence(memory_order_seq_cst);
+	atomic_store_explicit(&worker->waits_for_room, true, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst); /* R3, pairs with R2 */
 	cadre_run_call_back(worker);
 	if (atomic_load_explicit(&worker->workload, memory_order_relaxed) > most &&
 	    (draining || !told_to_leave(worker)))
@@ -569,7 +569,7 @@ int cadre_worker_step_most(struct cadre_worker *worker, unsigned most)
 		cadre_run_turn_page(worker);
 		/* Without room, whoever ends a job rings, and the notifier tells of it. */
 		atomic_store_explicit(&worker->waits_for_room, true, memory_order_relaxed);
-		atomic_thread_fence(memory_order_seq_cst);
+		atomic_thread_fence(memory_order_seq_cst); /* R3, pairs with R2 */
 		if (told_to_leave(worker) || !cadre_worker_has_room(worker))
 			break;
 		if (most != 0 && ran == most) {

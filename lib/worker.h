@@ -180,6 +180,7 @@ void cadre_run_idle(struct cadre_worker *worker);
 
 static inline bool cadre_worker_has_room(const struct cadre_worker *worker)
 {
+	/* R8: acquire, pairs with R2 in run.c: with the room goes a task that is free (R1). */
 	return atomic_load_explicit(&worker->workload, memory_order_acquire) <
 	       worker->parallel;
 }
