@@ -109,6 +109,9 @@ static inline unsigned bench_batches(const struct bench *bench)
 
 int64_t bench_now_ns(void);
 
+/* Sleeps. */
+void bench_rest(double seconds);
+
 /* Binds the calling process to a CPU, for itself if that was wished; or lets it go. */
 void bench_pin(const struct bench *bench, int cpu);
 void bench_unpin(void);

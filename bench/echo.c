@@ -15,9 +15,8 @@ static void echo(struct cadre_job *job, void *state)
 	cadre_job_reply(job, data, length);
 }
 
-/* The start argument says how; none: the worker runs where the kernel likes. */
-static int bind_worker(const struct cadre_start *start, void **ret_state,
-		       struct cadre_diag *diag)
+int echo_bind_worker(const struct cadre_start *start, void **ret_state,
+		     struct cadre_diag *diag)
 {
 	struct bench bench;
 
@@ -32,13 +31,27 @@ static int bind_worker(const struct cadre_start *start, void **ret_state,
 
 static const struct cadre_operation operations[] = { { ECHO_OPERATION, "echo", echo } };
 
-static const struct cadre_service service = {
-	.size = sizeof(service),
+const struct cadre_service echo_service = {
+	.size = sizeof(echo_service),
 	.name = "echo",
 	.operations = operations,
 	.operation_count = COUNT_OF(operations),
-	.init = bind_worker,
+	.init = echo_bind_worker,
 };
+
+struct cadre_pool *echo_start_service(const struct cadre_service *service,
+				      const struct cadre_pool_options *options)
+{
+	struct cadre_pool *pool;
+	struct cadre_diag diag;
+
+	/* Its supervisor shall not share the client's CPU while that spins. */
+	bench_unpin();
+	if (cadre_pool_start(service, options, &pool, &diag) == 0)
+		return pool;
+	fprintf(stderr, "cadre-bench: %s\n", diag.text);
+	return NULL;
+}
 
 struct cadre_pool *echo_start(const struct bench *bench, uint32_t workers,
 			      enum echo_manner manner)
@@ -57,16 +70,9 @@ struct cadre_pool *echo_start(const struct bench *bench, uint32_t workers,
 		.start_data = manner == ECHO_DEFAULTS ? NULL : bench,
 		.start_length = manner == ECHO_DEFAULTS ? 0 : sizeof(*bench),
 	};
-	struct cadre_pool *pool;
-	struct cadre_diag diag;
+	struct cadre_pool *const pool = echo_start_service(&echo_service, &options);
 
-	/* Its supervisor shall not share the client's CPU while that spins. */
-	bench_unpin();
-	if (cadre_pool_start(&service, &options, &pool, &diag) < 0) {
-		fprintf(stderr, "cadre-bench: %s\n", diag.text);
-		return NULL;
-	}
-	if (manner != ECHO_DEFAULTS)
+	if (pool && manner != ECHO_DEFAULTS)
 		bench_pin(bench, bench->client_cpu);
 	return pool;
 }

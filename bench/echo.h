@@ -22,6 +22,17 @@ enum echo_manner {
 struct cadre_pool *echo_start(const struct bench *bench, uint32_t workers,
 			      enum echo_manner manner);
 
+/* The same for who wishes more: a pool of this or another service, unbound. NULL after
+ * saying why. */
+extern const struct cadre_service echo_service;
+struct cadre_pool *echo_start_service(const struct cadre_service *service,
+				      const struct cadre_pool_options *options);
+
+/* Such a service's init. Binds the worker to its CPU when the start argument is a struct
+ * bench; without one it runs where the kernel likes. */
+int echo_bind_worker(const struct cadre_start *start, void **ret_state,
+		     struct cadre_diag *diag);
+
 /* Ends it in order. 0, or negative errno after saying why. */
 int echo_stop(struct cadre_pool *pool);
 

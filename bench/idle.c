@@ -1,11 +1,15 @@
 /*
- * idle.c - what does a pool cost that has nothing to do?
+ * idle.c - what does a pool cost that has nothing to do, and how fast is it back?
+ *
+ * The first job after more than an idle second finds everybody asleep, caches cold and CPUs
+ * halted. Beside it two bare processes that slept on a futex for a second.
  *
  * CPU time of this process and of keeper, supervisor and workers, after the pool has done a
  * job and come to rest. The kernel counts it to the nanosecond in schedstat; in utime and
  * stime, which are read where that is missing, to the tick.
  */
 #include "echo.h"
+#include "peers/futex_trip.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -18,6 +22,8 @@
 
 #define WORKERS 2
 #define PERIOD_S 5.0
+#define SETTLE_S 0.5
+#define PAUSE_S 0.02
 #define FAMILY (2 + WORKERS) /* supervisor, keeper, workers */
 
 /* The first line of a small file. */
@@ -129,16 +135,6 @@ static double own_cpu_s(void)
 	return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
-static void rest(double seconds)
-{
-	const struct timespec pause = {
-		.tv_sec = (time_t)seconds,
-		.tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)
-	};
-
-	nanosleep(&pause, NULL);
-}
-
 static int do_a_job(struct cadre_client *client)
 {
 	static const unsigned char payload[PAYLOAD];
@@ -159,25 +155,38 @@ static double cpu_s_of_rest(const pid_t family[FAMILY], double seconds)
 	const double own_s = own_cpu_s();
 	double own_used_s;
 
-	rest(seconds);
+	bench_rest(seconds);
 	own_used_s = own_cpu_s() - own_s;
 	return own_used_s + cpu_s_of_all(family) - family_s;
 }
 
-static int measure_rest(const struct bench *bench, struct cadre_pool *pool,
-			double *ret_value)
+static int time_a_job(struct cadre_client *client, double *ret_us)
 {
+	const int64_t start_ns = bench_now_ns();
+	const int r = do_a_job(client);
+
+	*ret_us = (double)(bench_now_ns() - start_ns) / 1e3;
+	return r;
+}
+
+static int measure_rest(const struct bench *bench, struct cadre_pool *pool,
+			double *ret_values)
+{
+	struct cadre_client *const client = cadre_pool_client(pool);
 	const double seconds = bench->quick ? 1 : PERIOD_S;
 	pid_t family[FAMILY];
-	int r = do_a_job(cadre_pool_client(pool));
+	int r = do_a_job(client);
 
 	if (r < 0)
 		return r;
-	rest(0.5);
+	bench_rest(SETTLE_S);
 	r = find_family(pool, family);
-	if (r == 0)
-		*ret_value = cpu_s_of_rest(family, seconds) * PERIOD_S / seconds;
-	return r;
+	if (r < 0)
+		return r;
+	ret_values[0] = cpu_s_of_rest(family, seconds) * PERIOD_S / seconds;
+	/* Looking at the others was work; the caller shall have slept as well. */
+	bench_rest(PAUSE_S);
+	return time_a_job(client, &ret_values[1]);
 }
 
 static int cadre_idle(const struct bench *bench, const void *with, double *ret_values)
@@ -193,22 +202,41 @@ static int cadre_idle(const struct bench *bench, const void *with, double *ret_v
 	return r < 0 ? r : stop;
 }
 
-static const struct column columns[] = { { "CPU", "s", 6 } };
+static int futex_idle(const struct bench *bench, const void *with, double *ret_values)
+{
+	double ns;
+	const int r = futex_first_trip(bench, 1 + PAUSE_S, &ns);
+
+	(void)with;
+	if (r == 0)
+		ret_values[1] = ns / 1e3;
+	return r;
+}
+
+static const struct column columns[] = { { "CPU", "s", 6 }, { "first job", "us", 1 } };
 
 static const struct contender contenders[] = {
+	{ "futex",
+	  "two processes that sleep for a second, then one wakes the other and is answered",
+	  futex_idle,
+	  NULL,
+	  { NULL },
+	  false },
 	{ "cadre",
 	  "a pool of two workers with its supervisor, keeper and client",
 	  cadre_idle,
 	  NULL,
-	  { NULL },
+	  { "futex" },
 	  false },
 };
 
 const struct question question_idle = {
 	.name = "idle",
-	.sentence = "How much CPU time does a pool use in 5 s that has nothing to do?",
+	.sentence = "What does a pool use in 5 s without a job, and how long does the first "
+		    "one take after that?",
 	.columns = columns,
 	.column_count = COUNT_OF(columns),
+	.ratio_column = 1,
 	.less_is_better = true,
 	.contenders = contenders,
 	.contender_count = COUNT_OF(contenders),

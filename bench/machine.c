@@ -118,6 +118,17 @@ int64_t bench_now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+void bench_rest(double seconds)
+{
+	struct timespec left = {
+		.tv_sec = (time_t)seconds,
+		.tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9),
+	};
+
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		continue;
+}
+
 double bench_median_batch(const struct bench *bench, double (*batch)(void *context),
 			  void *context)
 {

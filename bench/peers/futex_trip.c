@@ -43,16 +43,43 @@ static void answer(void *shared)
 		say(&words->back, seen);
 }
 
+static double trip(struct words *words)
+{
+	const int64_t start_ns = bench_now_ns();
+
+	say(&words->there, ++words->trips);
+	hear(&words->back, words->trips - 1);
+	return (double)(bench_now_ns() - start_ns);
+}
+
 static double batch(void *shared)
 {
 	struct words *const words = shared;
 	const int64_t start_ns = bench_now_ns();
 
-	for (uint32_t i = 0; i < TRIPS; i++) {
-		say(&words->there, ++words->trips);
-		hear(&words->back, words->trips - 1);
-	}
+	for (uint32_t i = 0; i < TRIPS; i++)
+		trip(words);
 	return (double)(bench_now_ns() - start_ns) / TRIPS;
+}
+
+int futex_first_trip(const struct bench *bench, double idle_s, double *ret_ns)
+{
+	struct words *const words = peer_share(sizeof(*words));
+	pid_t peer;
+	int r;
+
+	if (!words)
+		return -ENOMEM;
+	peer = peer_start(bench, answer, words);
+	if (peer < 0)
+		return peer;
+	trip(words);
+	bench_rest(idle_s);
+	*ret_ns = trip(words);
+	say(&words->there, END);
+	r = peer_await(peer);
+	peer_unshare(words, sizeof(*words));
+	return r;
 }
 
 int futex_trip(const struct bench *bench, double *ret_ns)

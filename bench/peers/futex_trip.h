@@ -10,4 +10,7 @@
 /* The median of a round trip. */
 int futex_trip(const struct bench *bench, double *ret_ns);
 
+/* One, after both have slept for so long. */
+int futex_first_trip(const struct bench *bench, double idle_s, double *ret_ns);
+
 #endif
