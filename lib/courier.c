@@ -263,8 +263,9 @@ static int hire(struct cadre_client *client, struct cadre_courier **ret_courier)
 			r = -ENOMEM;
 		else if (courier->looks[LOOK_END].fd < 0)
 			r = -EMFILE;
-		else
-			r = start_thread(courier);
+		else if (start_thread(courier) < 0)
+			/* Not -EAGAIN, which would have the submitter wait for a free slot. */
+			r = -ENOMEM;
 		if (r < 0 && courier)
 			discard(courier);
 		if (r == 0)

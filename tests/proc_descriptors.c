@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -487,6 +488,30 @@ Test(descriptors, a_submission_that_is_refused_leaves_them_with_the_caller)
 	cr_assert(is_open(line.to));
 	close(line.to);
 	close(line.from);
+}
+
+Test(descriptors, a_submission_that_finds_no_room_for_a_thread_does_not_wait_for_it)
+{
+	pthread_attr_t vast;
+	struct cadre_request request;
+	struct cadre_ticket ticket;
+	struct line line;
+
+	START_SIGNATORY(ONE_WORKER);
+	line = open_pipe();
+	request = SEND(SIGN, 1, line);
+	pthread_attr_init(&vast);
+	cr_assert_eq(pthread_attr_setstacksize(&vast, SIZE_MAX / 4096 * 1024), 0);
+	cr_assert_eq(pthread_setattr_default_np(&vast), 0);
+	cr_assert_eq(cadre_submit(troupe.client, &request, CADRE_FOREVER, &ticket),
+		     -ENOMEM);
+	cr_assert(is_open(line.to));
+	pthread_attr_setstacksize(&vast, 1 << 20);
+	pthread_setattr_default_np(&vast);
+	pthread_attr_destroy(&vast);
+	call_ok(request);
+	cr_assert_eq(read_signature(&line), 1);
+	expect_end(&line);
 }
 
 /* ---- deaths ---- */

@@ -138,7 +138,8 @@ CADRE_API int32_t cadre_client_operation(const struct cadre_client *client,
 /* ---- submitting: never runs a handler, never blocks unless its name says so ---- */
 
 /* Accepts the job and returns 0 with a ticket, or accepts nothing: -EAGAIN (window full),
- * -ENOBUFS, -EMSGSIZE, -EINVAL, -EBADF, -EHOSTDOWN, -ESHUTDOWN, -EOWNERDEAD, -ECHILD; for its
+ * -ENOBUFS, -EMSGSIZE, -EINVAL, -EHOSTDOWN, -ESHUTDOWN, -EOWNERDEAD, -ECHILD; for its
+ * descriptors -EBADF, and at the first -EMFILE, -ENOMEM (nor room for a thread); for its
  * token -ECANCELED (it has ended), -ESTALE (it was released), -EXDEV (another pool's).
  * ret_ticket may be NULL for detached jobs and those with a callback. */
 CADRE_API int cadre_try_submit(struct cadre_client *client,
