@@ -144,8 +144,10 @@ static int give(struct cadre_courier *courier, const struct cadre_control *fetch
 	answer.place = luggage->count;
 	r = cadre_control_send_with(peer, &answer, luggage->fds, luggage->count);
 	CADRE_KILL_POINT("G1");
+	/* Too many are under way, say: the worker asks again. One that is not open any more was
+	 * closed by whoever gave it to us. */
 	if (r < 0)
-		return r;
+		return r == -EBADF ? r : -EAGAIN;
 	luggage->given = true;
 	close_all(luggage);
 	return 0;

@@ -514,6 +514,26 @@ Test(descriptors, a_submission_that_finds_no_room_for_a_thread_does_not_wait_for
 	expect_end(&line);
 }
 
+Test(descriptors, a_handler_is_told_when_the_submitter_closed_what_was_not_his_any_more)
+{
+	struct line line;
+	struct cadre_ticket ticket;
+
+	START_SIGNATORY(ONE_WORKER);
+	line = open_pipe();
+	/* The courier has its connections: nothing is opened any more that gets the number. */
+	call_ok(SEND(SIGN, 1, line));
+	close(line.from);
+	line = open_pipe();
+	ticket = submit(SEND(HOLD, 1, line));
+	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
+	close(line.to);
+	open_gate(1);
+	expect(ticket, CADRE_FAILED);
+	cr_assert_eq(atomic_load(&troupe.board->told[0]), -EBADF);
+	close(line.from);
+}
+
 /* ---- deaths ---- */
 
 Test(descriptors, a_worker_killed_before_it_asked_leaves_them_with_the_client)

@@ -29,8 +29,10 @@ CADRE_BEGIN_DECLS
  * job has none, or they were asked for before. May wait for the client's process, 5 s at most
  * and no longer than the job's deadline. -EINVAL (there are more than `most`: ask again),
  * -EALREADY (the job is ended), -ECANCELED (nobody waits for this job any more), -EOWNERDEAD
- * (an earlier worker died with them), -EMFILE (this process may open no more; they are
- * closed), -ETIMEDOUT (the client's process is stopped, or the pool without a supervisor). */
+ * (an earlier worker died with them), -EMFILE (this process may open no more; those that had
+ * come are closed), -EBADF (the submitter has closed one that was not his any more),
+ * -ETIMEDOUT (the client's process is stopped, or may open no more, or the pool is without a
+ * supervisor). */
 CADRE_API int cadre_job_descriptors(struct cadre_job *job, int *ret_fds, size_t most);
 
 /* For submitters, between taking a result and releasing it: takes back the descriptors that
