@@ -111,10 +111,13 @@ static int ask(struct cadre_job *job, int fd, int64_t until_ns)
 	if (r != 1 || message.kind != CADRE_CONTROL_ANSWER)
 		return -EAGAIN;
 	job->fd_count = (uint8_t)count;
-	if (message.error < 0)
-		return message.error;
-	CADRE_KILL_POINT("G2");
-	return message.place == count ? 0 : -EMFILE;
+	if (message.error == 0 && message.place == count) {
+		CADRE_KILL_POINT("G2");
+		return 0;
+	}
+	/* No honest courier refuses and sends some, or sends others than it says. */
+	cadre_job_close_descriptors(job);
+	return message.error < 0 ? message.error : -EMFILE;
 }
 
 static int fetch_once(struct cadre_job *job, int64_t until_ns)
