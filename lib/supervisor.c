@@ -751,6 +751,8 @@ int cadre_supervise(const struct cadre_source *source,
 		sigaddset(&signals, SIGHUP);
 		sigprocmask(SIG_BLOCK, &signals, &before);
 		signal(SIGCHLD, SIG_DFL);
+		/* Whoever read its lines may have left: that ends no pool. */
+		signal(SIGPIPE, SIG_IGN);
 		r = supervise(supervisor, embedding, &signals);
 		sigprocmask(SIG_SETMASK, &before, NULL);
 	}

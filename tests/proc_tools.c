@@ -1147,6 +1147,28 @@ Test(serve, notices_are_lines_and_quiet_means_none, .init = prepare, .fini = cle
 	}
 }
 
+Test(serve, it_goes_on_when_nobody_reads_its_lines_any_more, .init = prepare,
+     .fini = clean_up)
+{
+	struct run run;
+	int ends[2];
+
+	make_pipe(ends);
+	server = cadre_behind(-1, -1, ends[1], "serve", "--name", pool, "--workers", "1",
+			      "--log-level", "debug", service("demo.so"), NULL);
+	close(ends[1]);
+	await_workers(1);
+	close(ends[0]);
+	/* Both are worth a line. */
+	run = cadre("", "ctl", pool, "scale", "2", NULL);
+	expect_status(&run, 0);
+	await_workers(2);
+	run = cadre("", "call", pool, "crash", NULL);
+	expect_status(&run, 1);
+	await_workers(2);
+	cr_expect_eq(stop_server(), 0);
+}
+
 Test(serve, a_service_that_cannot_be_loaded_is_named, .init = prepare, .fini = clean_up)
 {
 	char library[4200];

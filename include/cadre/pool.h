@@ -160,11 +160,12 @@ struct cadre_source {
  * carries no newline. What the log tells its sinks is not told here once more. */
 typedef void cadre_notice_fn(const char *sentence, void *context);
 
-/* Makes this process the supervisor of a pool until SIGTERM, SIGINT or SIGHUP (orderly end;
- * a second one terminates) or until somebody stops the pool. A segment that a dead
- * supervisor left is taken over together with its living workers. Returns 0 after an
- * orderly end; errors as cadre_pool_start, and -EBADMSG when the segment was damaged. The
- * process must have one thread. Changes the signal mask for its duration. */
+/* Makes this process the supervisor of a pool until SIGTERM or SIGINT (orderly end; a second
+ * one terminates) or until somebody stops the pool; SIGHUP reloads its service. A segment
+ * that a dead supervisor left is taken over together with its living workers. Returns 0
+ * after an orderly end; errors as cadre_pool_start, and -EBADMSG when the segment was
+ * damaged. The process must have one thread. Changes the signal mask for its duration, and
+ * for good the actions of SIGCHLD (default) and SIGPIPE (ignored). */
 CADRE_API int cadre_serve(const struct cadre_source *source,
 			  const struct cadre_pool_options *options,
 			  cadre_notice_fn *notice, void *context, struct cadre_diag *diag);
