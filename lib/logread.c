@@ -196,9 +196,11 @@ int cadre_log_open(const char *pool, bool kept, struct cadre_log **ret_log,
 		   struct cadre_diag *diag)
 {
 	struct cadre_log *const log = calloc(1, sizeof(*log));
-	int r = log ? cadre_layout_open(pool, false, &log->view, diag) :
-		      cadre_refuse(diag, -ENOMEM, "out of memory");
+	int r;
 
+	if (!log)
+		return cadre_refuse(diag, -ENOMEM, "out of memory");
+	r = cadre_layout_open(pool, false, &log->view, diag);
 	if (r < 0) {
 		free(log);
 		return r;

@@ -143,7 +143,8 @@ static void say_decided(struct cadre_client *client, uint32_t index,
 				       0;
 	enum cadre_token_phase phase;
 
-	strcpy(result->sentence, is_late ? "its deadline passed" : "it was cancelled");
+	snprintf(result->sentence, sizeof(result->sentence), "%s",
+		 is_late ? "its deadline passed" : "it was cancelled");
 	if (!token)
 		return;
 	phase = cadre_token_view(&client->view.tokens, token, 0).phase;
@@ -153,8 +154,9 @@ static void say_decided(struct cadre_client *client, uint32_t index,
 		cadre_token_say(&client->view.tokens, token, result->sentence,
 				sizeof(result->sentence));
 		if (!result->sentence[0])
-			strcpy(result->sentence, is_late ? "the time of its token is over" :
-							   "its token was cancelled");
+			snprintf(result->sentence, sizeof(result->sentence), "%s",
+				 is_late ? "the time of its token is over" :
+					   "its token was cancelled");
 	}
 }
 

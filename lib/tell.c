@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "diag.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define LOOKS_MAX 8
@@ -142,7 +143,7 @@ static int find_or_name(struct cadre_client *client, const char *name,
 	*ret_counter = &client->counters[client->counter_count];
 	(*ret_counter)->client = client;
 	(*ret_counter)->line = &table_of(client)->lines[client->counter_count++];
-	strcpy((*ret_counter)->name, name);
+	snprintf((*ret_counter)->name, sizeof((*ret_counter)->name), "%s", name);
 	cadre_perf_name((*ret_counter)->line, name);
 	return 0;
 }
@@ -168,7 +169,7 @@ void cadre_perf_counter_read(const struct cadre_perf_counter *counter,
 	if (!cadre_perf_read(counter->line, ret_perf))
 		*ret_perf = (struct cadre_perf){ 0 };
 	/* The name is ours, whatever stands in the segment. */
-	strcpy(ret_perf->name, counter->name);
+	snprintf(ret_perf->name, sizeof(ret_perf->name), "%s", counter->name);
 }
 
 void cadre_client_count(struct cadre_client *client, uint32_t index,

@@ -1,5 +1,6 @@
 #include "token.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* A loop below goes round again because somebody ended or released the token meanwhile, each
@@ -236,9 +237,8 @@ static void append(char *text, size_t size, const char *more)
 {
 	const size_t length = strlen(text);
 
-	if (length > 0 && *more && length + 2 < size)
-		strcat(text, "; ");
-	strncat(text, more, size - strlen(text) - 1);
+	snprintf(text + length, size - length, "%s%s",
+		 length > 0 && *more && length + 2 < size ? "; " : "", more);
 }
 
 static void say_below(const struct cadre_token_table *table, uint64_t id, char *text,

@@ -125,11 +125,10 @@ int cadre_print_stream(struct cadre_client *client, struct cadre_ticket ticket,
 		.client = client, .ticket = ticket, .format = format, .stop = stop
 	};
 	struct cadre_item item;
-	int r;
 
 	/* A reader that leaves is an error of the write, not our death. */
 	signal(SIGPIPE, SIG_IGN);
-	while ((r = next(&printer, &item)) == 1) {
+	while (next(&printer, &item) == 1) {
 		print_item(&printer, &item);
 		if (printer.broken || (printer.errors && stop))
 			return leave(&printer);

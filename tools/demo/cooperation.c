@@ -192,7 +192,7 @@ static int show_cache(void)
 int main(void)
 {
 	struct cadre_diag diag = { "" };
-	struct cost first, second;
+	struct cost first = { 0 }, second = { 0 };
 	int r = start(&diag);
 
 	if (r < 0) {
