@@ -5,11 +5,9 @@
  * The pool is a segment that the test fills by hand. Where a living supervisor makes the
  * difference, a child holds its lock, and mends nothing.
  */
+#include "backdrop.h"
 #include "child.h"
 #include "clock.h"
-#include "holder.h"
-#include "layout.h"
-#include "scene.h"
 
 #include <cadre/check.h>
 
@@ -28,7 +26,6 @@
 
 static struct scene scene;
 static struct cadre_view view;
-static pid_t supervisor; /* a child that holds the lock, or 0 */
 
 static struct cadre_balance balance;
 static char findings[FINDINGS_MAX][420];
@@ -46,10 +43,7 @@ static void make_pool(uint32_t slots)
 		.block_bytes = 65536,
 	};
 
-	scene_begin(&scene);
-	cr_assert_eq(cadre_layout_create(scene.pool, &limits, 0600, &view, NULL), 0);
-	atomic_store(&view.header->state, CADRE_POOL_OPEN);
-	atomic_store(&view.header->ready, 1);
+	backdrop_paint(&scene, &limits, &view);
 }
 
 static void begin(void)
@@ -57,23 +51,9 @@ static void begin(void)
 	make_pool(SLOTS);
 }
 
-static void start_supervisor(void)
-{
-	supervisor = holder_start(scene.pool);
-}
-
 static void end(void)
 {
-	char lock[CADRE_PATH_SIZE];
-
-	if (supervisor)
-		child_kill(supervisor);
-	supervisor = 0;
-	cadre_segment_remove(scene.pool);
-	cadre_path(scene.pool, CADRE_FILE_LOCK, lock);
-	unlink(lock); /* A holder that was killed leaves it. */
-	cadre_layout_close(&view);
-	scene_end(&scene);
+	backdrop_remove(&scene, &view);
 }
 
 TestSuite(check, .init = begin, .fini = end, .timeout = 60);
@@ -122,41 +102,15 @@ __attribute__((format(printf, 2, 3))) static void expect(int count, const char *
 
 /* ---- building ---- */
 
-static void seat(struct cadre_place *place, enum cadre_place_state state,
-		 struct cadre_identity who)
-{
-	cadre_place_set_start_time(place, who.start_time);
-	atomic_store(&place->since_ns, cadre_clock_ns() - 60 * CADRE_NS_PER_S);
-	atomic_store(&place->state, cadre_place_pack_owned(state, 1, who.pid));
-}
-
 static void seat_worker(uint32_t worker, enum cadre_place_state state)
 {
-	seat(&view.worker_places[worker], state, cadre_process_self());
+	backdrop_seat(&view.worker_places[worker], state, cadre_process_self());
 }
 
 static void seat_client(uint32_t window)
 {
-	seat(&view.client_places[window], CADRE_PLACE_UP, cadre_process_self());
+	backdrop_seat(&view.client_places[window], CADRE_PLACE_UP, cadre_process_self());
 	cadre_mask_set(&view.header->leased, window);
-}
-
-static int leave_at_once(void *context)
-{
-	(void)context;
-	return 0;
-}
-
-static struct cadre_identity somebody_dead(void)
-{
-	const pid_t child = child_start(leave_at_once, NULL);
-	const struct cadre_identity who = {
-		.pid = child,
-		.start_time = cadre_process_start_time(child),
-	};
-
-	cr_assert_eq(child_end(child), 0);
-	return who;
 }
 
 static struct cadre_books *books_of(uint32_t window, uint32_t index)
@@ -188,7 +142,7 @@ Test(check, a_fresh_pool_balances)
 	cr_assert_eq(balance.accepted, 0);
 	cr_assert_eq(balance.blocks, view.plan.total);
 	cr_assert_not(balance.alive);
-	start_supervisor();
+	backdrop_start_supervisor(&scene);
 	expect_nothing();
 	cr_assert(balance.alive);
 }
@@ -229,8 +183,8 @@ Test(check, every_phase_balances_between_booking_and_freeing_too)
 Test(check, a_dead_pool_with_jobs_in_flight_balances)
 {
 	put_jobs();
-	seat(&view.client_places[0], CADRE_PLACE_UP, somebody_dead());
-	seat(&view.worker_places[1], CADRE_PLACE_UP, somebody_dead());
+	backdrop_seat(&view.client_places[0], CADRE_PLACE_UP, backdrop_somebody_dead());
+	backdrop_seat(&view.worker_places[1], CADRE_PLACE_UP, backdrop_somebody_dead());
 	cadre_mask_set(&view.header->crew.up, 1);
 	cadre_mask_set(&view.header->crew.sleepers, 1);
 	cadre_view_slot(&view, 0, 2)->request.submitted_ns = 1;
@@ -240,7 +194,7 @@ Test(check, a_dead_pool_with_jobs_in_flight_balances)
 Test(check, a_death_half_reaped_waits_for_the_next_supervisor_and_is_no_finding)
 {
 	put_jobs();
-	seat(&view.worker_places[1], CADRE_PLACE_DEAD, somebody_dead());
+	backdrop_seat(&view.worker_places[1], CADRE_PLACE_DEAD, backdrop_somebody_dead());
 	cadre_mask_set(&view.header->crew.engaged, 1);
 	cadre_mask_set(&view.header->leased, 1);
 	expect_nothing();
@@ -289,9 +243,9 @@ Test(check, what_is_mended_while_it_looks_is_no_finding)
 {
 	pid_t mender;
 
-	start_supervisor();
+	backdrop_start_supervisor(&scene);
 	seat_client(0);
-	seat(&view.worker_places[1], CADRE_PLACE_DEAD, somebody_dead());
+	backdrop_seat(&view.worker_places[1], CADRE_PLACE_DEAD, backdrop_somebody_dead());
 	PUT(0, 1, .phase = CADRE_RUNNING, .owner = 2, .generation = 2);
 	mender = child_start(mend_soon, NULL);
 	expect_nothing();
@@ -465,10 +419,10 @@ Test(check, a_job_may_not_run_where_nobody_sits)
 
 Test(check, a_dead_worker_and_its_jobs_wait_for_a_supervisor_that_is_there)
 {
-	start_supervisor();
+	backdrop_start_supervisor(&scene);
 	seat_client(0);
 	PUT(0, 1, .phase = CADRE_RUNNING, .owner = 3, .generation = 1);
-	seat(&view.worker_places[2], CADRE_PLACE_DEAD, somebody_dead());
+	backdrop_seat(&view.worker_places[2], CADRE_PLACE_DEAD, backdrop_somebody_dead());
 	cadre_mask_set(&view.header->crew.up, 2);
 	expect(3, "is dead, and its reaping does not come to an end");
 	cr_assert(strstr(findings[1], "worker 2: nobody sits there who could be up"));
@@ -540,7 +494,7 @@ Test(check, a_place_in_an_impossible_state_is_told)
 	expect(1, "worker 0: it is up, and its place names no process");
 	atomic_store(&view.worker_places[0].state, 0);
 
-	seat(&view.client_places[1], CADRE_PLACE_STARTING, cadre_process_self());
+	backdrop_seat(&view.client_places[1], CADRE_PLACE_STARTING, cadre_process_self());
 	expect(1, "window 1: state 1 of its client's place cannot be");
 	atomic_store(&view.client_places[1].state, cadre_place_pack(CADRE_PLACE_UP, 1));
 	expect(1, "window 1: its client is up, and its place names no process");
@@ -566,17 +520,19 @@ Test(check, bits_of_the_crew_need_a_worker)
 
 Test(check, a_death_that_a_living_supervisor_does_not_see_is_told)
 {
-	start_supervisor();
+	const pid_t supervisor = backdrop_start_supervisor(&scene);
+
 	seat_client(1);
-	seat(&view.client_places[1], CADRE_PLACE_UP, somebody_dead());
+	backdrop_seat(&view.client_places[1], CADRE_PLACE_UP, backdrop_somebody_dead());
 	expect(1, "window 1: its client (pid %d) is dead, and the supervisor (pid %d)",
 	       cadre_place_who(&view.client_places[1]).pid, supervisor);
 
 	seat_client(1);
-	seat(&view.worker_places[0], CADRE_PLACE_UP, somebody_dead());
+	backdrop_seat(&view.worker_places[0], CADRE_PLACE_UP, backdrop_somebody_dead());
 	expect(1, "worker 0 (pid %d) is dead, and the supervisor (pid %d)",
 	       cadre_place_who(&view.worker_places[0]).pid, supervisor);
-	seat(&view.worker_places[0], CADRE_PLACE_DRAINING, somebody_dead());
+	backdrop_seat(&view.worker_places[0], CADRE_PLACE_DRAINING,
+		      backdrop_somebody_dead());
 	expect(1, "worker 0");
 }
 
@@ -588,7 +544,7 @@ Test(check, leases_and_clients_go_together)
 
 	atomic_store(&view.client_places[2].state, 0);
 	cadre_mask_set(&view.header->leased, 2);
-	start_supervisor();
+	backdrop_start_supervisor(&scene);
 	expect(1, "window 2: it is leased, and its client's place is vacant");
 
 	cadre_mask_clear(&view.header->leased, 2);
@@ -671,7 +627,7 @@ Test(check, random_bytes_are_an_answer_not_a_fault)
 	memset(view.segment.base + sizeof(struct cadre_header), 0xff,
 	       end_of_blocks - sizeof(struct cadre_header));
 	expect_an_answer();
-	start_supervisor();
+	backdrop_start_supervisor(&scene);
 	expect_an_answer();
 }
 
@@ -744,7 +700,7 @@ Test(check, no_token_outlives_its_client_unreleased_where_a_supervisor_lives)
 	put_token((struct cadre_token_word){
 		.phase = CADRE_TOKEN_CANCELLED, .owner = 1, .generation = 1 });
 	expect_nothing(); /* The next supervisor would release it. */
-	start_supervisor();
+	backdrop_start_supervisor(&scene);
 	expect(1, "token 2: it belongs to client 1, which is gone");
 	put_token((struct cadre_token_word){ .phase = CADRE_TOKEN_CANCELLED,
 					     .released = true,

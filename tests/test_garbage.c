@@ -5,10 +5,7 @@
  * Other tests may keep dead pools of their own meanwhile, so only the pool of this test is
  * ever collected; a dry run alone looks at all.
  */
-#include "child.h"
-#include "holder.h"
-#include "layout.h"
-#include "scene.h"
+#include "backdrop.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -28,39 +25,17 @@ static const struct cadre_limits small = {
 
 static struct scene scene;
 static struct cadre_view view;
-static pid_t supervisor; /* a child that holds the lock, or 0 */
 static char said[640];
 static int removed;
 
 static void begin(void)
 {
-	scene_begin(&scene);
-	cr_assert_eq(cadre_layout_create(scene.pool, &small, 0600, &view, NULL), 0);
-	atomic_store(&view.header->ready, 1);
-}
-
-static void start_supervisor(void)
-{
-	supervisor = holder_start(scene.pool);
-}
-
-static void kill_supervisor(void)
-{
-	if (supervisor)
-		child_kill(supervisor);
-	supervisor = 0;
+	backdrop_paint(&scene, &small, &view);
 }
 
 static void end(void)
 {
-	char lock[CADRE_PATH_SIZE];
-
-	kill_supervisor();
-	cadre_layout_close(&view);
-	cadre_segment_remove(scene.pool);
-	cadre_path(scene.pool, CADRE_FILE_LOCK, lock);
-	unlink(lock);
-	scene_end(&scene);
+	backdrop_remove(&scene, &view);
 }
 
 TestSuite(garbage, .init = begin, .fini = end);
@@ -105,8 +80,7 @@ static void cut_segment_to(off_t size)
 
 static void seat(struct cadre_place *place, enum cadre_place_state state)
 {
-	cadre_place_set_start_time(place, cadre_process_self().start_time);
-	atomic_store(&place->state, cadre_place_pack_owned(state, 1, getpid()));
+	backdrop_seat(place, state, cadre_process_self());
 }
 
 Test(garbage, a_pool_without_supervisor_and_users_is_removed_whole)
@@ -182,7 +156,7 @@ Test(garbage, pids_from_before_the_last_boot_keep_nothing)
 
 Test(garbage, a_pool_is_left_alone_while_it_has_a_supervisor_however_broken_it_is)
 {
-	start_supervisor();
+	backdrop_start_supervisor(&scene);
 	view.header->magic++;
 
 	cr_assert(begins_with(collect(0), "kept"), "%s", said);
@@ -193,7 +167,7 @@ Test(garbage, a_pool_is_left_alone_while_it_has_a_supervisor_however_broken_it_i
 	cr_assert_str_eq(said, "",
 			 "when all are looked at, those that are well go unmentioned");
 
-	kill_supervisor();
+	backdrop_kill_supervisor();
 	cr_assert(begins_with(collect(0), "removed"), "%s", said);
 	cr_assert_eq(scene_files(scene.pool), 0);
 }

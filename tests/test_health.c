@@ -2,12 +2,8 @@
  * test_health.c - claims about what is well and what is not. The pool is a segment that the
  * test writes itself, and this process is its supervisor as far as a lock can say.
  */
-#include "child.h"
+#include "backdrop.h"
 #include "clock.h"
-#include "holder.h"
-#include "layout.h"
-#include "process.h"
-#include "scene.h"
 
 #include <cadre/report.h>
 
@@ -20,20 +16,10 @@ static struct cadre_view view;
 static struct cadre_report *report;
 static struct cadre_health_limits limits;
 static struct cadre_health health;
-static pid_t supervisor; /* a child that holds the lock */
-
-static void start_supervisor(void)
-{
-	supervisor = holder_start(scene.pool);
-}
 
 static void seat(uint32_t worker, enum cadre_place_state state)
 {
-	const struct cadre_identity self = cadre_process_self();
-
-	cadre_place_set_start_time(&view.worker_places[worker], self.start_time);
-	atomic_store(&view.worker_places[worker].state,
-		     cadre_place_pack_owned(state, 1, self.pid));
+	backdrop_seat(&view.worker_places[worker], state, cadre_process_self());
 }
 
 /* A pool of two workers that is well. */
@@ -48,37 +34,19 @@ static void begin(void)
 					    .block_bytes = 65536 };
 	struct cadre_diag diag = { "" };
 
-	scene_begin(&scene);
-	cr_assert_eq(cadre_layout_create(scene.pool, &small, 0600, &view, &diag), 0, "%s",
-		     diag.text);
-	atomic_store(&view.header->state, CADRE_POOL_OPEN);
+	backdrop_paint(&scene, &small, &view);
 	atomic_store(&view.header->heartbeat_ns, cadre_clock_ns());
-	atomic_store(&view.header->ready, 1);
 	seat(0, CADRE_PLACE_UP);
 	seat(1, CADRE_PLACE_UP);
-	start_supervisor();
+	backdrop_start_supervisor(&scene);
 	cr_assert_eq(cadre_report_open(scene.pool, &report, &diag), 0, "%s", diag.text);
 	cadre_health_limits_default(&limits);
 }
 
-static void kill_supervisor(void)
-{
-	if (supervisor)
-		child_kill(supervisor);
-	supervisor = 0;
-}
-
 static void end(void)
 {
-	char lock[CADRE_PATH_SIZE];
-
-	kill_supervisor();
 	cadre_report_close(report);
-	cadre_segment_remove(scene.pool);
-	cadre_path(scene.pool, CADRE_FILE_LOCK, lock);
-	unlink(lock);
-	cadre_layout_close(&view);
-	scene_end(&scene);
+	backdrop_remove(&scene, &view);
 }
 
 TestSuite(health, .init = begin, .fini = end);
@@ -106,7 +74,7 @@ Test(health, a_pool_at_rest_is_well_and_says_what_it_has)
 
 Test(health, without_supervisor_it_is_critical_neither_live_nor_ready)
 {
-	kill_supervisor();
+	backdrop_kill_supervisor();
 	cr_assert_eq(judge(), CADRE_HEALTH_CRITICAL);
 	cr_assert(says("is gone"), "%s", health.sentence);
 	cr_assert_not(cadre_report_is_live(report, INT64_MAX));

@@ -6,11 +6,9 @@
  * the bytes alone. Since no supervisor holds the lock, places say the truth only if their
  * process lives; so the living ones are all this process.
  */
+#include "backdrop.h"
 #include "child.h"
 #include "clock.h"
-#include "holder.h"
-#include "layout.h"
-#include "scene.h"
 
 #include <cadre/report.h>
 
@@ -41,7 +39,6 @@ static const struct cadre_limits small = {
 
 static struct scene scene;
 static struct cadre_view view;
-static pid_t supervisor; /* a child that holds the lock, or 0 */
 static struct cadre_report *report;
 static struct cadre_sampler *sampler;
 
@@ -49,11 +46,7 @@ static void make_pool(const struct cadre_limits *limits)
 {
 	struct cadre_diag diag = { "" };
 
-	scene_begin(&scene);
-	cr_assert_eq(cadre_layout_create(scene.pool, limits, 0600, &view, &diag), 0, "%s",
-		     diag.text);
-	atomic_store(&view.header->state, CADRE_POOL_OPEN);
-	atomic_store(&view.header->ready, 1);
+	backdrop_paint(&scene, limits, &view);
 	cr_assert_eq(cadre_report_open(scene.pool, &report, &diag), 0, "%s", diag.text);
 	cr_assert_eq(cadre_sampler_open(&sampler), 0);
 }
@@ -63,54 +56,27 @@ static void begin(void)
 	make_pool(&small);
 }
 
-static void start_supervisor(void)
-{
-	supervisor = holder_start(scene.pool);
-}
-
-static void kill_supervisor(void)
-{
-	if (supervisor)
-		child_kill(supervisor);
-	supervisor = 0;
-}
-
 static void end(void)
 {
-	char lock[CADRE_PATH_SIZE];
-
-	kill_supervisor();
 	cadre_sampler_close(sampler);
 	cadre_report_close(report);
-	cadre_segment_remove(scene.pool);
-	cadre_path(scene.pool, CADRE_FILE_LOCK, lock);
-	unlink(lock); /* A holder that was killed leaves it. */
-	cadre_layout_close(&view);
-	scene_end(&scene);
+	backdrop_remove(&scene, &view);
 }
 
 TestSuite(report, .init = begin, .fini = end);
 
 /* ---- building what a report should see ---- */
 
-static void seat(struct cadre_place *place, enum cadre_place_state state,
-		 struct cadre_identity who)
-{
-	cadre_place_set_start_time(place, who.start_time);
-	atomic_store(&place->since_ns, cadre_clock_ns() - CADRE_NS_PER_S);
-	atomic_store(&place->state, cadre_place_pack_owned(state, 1, who.pid));
-}
-
 static void seat_worker(uint32_t index, enum cadre_place_state state,
 			enum cadre_activity activity)
 {
-	seat(&view.worker_places[index], state, cadre_process_self());
+	backdrop_seat(&view.worker_places[index], state, cadre_process_self());
 	cadre_stats_turn_to(&view.worker_stats[index], activity, cadre_clock_ns());
 }
 
 static void seat_client(uint32_t window)
 {
-	seat(&view.client_places[window], CADRE_PLACE_UP, cadre_process_self());
+	backdrop_seat(&view.client_places[window], CADRE_PLACE_UP, cadre_process_self());
 	cadre_mask_set(&view.header->leased, window);
 }
 
@@ -158,25 +124,6 @@ static const struct cadre_worker_snapshot *worker_after_read(uint32_t index)
 	return cadre_report_worker(report, index);
 }
 
-/* A process that certainly does not live any more. */
-static int leave_at_once(void *context)
-{
-	(void)context;
-	return 0;
-}
-
-static struct cadre_identity somebody_dead(void)
-{
-	const pid_t child = child_start(leave_at_once, NULL);
-	const struct cadre_identity who = {
-		.pid = child,
-		.start_time = cadre_process_start_time(child),
-	};
-
-	cr_assert_eq(child_end(child), 0);
-	return who;
-}
-
 /* ---- local workers ---- */
 
 static const struct cadre_guest_snapshot *guest_after_read(uint32_t index)
@@ -204,13 +151,15 @@ Test(report, a_local_worker_past_its_deadline_or_without_a_living_owner_is_shown
 	cr_assert_eq(cadre_report_read(report)->operation_count, 0);
 	cr_assert_eq(cadre_report_read(report)->locals, 1);
 
-	seat(&view.worker_places[WORKERS + 1], CADRE_PLACE_UP, somebody_dead());
+	backdrop_seat(&view.worker_places[WORKERS + 1], CADRE_PLACE_UP,
+		      backdrop_somebody_dead());
 	cr_assert_eq(guest_after_read(1)->letter, 'X');
 	cr_assert_eq(guest_after_read(1)->workload, 0);
 	cr_assert_str_eq(guest_after_read(1)->program, "");
 	cr_assert_eq(cadre_report_read(report)->locals, 0);
 	/* What left without a supervisor to tell. */
-	seat(&view.worker_places[WORKERS + 1], CADRE_PLACE_DRAINING, cadre_process_self());
+	backdrop_seat(&view.worker_places[WORKERS + 1], CADRE_PLACE_DRAINING,
+		      cadre_process_self());
 	slot->request.with = 0;
 	cr_assert_eq(guest_after_read(1)->letter, 'G');
 	cr_assert_null(cadre_report_guest(report, LOCALS));
@@ -317,10 +266,10 @@ Test(report, blocks_in_use_are_counted_by_class)
 Test(report, a_pool_is_alive_exactly_as_long_as_somebody_holds_its_lock)
 {
 	cr_assert_not(cadre_report_read(report)->alive);
-	start_supervisor();
+	backdrop_start_supervisor(&scene);
 	cr_assert(cadre_report_read(report)->alive);
 
-	kill_supervisor();
+	backdrop_kill_supervisor();
 	cr_assert_not(cadre_report_read(report)->alive);
 }
 
@@ -346,7 +295,7 @@ Test(report, a_supervisor_in_a_pid_namespace_that_we_do_not_see_is_alive)
 {
 	int status;
 
-	start_supervisor();
+	backdrop_start_supervisor(&scene);
 	status = child_run(look_from_another_pid_namespace, NULL);
 	if (status == 77)
 		cr_skip_test("a pid namespace of one's own is not permitted here");
@@ -638,10 +587,10 @@ Test(report, a_torn_time_is_said)
 
 Test(report, in_a_dead_pool_processes_that_died_with_it_are_shown_as_dead)
 {
-	const struct cadre_identity dead = somebody_dead();
+	const struct cadre_identity dead = backdrop_somebody_dead();
 
-	seat(&view.worker_places[0], CADRE_PLACE_UP, dead);
-	seat(&view.client_places[0], CADRE_PLACE_UP, dead);
+	backdrop_seat(&view.worker_places[0], CADRE_PLACE_UP, dead);
+	backdrop_seat(&view.client_places[0], CADRE_PLACE_UP, dead);
 	seat_worker(1, CADRE_PLACE_UP, CADRE_ACTIVITY_IDLE);
 
 	cr_assert_eq(cadre_report_read(report)->workers_ready, 1);
