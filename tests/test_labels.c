@@ -92,10 +92,10 @@ static size_t add_labels(struct labels *labels, const char *text, const char *en
 
 		if (strncmp(at, "airs with", 9) == 0)
 			at = pass_partners(at, end);
-		if ((at > text && (isalnum(at[-1]) || at[-1] == '_')) ||
+		if ((at > text && (isalnum((unsigned char)at[-1]) || at[-1] == '_')) ||
 		    sscanf(at, "%1[A-Z]%n", name, &length) != 1 ||
 		    sscanf(at + 1, "%2[0-9]%n", name + 1, &length) != 1 ||
-		    isalnum(at[1 + length]) || at[1 + length] == '_')
+		    isalnum((unsigned char)at[1 + length]) || at[1 + length] == '_')
 			continue;
 		count++;
 		if (has(labels, name))
@@ -173,7 +173,7 @@ static void complain(struct reading *reading, const char *name, unsigned number)
 /* Reads on in `text`, a source file of that name. */
 static void read_code(struct reading *reading, const char *name, const char *text)
 {
-	struct line before[REACH + 1];
+	struct line before[REACH + 1] = { 0 };
 	bool inside = false;
 	unsigned count = 0; /* lines of this function, or between two */
 

@@ -212,9 +212,10 @@ static void stats(struct cadre_job *job, void *state)
 static int fini(void *state)
 {
 	struct cache *const cache = state;
+	struct entry *entry, *next;
 
-	while (cache->size > 0)
-		drop(cache, cds_list_entry(cache->used.next, struct entry, use));
+	cds_list_for_each_entry_safe(entry, next, &cache->used, use)
+		drop(cache, entry);
 	cds_lfht_destroy(cache->table, NULL);
 	free(cache);
 	return 0;

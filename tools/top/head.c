@@ -123,8 +123,9 @@ static enum screen_style style_of(char letter)
 /* As many lines as it takes, but not more than a third of the screen. */
 static int draw_map(const struct top *top, int line)
 {
-	const int width = screen_columns() > 20 ? screen_columns() - 6 : 14;
-	const int most = screen_lines() / 3 > 1 ? screen_lines() / 3 : 1;
+	const int columns = screen_columns(), third = screen_lines() / 3;
+	const int width = columns > 20 ? columns - 6 : 14;
+	const int most = third > 1 ? third : 1;
 	const uint32_t room = (uint32_t)(width * most);
 	uint32_t index = 0;
 
