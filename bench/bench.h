@@ -116,6 +116,9 @@ void bench_rest(double seconds);
 void bench_pin(const struct bench *bench, int cpu);
 void bench_unpin(void);
 
+/* For those who run wherever the kernel likes: before all others if that was wished. */
+void bench_hurry(const struct bench *bench);
+
 /* Keeps the CPUs of client and worker from halting, by processes of the lowest class that
  * run only when nobody else wants to; a wake-up then costs no leaving of a sleep state.
  * bench_let_halt ends them. 0, or negative errno. */

@@ -16,23 +16,29 @@ static cpu_set_t all_cpus;
 
 /* ---- CPUs ---- */
 
-static void refuse(const char *what, int cpu)
+void bench_hurry(const struct bench *bench)
 {
-	fprintf(stderr, "cadre-bench: cannot %s CPU %d: %s\n", what, cpu, strerror(errno));
+	const struct sched_param lowest = { .sched_priority = 1 };
+
+	if (!bench->realtime || sched_setscheduler(0, SCHED_FIFO, &lowest) == 0)
+		return;
+	fprintf(stderr, "cadre-bench: cannot have real-time priority: %s\n",
+		strerror(errno));
 	exit(EXIT_NOT_MEASURED);
 }
 
 void bench_pin(const struct bench *bench, int cpu)
 {
-	const struct sched_param lowest = { .sched_priority = 1 };
 	cpu_set_t one;
 
 	CPU_ZERO(&one);
 	CPU_SET((unsigned)cpu, &one);
-	if (sched_setaffinity(0, sizeof(one), &one) < 0)
-		refuse("run on", cpu);
-	if (bench->realtime && sched_setscheduler(0, SCHED_FIFO, &lowest) < 0)
-		refuse("have real-time priority on", cpu);
+	if (sched_setaffinity(0, sizeof(one), &one) < 0) {
+		fprintf(stderr, "cadre-bench: cannot run on CPU %d: %s\n", cpu,
+			strerror(errno));
+		exit(EXIT_NOT_MEASURED);
+	}
+	bench_hurry(bench);
 }
 
 void bench_unpin(void)

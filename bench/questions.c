@@ -8,6 +8,7 @@ extern const struct question question_waiting;
 extern const struct question question_in_flight;
 extern const struct question question_scaling;
 extern const struct question question_fairness;
+extern const struct question question_dispatch;
 extern const struct question question_idle;
 
 const struct question *const bench_questions[] = {
@@ -16,6 +17,7 @@ const struct question *const bench_questions[] = {
 	&question_in_flight,
 	&question_scaling,
 	&question_fairness,
+	&question_dispatch,
 	&question_idle,
 	NULL,
 };
