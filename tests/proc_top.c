@@ -323,7 +323,7 @@ Test(top, a_pool_that_is_not_there_is_a_sentence)
 	snprintf(command, sizeof(command), "%s top no-such-pool", tool());
 	open_terminal(120, 10, command);
 	EXPECT("no segment");
-	EXPECT("status 3");
+	EXPECT("status 2");
 }
 
 Test(top, a_terminal_of_an_unknown_type_is_a_sentence)

@@ -124,7 +124,7 @@ int cadre_cmd_check(int argc, char **argv)
 				       &diag);
 	if (findings < 0) {
 		fprintf(stderr, "cadre check: %s\n", diag.text);
-		return findings == -EINVAL ? CADRE_EXIT_USAGE : CADRE_EXIT_POOL;
+		return cadre_open_status(findings);
 	}
 	if (!options.quiet)
 		print_sums(&balance, findings);

@@ -5,9 +5,8 @@
  * neither slow the pool down nor damage it, and it works on a saturated and on a dead one.
  * How it looks is in stat_*.c; what it means, in the library.
  *
- * Exit status: 0 shown, 1 the report cannot be written, 3 pool missing or unreadable,
- * 64 wrong arguments. (Not 2: a monitor takes that for an alarm.) With --check 0 to 3 as
- * Nagios has them, with a probe 0 or 1.
+ * Exit status: 0 shown, 1 the report cannot be written, 2 pool missing or unreadable,
+ * 64 wrong arguments. With --check 0 to 3 as Nagios has them, with a probe 0 or 1.
  */
 #include "commands.h"
 #include "options.h"
@@ -22,7 +21,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EXIT_UNREADABLE 3
 #define EVENTS_DEFAULT 20
 
 enum form {
@@ -99,7 +97,7 @@ static const char documentation[] =
 	"outcome was decided before the handler came back, or died. P50, P99: from taken to "
 	"ended, at most 12.5 % too large. A '?' behind a time: its worker died, or is, in the "
 	"middle of changing it. The three loads of the pool are over 1, 10 and 60 s.\n\n"
-	"Exit status: 0 shown; 1 the report cannot be written; 3 pool missing or unreadable; "
+	"Exit status: 0 shown; 1 the report cannot be written; 2 pool missing or unreadable; "
 	"64 wrong arguments. With --check: 0 well, 1 warning, 2 critical, 3 unknown; "
 	"--check=live, --check=ready: 0 or 1.\n\n"
 	"Examples:\n"
@@ -418,7 +416,7 @@ static int refuse(const struct options *options, const struct cadre_stat_pools *
 		fprintf(stderr, "cadre stat: %s%s%s\n", pools->diag.text,
 			pools->choice ? ": " : "", pools->choice ? pools->choice : "");
 	snprintf(said, sizeof(said), "%s", pools->diag.text);
-	return pools->error == -EINVAL ? CADRE_EXIT_USAGE : EXIT_UNREADABLE;
+	return cadre_open_status(pools->error);
 }
 
 static int check(const struct options *options, const struct cadre_stat_pools *pools)

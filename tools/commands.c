@@ -19,6 +19,13 @@ int cadre_serve_status(int error)
 	}
 }
 
+int cadre_open_status(int error)
+{
+	if (error == 0)
+		return CADRE_EXIT_OK;
+	return error == -EINVAL ? CADRE_EXIT_USAGE : CADRE_EXIT_POOL;
+}
+
 int cadre_finish_output(const char *command)
 {
 	if (fflush(stdout) != EOF && !ferror(stdout))

@@ -7,7 +7,8 @@
 #ifndef CADRE_COMMANDS_H
 #define CADRE_COMMANDS_H
 
-/* What the exit statuses mean, the same in each command; its --help says which it uses. */
+/* What the exit statuses mean, the same in each command; its --help says which it uses. Only
+ * cadre stat --check has those that monitors know. */
 enum cadre_exit {
 	CADRE_EXIT_OK = 0,
 	CADRE_EXIT_FAILED = 1, /* the pool was there, but the thing asked for went wrong */
@@ -17,6 +18,9 @@ enum cadre_exit {
 
 /* What cadre_serve's answer means as an exit status. */
 int cadre_serve_status(int error);
+
+/* What it means that a pool could not be opened: its name cannot be one, or any other error. */
+int cadre_open_status(int error);
 
 /* Flushes standard output. CADRE_EXIT_FAILED, having said so, when what the command printed
  * could not all be written. */

@@ -168,7 +168,7 @@ int cadre_attach_to(const char *command, const char *pool,
 	if (r == 0)
 		return CADRE_EXIT_OK;
 	fprintf(stderr, "%s: %s\n", command, diag.text);
-	return r == -EINVAL ? CADRE_EXIT_USAGE : CADRE_EXIT_POOL;
+	return cadre_open_status(r);
 }
 
 int32_t cadre_find_operation(const char *command, const char *pool,

@@ -23,7 +23,7 @@ static int open_report(const char *command, const char *pool,
 		return CADRE_EXIT_OK;
 	}
 	fprintf(stderr, "%s: %s\n", command, diag.text);
-	return r == -EINVAL ? CADRE_EXIT_USAGE : CADRE_EXIT_POOL;
+	return cadre_open_status(r);
 }
 
 static int flush(const char *command)

@@ -5,7 +5,7 @@
  * process. When the pool ends it says so and waits for one of the same name.
  *
  * Exit status: 0 ended by a key or with its terminal, 1 there is no terminal to draw on,
- * 3 pool missing or unreadable, 64 wrong arguments.
+ * 2 pool missing or unreadable, 64 wrong arguments.
  */
 #include "../commands.h"
 #include "../options.h"
@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define EXIT_UNREADABLE 3
 #define NS_PER_MS INT64_C(1000000)
 #define INTERVAL_NS (1000 * NS_PER_MS)
 #define INTERVAL_LEAST_NS (100 * NS_PER_MS)
@@ -39,7 +38,7 @@ static const char documentation[] =
 	"the keys do; q ends it.\v"
 	"On a slow line a longer --interval helps: only what changed is sent. NO_COLOR in the "
 	"environment switches colours off.\n\n"
-	"Exit status: 0 ended by a key, or with its terminal; 1 no terminal to draw on; 3 pool "
+	"Exit status: 0 ended by a key, or with its terminal; 1 no terminal to draw on; 2 pool "
 	"missing or unreadable; 64 wrong arguments.\n\n"
 	"Example:\n"
 	"  cadre top --interval 500ms orders";
@@ -272,7 +271,7 @@ static int look_and_show(struct top *top)
 		fprintf(stderr, "cadre top: %s%s%s\n", top->pools.diag.text,
 			top->pools.choice ? ": " : "",
 			top->pools.choice ? top->pools.choice : "");
-		status = EXIT_UNREADABLE;
+		status = cadre_open_status(top->pools.error);
 	} else {
 		status = show(top);
 	}
