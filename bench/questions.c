@@ -9,8 +9,11 @@ extern const struct question question_in_flight;
 extern const struct question question_scaling;
 extern const struct question question_fairness;
 extern const struct question question_dispatch;
+extern const struct question question_pools;
 extern const struct question question_idle;
 
+/* A line for each, so that two who add one do not meet. */
+/* clang-format off */
 const struct question *const bench_questions[] = {
 	&question_round_trip,
 	&question_waiting,
@@ -18,6 +21,8 @@ const struct question *const bench_questions[] = {
 	&question_scaling,
 	&question_fairness,
 	&question_dispatch,
+	&question_pools,
 	&question_idle,
 	NULL,
 };
+/* clang-format on */

@@ -56,3 +56,9 @@ int peer_await(pid_t peer)
 	}
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECHILD;
 }
+
+void peer_end(pid_t peer)
+{
+	kill(peer, SIGKILL);
+	peer_await(peer);
+}

@@ -19,4 +19,7 @@ pid_t peer_start(const struct bench *bench, void (*body)(void *shared), void *sh
 /* Waits for its end. 0, or -ECHILD when it did not end well. */
 int peer_await(pid_t peer);
 
+/* Kills it, wherever it is, and waits for its end. */
+void peer_end(pid_t peer);
+
 #endif
