@@ -359,8 +359,8 @@ static void plan_replacement(struct cadre_supervisor *supervisor, unsigned worke
 {
 	struct cadre_member *const member = &supervisor->members[worker];
 	struct cadre_place *const place = cadre_staff_place(supervisor, worker);
-	const bool healthy = member->post == CADRE_POST_UP &&
-			     now_ns - member->started_ns >= HEALTHY_NS;
+	const bool had_started = member->post == CADRE_POST_UP;
+	const bool healthy = had_started && now_ns - member->started_ns >= HEALTHY_NS;
 	const char *const because = member->last_words[0] ? ": " : "";
 	struct cadre_event plan = event_of(supervisor, worker,
 					   CADRE_EVENT_restart_scheduled);
@@ -377,8 +377,11 @@ static void plan_replacement(struct cadre_supervisor *supervisor, unsigned worke
 		return;
 	}
 	member->failures = healthy ? 0 : member->failures + 1;
-	if (!healthy)
-		wait_ns = cadre_staff_backoff_ns(supervisor, member->failures);
+	/* A single death costs nobody any time; what dies again, or does not even start, must
+	 * not keep the machine busy with forks. */
+	if (member->failures > had_started)
+		wait_ns = cadre_staff_backoff_ns(supervisor,
+						 member->failures - had_started);
 	member->post = CADRE_POST_WAITING;
 	member->replaces = true;
 	member->retry_ns = now_ns + wait_ns;

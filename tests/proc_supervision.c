@@ -104,8 +104,8 @@ Test(supervision, a_worker_that_dies_again_and_again_is_started_less_and_less_of
 	START(ONE_WORKER);
 	for (int i = 0; i < 4; i++)
 		die_in_a_job(SIGKILL);
-	/* The waits between: 100, 200 and 400 ms, each less a jitter of a quarter. */
-	cr_assert_geq(cadre_now_ns() - begin_ns, 525 * MS);
+	/* The waits between: none, 100 and 200 ms, each less a jitter of a quarter. */
+	cr_assert_geq(cadre_now_ns() - begin_ns, 225 * MS);
 	cr_assert_eq(about_place(0, "restarts"), 3);
 	cr_assert_not(troupe_look(pool()).degraded);
 }
