@@ -1,15 +1,14 @@
 #!/bin/bash
 #
 # http_experiment.sh - the question that Cadre comes from, asked with wrk: how many requests of
-# one second does an HTTP server answer in ten seconds? And the light case, beside nginx.
+# one second does an HTTP server answer in ten seconds?
 #
-#   usage: http_experiment.sh [--quick] [--heavy | --light]
-#          (./dev bench-http builds for release, installs wrk and nginx, and calls it)
+#   usage: http_experiment.sh [--quick]
+#          (./dev bench-http builds for release, installs wrk, and calls it)
 #
-# heavy: `burn?ms=1000` (CPU time) and `sleep?ms=1000` (wall-clock time), both ways, with
-#        wrk -d 10 -c 8 -t 8 --timeout 30s: 1 worker; as many as cores; 8; one killed half way.
-# light: `hello` over 64 connections, both ways, and nginx with a static answer of 64 bytes;
-#        requests per second, p50 and p99.
+# `burn?ms=1000` (CPU time) and `sleep?ms=1000` (wall-clock time), both ways, with
+# wrk -d 10 -c 8 -t 8 --timeout 30s: 1 worker; as many as cores; 8; one killed half way.
+# Short requests, beside other servers: `./dev bench --only http`.
 #
 # --quick: for a look whether it works; its numbers mean nothing.
 #
@@ -25,9 +24,6 @@ readonly cores
 
 seconds=10
 ms=1000
-light_seconds=10
-rounds=3
-parts="heavy light"
 broken=0
 
 scratch=
@@ -39,11 +35,9 @@ main() {
 
 	for argument in "$@"; do
 		case $argument in
-		--quick) seconds=2 ms=200 light_seconds=1 rounds=1 ;;
-		--heavy) parts=heavy ;;
-		--light) parts=light ;;
+		--quick) seconds=2 ms=200 ;;
 		*)
-			echo "usage: http_experiment.sh [--quick] [--heavy | --light]" >&2
+			echo "usage: http_experiment.sh [--quick]" >&2
 			exit 2
 			;;
 		esac
@@ -56,8 +50,7 @@ main() {
 	trap 'exit 130' INT TERM
 
 	echo "$(date -u +%F), $cores CPUs ($(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)), Linux $(uname -r), load $(cut -d' ' -f1 /proc/loadavg)"
-	[[ $parts != *heavy* ]] || heavy
-	[[ $parts != *light* ]] || light
+	ask_all
 	exit $broken
 }
 
@@ -66,9 +59,9 @@ give_up() {
 	exit 2
 }
 
-# --- heavy ----------------------------------------------------------------------
+# --- asking ---------------------------------------------------------------------
 
-heavy() {
+ask_all() {
 	local way
 
 	printf '\nRequests of %s ms answered in %s s: wrk -d %s -c 8 -t 8 --timeout 30s\n\n' \
@@ -93,16 +86,15 @@ function init() lost, other = 0, 0 end
 function response(status)
 	if status == 502 then lost = lost + 1 elseif status ~= 200 then other = other + 1 end
 end
-function done(summary, latency)
+function done(summary)
 	local lost, other = 0, 0
 	for _, thread in ipairs(threads) do
 		lost = lost + thread:get("lost")
 		other = other + thread:get("other")
 	end
 	local e = summary.errors
-	io.write(string.format("RESULT %d %d %d %d %.0f %.0f %.0f\n", summary.requests, lost, other,
-		e.connect + e.read + e.write + e.timeout,
-		latency:percentile(50), latency:percentile(99), summary.duration))
+	io.write(string.format("RESULT %d %d %d %d\n", summary.requests, lost, other,
+		e.connect + e.read + e.write + e.timeout))
 end
 LUA
 }
@@ -131,7 +123,7 @@ ask() {
 		killer=$!
 	fi
 	write_script
-	read -r _ answered lost other errors _ < <(
+	read -r _ answered lost other errors < <(
 		wrk -d "$seconds" -c 8 -t 8 --timeout 30s -s "$scratch/count.lua" "${url}$what?ms=$ms" |
 			grep RESULT
 	)
@@ -163,52 +155,7 @@ at_once() {
 	fi
 }
 
-# --- light ----------------------------------------------------------------------
-
-# With "hello, " and a newline 64 bytes.
-hello="hello?name=$(head -c 56 /dev/zero | tr '\0' x)"
-readonly hello
-
-light() {
-	local round
-
-	printf '\n64 connections, answers of 64 bytes: wrk -d %s -c 64 -t 2, median of %s rounds\n\n' \
-		"$light_seconds" "$rounds"
-	write_script
-	start_nginx
-	for round in $(seq "$rounds"); do
-		measure "nginx, $cores workers, static 64 bytes" "http://127.0.0.1:$nginx_port/"
-		start proxy "$cores"
-		measure "cadre proxy, $cores workers" "${url}$hello"
-		stop
-		start handoff "$cores"
-		measure "cadre handoff, $cores workers" "${url}$hello"
-		stop
-	done
-	stop_nginx
-	printf '| server | requests/s | p50 us | p99 us | errors |\n|---|---|---|---|---|\n'
-	cut -d';' -f1 "$scratch/light" | awk '!seen[$0]++' | while IFS= read -r round; do
-		printf '| %s | %s | %s | %s | %s |\n' "$round" "$(median "$round" 2)" \
-			"$(median "$round" 3)" "$(median "$round" 4)" "$(median "$round" 5)"
-	done
-}
-
-measure() {
-	local answered lost other errors p50 p99 duration
-
-	read -r _ answered lost other errors p50 p99 duration < <(
-		wrk -d "$light_seconds" -c 64 -t 2 --timeout 30s -s "$scratch/count.lua" "$2" | grep RESULT
-	)
-	echo "$1;$((answered * 1000000 / duration));$p50;$p99;$((lost + other + errors))" >>"$scratch/light"
-	expect $((lost + other + errors)) -eq 0 "$1: $((lost + other + errors)) errors"
-}
-
-median() {
-	grep -F "$1;" "$scratch/light" | cut -d';' -f"$2" | sort -n |
-		awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
-}
-
-# --- servers --------------------------------------------------------------------
+# --- the server -----------------------------------------------------------------
 
 start() {
 	local handoff=()
@@ -235,46 +182,6 @@ stop() {
 	server=
 }
 
-# The port is found by trying: nginx takes no other's socket and cannot be asked for any.
-start_nginx() {
-	command -v nginx >/dev/null || give_up "nginx is missing"
-	nginx_port=$((20000 + $$ % 20000))
-	for _ in $(seq 50); do
-		nginx_port=$((nginx_port + 1))
-		cat >"$scratch/nginx.conf" <<END
-daemon on;
-pid $scratch/nginx.pid;
-error_log $scratch/nginx.log;
-worker_processes $cores;
-events { worker_connections 1024; }
-http {
-	access_log off;
-	keepalive_requests 1000000000;
-	server {
-		listen 127.0.0.1:$nginx_port;
-		location / { default_type text/plain; return 200 "$(head -c 64 /dev/zero | tr '\0' x)"; }
-	}
-}
-END
-		if nginx -p "$scratch" -c "$scratch/nginx.conf" 2>"$scratch/nginx.said"; then
-			return
-		fi
-	done
-	give_up "nginx did not start: $(cat "$scratch/nginx.said")"
-}
-
-stop_nginx() {
-	local pid
-
-	[ -s "$scratch/nginx.pid" ] || return 0
-	pid=$(cat "$scratch/nginx.pid")
-	kill -QUIT "$pid" 2>/dev/null || true
-	for _ in $(seq 50); do
-		kill -0 "$pid" 2>/dev/null || return 0
-		sleep 0.1
-	done
-}
-
 # --- helpers --------------------------------------------------------------------
 
 expect() {
@@ -289,7 +196,6 @@ clean_up() {
 		kill -TERM "$server" 2>/dev/null || true
 		wait "$server" 2>/dev/null || true
 	fi
-	[ -z "$scratch" ] || stop_nginx
 	[ -z "$scratch" ] || rm -rf "$scratch"
 }
 

@@ -10,6 +10,7 @@ extern const struct question question_scaling;
 extern const struct question question_fairness;
 extern const struct question question_dispatch;
 extern const struct question question_pools;
+extern const struct question question_http;
 extern const struct question question_idle;
 
 /* A line for each, so that two who add one do not meet. */
@@ -22,6 +23,7 @@ const struct question *const bench_questions[] = {
 	&question_fairness,
 	&question_dispatch,
 	&question_pools,
+	&question_http,
 	&question_idle,
 	NULL,
 };

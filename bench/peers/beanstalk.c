@@ -211,7 +211,7 @@ int beanstalk_pools(const struct bench *bench, const void *with, double *ret_val
 	if (r < 0)
 		return r;
 	snprintf(port, sizeof(port), "%u", server.port);
-	r = server_run(&server, "beanstalkd",
+	r = server_run(&server, "package beanstalkd",
 		       (const char *[]){ "beanstalkd", "-l", "127.0.0.1", "-p", port,
 					 NULL });
 	if (r == 0)

@@ -37,11 +37,11 @@ bool command_find(const char *name, char *ret_path, size_t size)
 	return false;
 }
 
-int command_missing(const char *contender, const char *program, const char *package)
+int command_missing(const char *contender, const char *program, const char *source)
 {
 	char why[128];
 
-	snprintf(why, sizeof(why), "no program %s (package %s)", program, package);
+	snprintf(why, sizeof(why), "no program %s (%s)", program, source);
 	return bench_absent(contender, why);
 }
 
@@ -69,7 +69,7 @@ static bool read_result(FILE *said, double *ret_values, size_t count)
 	return read == count;
 }
 
-int command_ask(const char *contender, const char *package, const char *const argv[],
+int command_ask(const char *contender, const char *source, const char *const argv[],
 		double *ret_values, size_t count)
 {
 	const pid_t parent = getpid();
@@ -80,7 +80,7 @@ int command_ask(const char *contender, const char *package, const char *const ar
 	pid_t pid;
 
 	if (!command_find(argv[0], path, sizeof(path)))
-		return command_missing(contender, argv[0], package);
+		return command_missing(contender, argv[0], source);
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return complain(argv[0]);
 	pid = fork();

@@ -96,7 +96,7 @@ int gearman_pools(const struct bench *bench, const void *with, double *ret_value
 	if (r < 0)
 		return r;
 	snprintf(port, sizeof(port), "%u", server.port);
-	r = server_run(&server, "gearman-job-server",
+	r = server_run(&server, "package gearman-job-server",
 		       (const char *[]){ "gearmand", "-L", "127.0.0.1", "-p", port, "-l",
 					 "stderr", NULL });
 	if (r == 0)

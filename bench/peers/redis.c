@@ -142,7 +142,7 @@ int redis_pools(const struct bench *bench, const void *with, double *ret_values)
 	(void)with;
 	if (r < 0)
 		return r;
-	r = server_run(&server, "redis-server",
+	r = server_run(&server, "package redis-server",
 		       (const char *[]){ "redis-server", "--port", "0", "--unixsocket",
 					 server.socket, "--dir", server.directory,
 					 "--save", "", "--appendonly", "no", NULL });

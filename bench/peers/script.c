@@ -33,7 +33,7 @@ int python_pools(const struct bench *bench, const void *with, double *ret_values
 				     orders.slice_ms,
 				     NULL };
 
-	return command_ask(with, "python3", argv, ret_values, POOLS_COLUMNS);
+	return command_ask(with, "package python3", argv, ret_values, POOLS_COLUMNS);
 }
 
 int piscina_pools(const struct bench *bench, const void *with, double *ret_values)
@@ -47,5 +47,5 @@ int piscina_pools(const struct bench *bench, const void *with, double *ret_value
 	if (access(BENCH_NPM_DIR "/node_modules/piscina", F_OK) < 0)
 		return bench_absent("piscina", "not installed: needs npm (then ./dev bench "
 					       "puts it into build/npm)");
-	return command_ask("piscina", "nodejs", argv, ret_values, POOLS_COLUMNS);
+	return command_ask("piscina", "package nodejs", argv, ret_values, POOLS_COLUMNS);
 }

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define START_MS 10000
-#define END_MS 5000
+#define END_MS 20000
 
 static int complain(const char *what, const char *which)
 {
@@ -225,13 +225,13 @@ static int explain(const struct server *server, const char *program)
 	return bench_absent(server->contender, why);
 }
 
-int server_run(struct server *server, const char *package, const char *const argv[])
+int server_run(struct server *server, const char *source, const char *const argv[])
 {
 	char path[4096];
 	pid_t pid;
 
 	if (!command_find(argv[0], path, sizeof(path)))
-		return command_missing(server->contender, argv[0], package);
+		return command_missing(server->contender, argv[0], source);
 	pid = start(server, path, argv);
 	if (pid < 0)
 		return complain("fork for", argv[0]);

@@ -36,7 +36,7 @@ void server_last_words(const struct server *server, char *ret_text, size_t size)
 
 /* Starts argv[0], which stays in the foreground, on any CPU, and waits until it accepts
  * connections at `socket` or `port`. 0, or -ENOTSUP when it is not there or does not start. */
-int server_run(struct server *server, const char *package, const char *const argv[]);
+int server_run(struct server *server, const char *source, const char *const argv[]);
 
 /* A connection to the port of 127.0.0.1, or negative errno. */
 int server_connect(uint16_t port);
