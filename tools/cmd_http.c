@@ -33,7 +33,6 @@ struct options {
 	const char *listen;
 	const char *pool;
 	const char *access_log;
-	const char *port_file;
 };
 
 enum {
