@@ -192,6 +192,7 @@ Test(top, enter_shows_one_worker_with_the_histogram_that_the_key_chose)
 	EXPECT("service of 20 jobs");
 	EXPECT("#");
 	EXPECT("counters.jobs_taken");
+	EXPECT("letter                               _");
 	type("L");
 	EXPECT("total of 20 jobs");
 	type("q");

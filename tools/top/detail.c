@@ -28,7 +28,7 @@ static void write_value(const struct cadre_field *field,
 	if (field->type == CADRE_TYPE_TEXT)
 		snprintf(text, size, "%s", cadre_field_text(field, worker));
 	else if (field->type == CADRE_TYPE_LETTER)
-		snprintf(text, size, "%c", (char)cadre_field_integer(field, worker));
+		snprintf(text, size, "%c", *((const char *)worker + field->offset));
 	else if (ends_with(field->name, "_ns"))
 		snprintf(text, size, "%s", cadre_text_duration_or_dash((int64_t)number));
 	else if (strcmp(field->unit, "ppm") == 0)
