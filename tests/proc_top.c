@@ -181,6 +181,40 @@ Test(top, the_column_that_sorts_is_marked_moved_and_turned)
 		  "%s", screen());
 }
 
+/* The first text stands above the second one. */
+static bool is_above(const char *first, const char *second)
+{
+	const char *const text = screen(), *const at = strstr(text, first);
+
+	return at && strstr(at, second);
+}
+
+Test(top, texts_are_sorted_as_texts)
+{
+	START(ONE_WORKER);
+	open_top(140, 40, "");
+	type("o");
+	EXPECT("JOBS/s>");
+	type("'<' '<'");
+	EXPECT("OPERATION>");
+	cr_assert(eventually(is_above("\nwho ", "\ndie ")), "%s", screen());
+	type("r");
+	EXPECT("OPERATION<");
+	cr_assert(eventually(is_above("\ndie ", "\nwho ")), "%s", screen());
+}
+
+Test(top, events_stand_with_the_newest_above_or_the_oldest)
+{
+	START(ONE_WORKER);
+	open_top(140, 40, "");
+	type("e");
+	EXPECT("AGO<");
+	cr_assert(eventually(is_above("pool_ready", "worker_started")), "%s", screen());
+	type("r");
+	EXPECT("AGO>");
+	cr_assert(eventually(is_above("worker_started", "pool_ready")), "%s", screen());
+}
+
 Test(top, enter_shows_one_worker_with_the_histogram_that_the_key_chose)
 {
 	START(ONE_WORKER);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define ROWS_MAX 1024
+#define TEXT_SIZE 600
 
 /* What qsort compares by; one table is drawn at a time. */
 static struct {
@@ -64,6 +65,7 @@ static void write_value(const struct top *top, const struct top_table *table,
 	field = field_of(top, table, column);
 	number = number_of(top, table, column, index);
 	switch (column->form) {
+	case TOP_ORDER:
 	case TOP_TEXT:
 		snprintf(text, size, "%s",
 			 cadre_field_text(field, snapshot_of(top, table, column, index)));
@@ -105,17 +107,40 @@ static struct top_cursor *cursor_of(struct top *top)
 	return &top->cursors[top->view];
 }
 
+static int compare_texts(uint32_t a, uint32_t b)
+{
+	char x[TEXT_SIZE], y[TEXT_SIZE];
+
+	write_value(order.top, order.table, order.column, a, x, sizeof(x));
+	write_value(order.top, order.table, order.column, b, y, sizeof(y));
+	return strcmp(x, y);
+}
+
+static int compare_numbers(double a, double b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare_values(uint32_t a, uint32_t b)
+{
+	switch (order.column->form) {
+	case TOP_TEXT:
+		return compare_texts(a, b);
+	case TOP_ORDER:
+		return compare_numbers(a, b);
+	default:
+		return compare_numbers(number_of(order.top, order.table, order.column, a),
+				       number_of(order.top, order.table, order.column, b));
+	}
+}
+
 static int compare(const void *left, const void *right)
 {
 	const uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-	const double x = number_of(order.top, order.table, order.column, a);
-	const double y = number_of(order.top, order.table, order.column, b);
+	const int ordered = compare_values(a, b),
+		  turned = order.upwards ? ordered : -ordered;
 
-	if (x < y)
-		return order.upwards ? -1 : 1;
-	if (x > y)
-		return order.upwards ? 1 : -1;
-	return (a > b) - (a < b);
+	return turned ? turned : (a > b) - (a < b);
 }
 
 /* The indexes of the rows to be shown, in their order. Returns how many. */
@@ -178,7 +203,7 @@ static void draw_row(const struct top *top, const struct top_table *table, int l
 		screen_write_line(line, style, "");
 	for (unsigned i = 0; i < table->column_count; i++) {
 		const struct top_column *const it = &table->columns[i];
-		char text[600];
+		char text[TEXT_SIZE];
 
 		write_value(top, table, it, index, text, sizeof(text));
 		column = screen_write(line, column, style, "%*s ", it->width, text);

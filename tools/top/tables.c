@@ -244,7 +244,7 @@ static void write_sentence(const struct top *top, uint32_t index, char *text, si
 }
 
 static const struct top_column event_columns[] = {
-	{ "AGO", 7, TOP_TEXT, NULL, false, write_age },
+	{ "AGO", 7, TOP_ORDER, NULL, false, write_age },
 	{ "EVENT", -17, TOP_TEXT, NULL, false, write_kind },
 	{ "WHAT HAPPENED", -60, TOP_TEXT, NULL, false, write_sentence },
 };

@@ -63,6 +63,7 @@ struct top {
 /* How a value is shown. */
 enum top_form {
 	TOP_TEXT,
+	TOP_ORDER, /* a text that sorts as the rows stand in the report */
 	TOP_INTEGER,
 	TOP_PID,   /* 0 is a dash */
 	TOP_COUNT, /* in full while it is short */
@@ -74,7 +75,7 @@ enum top_form {
 };
 
 /* One column: a field of the report's catalogue. A field that begins with a dot is one of the
- * percentiles that the key L chose. Sorted by its number; texts in the order of the table. */
+ * percentiles that the key L chose. */
 struct top_column {
 	const char *title;
 	int width; /* negative: to the left */
