@@ -217,8 +217,8 @@ static void wish_to_end(int signal_number)
 	end_wished = 1;
 }
 
-/* Looks, draws, and hears keys until it is time to look again. */
-static void watch(struct top *top)
+/* Looks, draws, and hears keys until it is time to look again. 0, or what prevents a look. */
+static int watch(struct top *top)
 {
 	int64_t due_ns = 0;
 	int key = SCREEN_NOTHING;
@@ -227,23 +227,34 @@ static void watch(struct top *top)
 		const int64_t now_ns = cadre_now_ns();
 
 		if (now_ns >= due_ns) {
-			if (!top->paused && look(top) < 0)
-				return;
+			const int r = top->paused ? 0 : look(top);
+
+			if (r < 0)
+				return r;
 			due_ns = now_ns + top->interval_ns;
 		}
 		draw(top);
 		key = screen_key((due_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS);
 		if (key != SCREEN_NOTHING && !handle_key(top, key))
-			return;
+			return 0;
 		/* A shorter interval counts at once. */
 		if (due_ns > now_ns + top->interval_ns)
 			due_ns = now_ns + top->interval_ns;
 	}
+	return 0;
+}
+
+static int refuse(const struct top *top)
+{
+	fprintf(stderr, "cadre top: %s%s%s\n", top->pools.diag.text,
+		top->pools.choice ? ": " : "", top->pools.choice ? top->pools.choice : "");
+	return cadre_open_status(top->pools.error);
 }
 
 static int show(struct top *top)
 {
 	const struct sigaction end = { .sa_handler = wish_to_end };
+	int r;
 
 	if (!screen_open()) {
 		fprintf(stderr,
@@ -258,23 +269,15 @@ static int show(struct top *top)
 			.sort = top_tables[view]->sort,
 			.upwards = top_tables[view]->upwards,
 		};
-	watch(top);
+	r = watch(top);
 	screen_close();
-	return CADRE_EXIT_OK;
+	return r < 0 ? refuse(top) : CADRE_EXIT_OK;
 }
 
 static int look_and_show(struct top *top)
 {
-	int status;
+	const int status = look(top) < 0 ? refuse(top) : show(top);
 
-	if (look(top) < 0) {
-		fprintf(stderr, "cadre top: %s%s%s\n", top->pools.diag.text,
-			top->pools.choice ? ": " : "",
-			top->pools.choice ? top->pools.choice : "");
-		status = cadre_open_status(top->pools.error);
-	} else {
-		status = show(top);
-	}
 	cadre_stat_pools_fini(&top->pools);
 	return status;
 }
