@@ -233,6 +233,26 @@ Test(top, enter_shows_one_worker_with_the_histogram_that_the_key_chose)
 	EXPECT("WORKER<");
 }
 
+Test(top, help_is_longer_than_a_small_screen_and_can_be_scrolled_to_its_end)
+{
+	START(ONE_WORKER);
+	open_top(80, 24, "");
+	EXPECT("map  _");
+	type("h");
+	EXPECT("w o c e ");
+	cr_assert_not(shows("cadre stat --list"), "%s", screen());
+	type("End");
+	EXPECT("cadre stat --list");
+	EXPECT_NO_MORE("w o c e ");
+	/* There was nothing behind the end: each key counts at once. */
+	type("Up");
+	EXPECT_NO_MORE("cadre stat --list");
+	type("Down");
+	EXPECT("cadre stat --list");
+	type("Home");
+	EXPECT("w o c e ");
+}
+
 Test(top, a_death_is_among_the_events_with_the_place_where_it_happened)
 {
 	struct cadre_result result;
@@ -282,42 +302,85 @@ Test(top, it_fits_itself_into_a_terminal_that_changes_its_size)
 	EXPECT("map  __");
 	tmux("resize-window -x 20 -y 3");
 	EXPECT_NO_MORE("map");
+	tmux("resize-window -x 1 -y 1");
+	for (const char *view = "wocehw"; *view; view++) {
+		const char keys[] = { *view, '\0' };
+
+		type(keys);
+		type("Enter Down End Escape");
+	}
 	tmux("resize-window -x 160 -y 40");
 	EXPECT(" RSS ");
 	EXPECT("h help");
 }
 
-static void serve(void)
+static void serve(uint32_t workers)
 {
 	const struct cadre_source source = { .service = &troupe_service };
 
 	cr_assert_eq(troupe_serve(&troupe, &source,
-				  (struct cadre_pool_options){
-					  ONE_WORKER, .orphan_ns = 50 * 1000000 }),
+				  (struct cadre_pool_options){ .workers_min = workers,
+							       .workers_max = workers,
+							       .orphan_ns = 50 * 1000000 }),
 		     0);
+}
+
+/* Ends the pool as a crash would. Its workers leave, so that the successor begins anew. */
+static void kill_pool_of(uint32_t workers)
+{
+	pid_t pids[4];
+
+	for (uint32_t i = 0; i < workers; i++)
+		pids[i] = troupe_worker(troupe.scene.pool, i);
+	troupe_kill_program(&troupe);
+	for (uint32_t i = 0; i < workers; i++)
+		cr_assert(eventually(troupe_is_gone(pids[i])));
+	cadre_client_detach(troupe.client);
+	troupe.client = NULL;
 }
 
 Test(top, a_pool_without_supervisor_says_so_and_the_next_one_of_its_name_is_shown)
 {
 	char supervisor[40];
-	pid_t worker;
 
-	serve();
-	worker = troupe_worker(troupe.scene.pool, 0);
+	serve(1);
 	open_top(140, 40, "");
 	EXPECT("map  _");
-	troupe_kill_program(&troupe);
+	kill_pool_of(1);
 	EXPECT("NO SUPERVISOR");
-	/* Its worker leaves, so that the successor begins anew. */
-	cr_assert(eventually(troupe_is_gone(worker)));
 	EXPECT("map  X");
-	cadre_client_detach(troupe.client);
-	troupe.client = NULL;
-	serve();
+	serve(1);
 	snprintf(supervisor, sizeof(supervisor), "supervisor %d ",
 		 (int)troupe_supervisor(troupe.scene.pool));
 	EXPECT(supervisor);
 	EXPECT("map  _");
+}
+
+Test(top, a_worker_whose_place_is_gone_with_its_pool_is_not_another_one)
+{
+	serve(3);
+	open_top(140, 40, "");
+	EXPECT("map  ___");
+	type("End Enter");
+	EXPECT("\nworker 3"); /* The place for a replacement. */
+	kill_pool_of(3);
+	serve(1);
+	EXPECT("it was in the pool before this one, which has no such place");
+	type("Escape");
+	EXPECT("WORKER<");
+}
+
+Test(top, an_event_of_the_pool_before_is_not_the_one_of_its_number_in_the_next)
+{
+	serve(1);
+	open_top(140, 40, "");
+	type("e End Enter");
+	EXPECT("worker_started, ");
+	kill_pool_of(1);
+	serve(1);
+	EXPECT("it was in the pool before this one");
+	type("Escape");
+	EXPECT("WHAT HAPPENED");
 }
 
 Test(top, a_paused_screen_stands_still_and_says_so)

@@ -21,6 +21,7 @@ struct cadre_stat_pool {
 	struct cadre_sampler *sampler;
 	const struct cadre_pool_snapshot *pool;
 	uint64_t events_seen; /* the number behind that of the event shown last */
+	unsigned successors; /* pools of its name that took its place since it was opened */
 };
 
 /* What is to be shown of it. */

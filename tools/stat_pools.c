@@ -194,21 +194,28 @@ static int renew_patiently(struct cadre_stat_pools *pools)
 
 /* ---- reading ---- */
 
+/* To the nanosecond: a successor may come within the same second. */
+static int64_t created_ns(const struct cadre_stat_pool *pool)
+{
+	return cadre_report_time_ns(pool->report) - pool->pool->uptime_ns;
+}
+
 /* A pool that has ended may have a successor of its name, in a segment of its own. */
 static void look_for_successor(struct cadre_stat_pool *pool)
 {
 	struct cadre_report *successor;
-	int64_t created_unix_s;
+	const int64_t before_ns = created_ns(pool);
 
 	if ((pool->pool->alive && strcmp(pool->pool->state, "terminated") != 0) ||
 	    cadre_report_open(pool->name, &successor, NULL) < 0)
 		return;
-	created_unix_s = pool->pool->created_unix_s;
 	cadre_report_close(pool->report);
 	pool->report = successor;
 	pool->pool = cadre_report_read(successor);
-	if (pool->pool->created_unix_s != created_unix_s)
-		pool->events_seen = 0;
+	if (created_ns(pool) == before_ns)
+		return;
+	pool->events_seen = 0;
+	pool->successors++;
 }
 
 int cadre_stat_pools_read(struct cadre_stat_pools *pools)

@@ -21,6 +21,7 @@
 #define INTERVAL_NS (1000 * NS_PER_MS)
 #define INTERVAL_LEAST_NS (100 * NS_PER_MS)
 #define INTERVAL_MOST_NS (60000 * NS_PER_MS)
+#define SCROLL_END (1 << 20)
 
 struct options {
 	const char *pool; /* NULL: the only one */
@@ -90,21 +91,43 @@ static int look(struct top *top)
 
 /* ---- drawing ---- */
 
+/* Returns the line behind what can be scrolled. */
+static int draw_view(struct top *top, int line)
+{
+	switch (top->view) {
+	case TOP_DETAIL:
+		return top_draw_detail(top, line);
+	case TOP_EVENT:
+		return top_draw_event(top, line);
+	case TOP_HELP:
+		return top_draw_help(top, line);
+	default:
+		top_draw_table(top, top_tables[top->view], line);
+		return line;
+	}
+}
+
+/* Nobody scrolls farther than the end: true when somebody had. */
+static bool limit_scroll(struct top *top, int end)
+{
+	const int below = screen_lines() - 1 - end;
+	const int back = below < top->scroll ? below : top->scroll;
+
+	if (back <= 0)
+		return false;
+	top->scroll -= back;
+	return true;
+}
+
 static void draw(struct top *top)
 {
-	int line;
+	int end;
 
-	screen_begin();
-	line = top_draw_head(top);
-	if (top->view < TOP_TABLES)
-		top_draw_table(top, top_tables[top->view], line);
-	else if (top->view == TOP_DETAIL)
-		top_draw_detail(top, line);
-	else if (top->view == TOP_EVENT)
-		top_draw_event(top, line);
-	else
-		top_draw_help(line);
-	screen_clip(0);
+	do {
+		screen_begin();
+		end = draw_view(top, top_draw_head(top));
+		screen_clip(0);
+	} while (limit_scroll(top, end));
 	screen_write_line(screen_lines() - 1, SCREEN_PLAIN, "");
 	screen_write(screen_lines() - 1, 0, SCREEN_DIM,
 		     "w workers  o operations  c clients  e events  Enter detail  L %s  h help  "
@@ -137,6 +160,7 @@ static void open_detail(struct top *top)
 		open_view(top, TOP_DETAIL);
 	} else {
 		top->event = top_event_at(top, marked)->number;
+		top->event_of = top->pools.pool[0].successors;
 		open_view(top, TOP_EVENT);
 	}
 }
@@ -149,20 +173,45 @@ static void change_interval(struct top *top, bool longer)
 		top->interval_ns = ns;
 }
 
-/* False when it is time to go. */
-static bool handle_key(struct top *top, int key)
+/* The end is found when it is drawn. */
+static bool scroll(struct top *top, int key)
 {
-	if (top->view < TOP_TABLES && top_table_key(top, top_tables[top->view], key))
-		return true;
+	const int page = screen_lines() / 2;
+
 	switch (key) {
 	case SCREEN_DOWN:
 	case 'j':
 		top->scroll++;
-		break;
+		return true;
 	case SCREEN_UP:
 	case 'k':
 		top->scroll -= top->scroll > 0;
-		break;
+		return true;
+	case SCREEN_PAGE_DOWN:
+		top->scroll += page;
+		return true;
+	case SCREEN_PAGE_UP:
+		top->scroll -= page < top->scroll ? page : top->scroll;
+		return true;
+	case SCREEN_HOME:
+		top->scroll = 0;
+		return true;
+	case SCREEN_END:
+		top->scroll = SCROLL_END;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* False when it is time to go. */
+static bool handle_key(struct top *top, int key)
+{
+	if (top->view >= TOP_TABLES && scroll(top, key))
+		return true;
+	if (top->view < TOP_TABLES && top_table_key(top, top_tables[top->view], key))
+		return true;
+	switch (key) {
 	case 'w':
 		open_view(top, TOP_WORKERS);
 		break;

@@ -52,8 +52,8 @@ static bool is_percentile(const struct cadre_field *field)
 	return false;
 }
 
-/* In as many columns as the screen has room for. */
-static void draw_fields(const struct cadre_worker_snapshot *worker, int line)
+/* In as many columns as the screen has room for. Returns the line behind. */
+static int draw_fields(const struct cadre_worker_snapshot *worker, int line)
 {
 	size_t count;
 	const struct cadre_field *const fields = cadre_fields(CADRE_FIELDS_WORKER, &count);
@@ -72,6 +72,7 @@ static void draw_fields(const struct cadre_worker_snapshot *worker, int line)
 			     SCREEN_PLAIN, "%-26.26s%12.12s", fields[i].name, value);
 		shown++;
 	}
+	return line + (shown + columns - 1) / columns;
 }
 
 /* Jobs of the eight buckets that make a power of two. */
@@ -151,17 +152,20 @@ static int draw_histogram(const struct top *top,
 	return line;
 }
 
-void top_draw_detail(const struct top *top, int line)
+int top_draw_detail(const struct top *top, int line)
 {
 	const struct cadre_worker_snapshot *const worker =
 		cadre_report_worker(top->report, top->worker);
 	char title[64];
 
-	if (!worker)
-		return;
-	snprintf(title, sizeof(title), "worker %u", worker->place);
-	screen_write_line(line, SCREEN_MARKED, title);
-	screen_clip(++line);
+	snprintf(title, sizeof(title), "worker %u", top->worker);
+	screen_write_line(line++, SCREEN_MARKED, title);
+	if (!worker) {
+		screen_write(line, 0, SCREEN_DIM,
+			     "it was in the pool before this one, which has no such place");
+		return line + 1;
+	}
+	screen_clip(line);
 	line = draw_histogram(top, worker, line - top->scroll);
-	draw_fields(worker, line + 1);
+	return draw_fields(worker, line + 1);
 }

@@ -27,9 +27,12 @@ static const char *const lines[] = {
 	"cadre stat --list says what every figure means.",
 };
 
-void top_draw_help(int line)
+int top_draw_help(const struct top *top, int line)
 {
 	screen_write_line(line++, SCREEN_MARKED, "help");
+	screen_clip(line);
+	line -= top->scroll;
 	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		screen_write(line++, 0, SCREEN_PLAIN, "%s", lines[i]);
+	return line;
 }

@@ -54,8 +54,9 @@ struct top {
 	struct top_cursor cursors[TOP_TABLES];
 	uint32_t worker;                 /* whose detail is shown */
 	uint64_t event;                  /* number of the event that is shown */
+	unsigned event_of;               /* after so many successors of the pool */
 	enum cadre_latency_kind latency; /* that the tables and the histogram show */
-	int scroll; /* lines of detail or event that are above the screen */
+	int scroll; /* lines of detail, event or help that are above the screen */
 	bool hides_idle;
 	bool paused;
 };
@@ -106,9 +107,9 @@ extern const struct top_table *const top_tables[TOP_TABLES];
 
 int top_draw_head(const struct top *top);
 void top_draw_table(struct top *top, const struct top_table *table, int line);
-void top_draw_detail(const struct top *top, int line);
-void top_draw_event(const struct top *top, int line);
-void top_draw_help(int line);
+int top_draw_detail(const struct top *top, int line);
+int top_draw_event(const struct top *top, int line);
+int top_draw_help(const struct top *top, int line);
 
 /* True when the key meant something to a table. */
 bool top_table_key(struct top *top, const struct top_table *table, int key);
