@@ -27,8 +27,11 @@ void peer_unshare(void *shared, size_t size)
 
 pid_t peer_start(const struct bench *bench, void (*body)(void *shared), void *shared)
 {
-	const pid_t peer = fork();
+	pid_t peer;
 
+	/* Bound to a CPU that this process does not leave, it would never get to its own. */
+	bench_unpin();
+	peer = fork();
 	if (peer < 0) {
 		const int error = errno;
 
