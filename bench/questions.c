@@ -12,6 +12,9 @@ extern const struct question question_dispatch;
 extern const struct question question_pools;
 extern const struct question question_http;
 extern const struct question question_idle;
+extern const struct question question_crash;
+extern const struct question question_growth;
+extern const struct question question_streams;
 
 /* A line for each, so that two who add one do not meet. */
 /* clang-format off */
@@ -25,6 +28,9 @@ const struct question *const bench_questions[] = {
 	&question_pools,
 	&question_http,
 	&question_idle,
+	&question_crash,
+	&question_growth,
+	&question_streams,
 	NULL,
 };
 /* clang-format on */
