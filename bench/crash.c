@@ -177,7 +177,7 @@ static int die_once(struct death *ret_death)
 
 static int die_often(const struct bench *bench, double *ret_values)
 {
-	const unsigned kills = bench->quick ? KILLS_MAX / 2 : KILLS_MAX;
+	const unsigned kills = bench->quick ? KILLS_MAX / 3 : KILLS_MAX;
 	double lost[KILLS_MAX], started[KILLS_MAX], ran[KILLS_MAX];
 
 	if (pthread_atfork(NULL, NULL, stamp_birth) != 0)

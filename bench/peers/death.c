@@ -19,7 +19,7 @@
 
 static unsigned deaths(const struct bench *bench)
 {
-	return bench->quick ? DEATHS_MAX / 2 : DEATHS_MAX;
+	return bench->quick ? DEATHS_MAX / 4 : DEATHS_MAX;
 }
 
 /* ---- a program of some size ---- */
