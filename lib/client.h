@@ -48,6 +48,9 @@ struct cadre_pending {
 	/* Written in HELD, read in TAKEN. */
 	uint32_t request_block;
 	uint32_t counter; /* number of its named counter, from 1; 0: none */
+	/* Copies of what stands in the slot, whose lines are the worker's. */
+	int64_t submitted_ns;
+	int32_t operation;
 	void *context;
 	struct cds_wfcq_node node;  /* in the queue of completions, while TAKEN */
 	_Atomic bool nudged;        /* a sleeper was woken for it, because it grew old */

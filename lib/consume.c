@@ -142,7 +142,8 @@ int cadre_client_prepare_stream(struct cadre_client *client, uint32_t index,
 						  memory_order_relaxed);
 		/* A draft remains, as what it was. */
 		if (was_free) {
-			cadre_slot_free(slot, &client->books[index], CADRE_WITHDRAWN);
+			cadre_slot_free(slot, &client->books[index], generation,
+					CADRE_WITHDRAWN);
 			name_job(client, index, (generation + 1) & CADRE_GENERATION_MAX);
 		}
 		return r;

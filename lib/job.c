@@ -82,11 +82,30 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	return -EBADMSG;
 }
 
+/* True while no thread but the handler's has to do with it: then there is nobody to be
+ * ordered with, and a read-modify-write would wait for every store before it. */
+static bool is_private(const struct cadre_job *job)
+{
+	/* Relaxed: deferred by the handler, or before whoever ends it heard of it. */
+	return !atomic_load_explicit(&job->deferred, memory_order_relaxed) &&
+	       !cadre_job_is_watched(job);
+}
+
 /* One of the two parties is done. */
 static void leave(struct cadre_job *job)
 {
 	struct cadre_job_host *const host = job->host;
 
+	if (is_private(job)) {
+		const uint32_t left = atomic_load_explicit(&job->parties,
+							   memory_order_relaxed) -
+				      1;
+
+		atomic_store_explicit(&job->parties, left, memory_order_relaxed);
+		if (left == 0)
+			host->over(host, job);
+		return;
+	}
 	/* J1: acquire and release: the last one sees what the other did with the job. */
 	if (atomic_fetch_sub_explicit(&job->parties, 1, memory_order_acq_rel) == 1)
 		host->over(host, job);
@@ -117,9 +136,6 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 	uint64_t replaced;
 	bool late;
 
-	if (job->fd_count)
-		cadre_job_close_descriptors(job);
-	job->ended_ns = cadre_clock_ns();
 	reply->length = length;
 	reply->code = code;
 	reply->block = block;
@@ -141,15 +157,25 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 /* True for the one call that may end the job. */
 static bool begin_end(struct cadre_job *job)
 {
-	/* J8: release, pairs with J9; acquire, so that who comes too late has the first's steps
-	 * before his own. */
-	if (atomic_exchange_explicit(&job->ended, true, memory_order_acq_rel))
-		return false;
+	if (is_private(job)) {
+		if (atomic_load_explicit(&job->ended, memory_order_relaxed))
+			return false;
+		atomic_store_explicit(&job->ended, true, memory_order_relaxed);
+	} else {
+		/* J8: release, pairs with J9; acquire, so that who comes too late has the
+		 * first's steps before his own. */
+		if (atomic_exchange_explicit(&job->ended, true, memory_order_acq_rel))
+			return false;
+	}
+	if (job->fd_count)
+		cadre_job_close_descriptors(job);
 	cadre_watch_drop(job);
 	/* Its room in the worker is soon another's, which asked for nothing. Relaxed: written by
 	 * whoever produces its items, which is us, or somebody who told us. */
 	if (atomic_load_explicit(&job->wants_room, memory_order_relaxed))
 		job->host->wants_none(job->host, job);
+	/* The reply is written behind this in one go: its client watches that line. */
+	job->ended_ns = cadre_clock_ns();
 	return true;
 }
 
@@ -257,9 +283,15 @@ int cadre_job_reply(struct cadre_job *job, const void *data, size_t length)
 	r = cadre_job_reply_room(job, length, &room);
 	if (r < 0)
 		return r;
-	if (length)
+	/* Its block is written before the end, what lies in the slot's lines behind it. */
+	if (length > CADRE_INLINE_MAX)
 		memcpy(room, data, length);
-	return cadre_job_reply_commit(job, length);
+	if (!begin_end(job))
+		return -EALREADY;
+	if (length && length <= CADRE_INLINE_MAX)
+		memcpy(room, data, length);
+	end(job, CADRE_OK, 0, (uint32_t)length, job->room_block);
+	return 0;
 }
 
 int cadre_job_fail(struct cadre_job *job, int32_t code, const char *format, ...)

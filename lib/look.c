@@ -51,14 +51,26 @@ static bool try_claim(struct cadre_looker *looker, uint32_t slot,
 	struct cadre_slot *const at = &looker->view->slots[slot];
 	const uint64_t word = cadre_slot_peek(at);
 
+	if (cadre_word_phase(word) == CADRE_QUEUED)
+		__builtin_prefetch((const char *)&at->request + CADRE_CACHE_LINE);
 	if (!is_for_us(looker, word) ||
 	    !cadre_slot_claim(at, word, looker->owner, &ret_found->claimed))
 		return false;
 	/* The lines of the reply are the client's still: ask for them while the handler runs. */
-	__builtin_prefetch(&at->reply, 1);
-	__builtin_prefetch((const char *)&at->reply + CADRE_CACHE_LINE, 1);
+	cadre_prefetch_to_write(&at->reply);
+	cadre_prefetch_to_write((const char *)&at->reply + CADRE_CACHE_LINE);
 	ret_found->slot = slot;
 	return true;
+}
+
+static void claimed_at(struct cadre_looker *looker, unsigned window, uint64_t position)
+{
+	struct cadre_cursor *const cursor = &looker->cursors[window];
+
+	cursor->position = position + 1;
+	if (cursor->position % SHARE_CURSOR_EVERY == 0)
+		cadre_window_share_cursor(&looker->view->client_lines[window].hints,
+					  cursor);
 }
 
 /* Claims the first job of a window along its hints. */
@@ -66,10 +78,9 @@ static bool look_in_window(struct cadre_looker *looker, unsigned window,
 			   struct cadre_found *ret_found)
 {
 	const struct cadre_view *const view = looker->view;
-	struct cadre_hints *const hints = &view->client_lines[window].hints;
 	struct cadre_cursor *const cursor = &looker->cursors[window];
-	const struct cadre_span span = cadre_window_span(hints, view->limits.slots,
-							 cursor);
+	const struct cadre_span span = cadre_window_span(&view->client_lines[window].hints,
+							 view->limits.slots, cursor);
 	const uint32_t base = window * view->limits.slots;
 	const uint64_t mask = view->limits.slots - 1;
 
@@ -80,13 +91,30 @@ static bool look_in_window(struct cadre_looker *looker, unsigned window,
 
 		if (!try_claim(looker, base + (uint32_t)(position & mask), ret_found))
 			continue;
-		cursor->position = position + 1;
-		if (cursor->position % SHARE_CURSOR_EVERY == 0)
-			cadre_window_share_cursor(hints, cursor);
+		claimed_at(looker, window, position);
 		return true;
 	}
 	cursor->position = span.to;
 	return false;
+}
+
+/* The slot behind the one claimed last, while that window has its turn: found without a look
+ * at any hint, whose lines its client writes all the time. */
+static bool look_next_door(struct cadre_looker *looker, struct cadre_found *ret_found)
+{
+	const struct cadre_view *const view = looker->view;
+	const unsigned window = looker->window;
+	const uint64_t position = looker->cursors[window].position;
+	const uint32_t index = (uint32_t)position & (view->limits.slots - 1);
+
+	if (looker->in_a_row == 0 || looker->in_a_row >= IN_A_ROW_MAX || looker->burden ||
+	    looker->since_aimed >= AIMED_EVERY ||
+	    !try_claim(looker, window * view->limits.slots + index, ret_found))
+		return false;
+	claimed_at(looker, window, position);
+	looker->in_a_row++;
+	looker->since_aimed++;
+	return true;
 }
 
 /* A worker that has jobs found another: is it somebody else's to take? Wakes that one, once
@@ -223,6 +251,8 @@ bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret
 
 	if (looker->others != CADRE_OWNER_NONE)
 		return look_for_aimed(looker, ret_found);
+	if (look_next_door(looker, ret_found))
+		return true;
 	if (looker->since_aimed >= AIMED_EVERY && look_for_aimed(looker, ret_found))
 		return true;
 	if (looker->in_a_row >= IN_A_ROW_MAX) {

@@ -74,9 +74,14 @@ static void account_taken(struct cadre_worker *worker, struct cadre_task *task)
 	uint32_t workload;
 
 	lock_stats(worker);
-	/* Inside, so that the level that is published last is the true one. */
-	workload = 1 +
-		   atomic_fetch_add_explicit(&worker->workload, 1, memory_order_relaxed);
+	/* Inside, so that the level that is published last is the true one. A worker that has
+	 * one job at a time has none now, and nobody to count beside it. */
+	if (worker->shares_stats)
+		workload = 1 + atomic_fetch_add_explicit(&worker->workload, 1,
+							 memory_order_relaxed);
+	else
+		atomic_store_explicit(&worker->workload, workload = 1,
+				      memory_order_relaxed);
 	if (!worker->busy || worker->says_blocked) {
 		worker->busy = true;
 		worker->says_blocked = false;

@@ -79,6 +79,19 @@ uint64_t cadre_slot_look(const struct cadre_slot *slot)
 	return atomic_load_explicit(&slot->request.word, memory_order_acquire);
 }
 
+uint64_t cadre_slot_look_at_end(const struct cadre_slot *slot, uint64_t generation)
+{
+	/* C1, pairs with W7 in cadre_slot_finish. */
+	const uint64_t stamp = atomic_load_explicit(&slot->reply.stamp,
+						    memory_order_acquire);
+
+	/* DONE is where only the client changes the word: it stands there as here. */
+	return cadre_word_phase(stamp) == CADRE_DONE &&
+			       cadre_word_generation(stamp) == generation ?
+		       stamp :
+		       cadre_slot_look(slot);
+}
+
 uint64_t cadre_slot_await(struct cadre_slot *slot, uint64_t generation)
 {
 	uint64_t word = cadre_slot_look(slot);
@@ -178,10 +191,8 @@ bool cadre_slot_strand(struct cadre_slot *slot, uint64_t seen)
 }
 
 void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
-		     enum cadre_outcome outcome)
+		     uint64_t generation, enum cadre_outcome outcome)
 {
-	const uint64_t generation = cadre_word_generation(cadre_slot_peek(slot));
-
 	CADRE_KILL_POINT("C1");
 	/* Booked once, even when an earlier owner of this step died behind the booking. */
 	if (cadre_books_sum(books) != generation)
@@ -235,10 +246,10 @@ uint64_t cadre_slot_finish(struct cadre_slot *slot, uint64_t claimed,
 							    memory_order_release,
 							    memory_order_relaxed)) {
 			CADRE_KILL_POINT("W6");
-			/* Relaxed: a hint. Who sees it looks at the word with acquire. */
+			/* W7: release, pairs with C1 in cadre_slot_look_at_end. */
 			atomic_store_explicit(&slot->reply.stamp,
-					      cadre_word_generation(word),
-					      memory_order_relaxed);
+					      with_phase(done, CADRE_DONE),
+					      memory_order_release);
 			CADRE_KILL_POINT("W7");
 			return word;
 		}

@@ -141,10 +141,10 @@ struct cadre_request_lines {
 
 /* K: the worker while RUNNING; the supervisor for a worker that is proven dead. */
 struct cadre_reply_lines {
-	_Atomic uint64_t stamp; /* K: generation of the last reply; a hint to look at the word */
-	uint32_t length;        /* K */
-	int32_t code;           /* K */
-	uint32_t block;         /* K: where a longer reply lies */
+	_Atomic uint64_t stamp;            /* K: a copy of the word, once it is DONE */
+	uint32_t length;                   /* K */
+	int32_t code;                      /* K */
+	uint32_t block;                    /* K: where a longer reply lies */
 	int32_t worker_pid;                /* K */
 	uint8_t payload[CADRE_INLINE_MAX]; /* K */
 	int64_t taken_ns;                  /* K */
@@ -231,6 +231,22 @@ uint64_t cadre_slot_publish(struct cadre_slot *slot, unsigned flags,
 /* The word with everything that the worker wrote before it. */
 uint64_t cadre_slot_look(const struct cadre_slot *slot);
 
+/* The same for who has reason to believe that the job has ended: from the stamp, when that
+ * says so, so that the word's line stays with the worker until the slot is used again. */
+uint64_t cadre_slot_look_at_end(const struct cadre_slot *slot, uint64_t generation);
+
+/* True when the stamp says that the job is DONE. A hint: a worker may die before it. */
+static inline bool cadre_slot_is_stamped(const struct cadre_slot *slot,
+					 uint64_t generation)
+{
+	/* Relaxed: who acts on it looks again with acquire. */
+	const uint64_t stamp = atomic_load_explicit(&slot->reply.stamp,
+						    memory_order_relaxed);
+
+	return cadre_word_phase(stamp) == CADRE_DONE &&
+	       cadre_word_generation(stamp) == generation;
+}
+
 /* Adds WAITING to a QUEUED or RUNNING word of that generation. The word after that, or as
  * it stands when there is nothing to wait for. */
 uint64_t cadre_slot_await(struct cadre_slot *slot, uint64_t generation);
@@ -256,9 +272,9 @@ int64_t cadre_warrant_due_ns(const struct cadre_warrant *warrant, uint64_t gener
  * exactly from the word seen. Whoever sees that does it: the client, or the supervisor. */
 bool cadre_slot_strand(struct cadre_slot *slot, uint64_t seen);
 
-/* C1: books the outcome, then -> FREE(g). Blocks were given back before. */
+/* C1: books the outcome of that generation, then -> FREE(g). Blocks were given back before. */
 void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
-		     enum cadre_outcome outcome);
+		     uint64_t generation, enum cadre_outcome outcome);
 
 /* ---- the worker's steps ---- */
 

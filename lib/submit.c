@@ -33,7 +33,8 @@ void cadre_client_free_slot(struct cadre_client *client, uint32_t index, uint64_
 				 number, generation);
 	if (slot->reply.block != CADRE_NO_BLOCK)
 		cadre_block_give(&client->blocks, slot->reply.block, number, generation);
-	cadre_slot_free(slot, &client->books[index], cadre_word_unpack(word).outcome);
+	cadre_slot_free(slot, &client->books[index], generation,
+			cadre_word_unpack(word).outcome);
 }
 
 static void vacate(struct cadre_client *client, uint32_t index)
@@ -95,6 +96,20 @@ static bool hold(struct cadre_client *client, uint32_t index)
 	return true;
 }
 
+/* The slot that comes next is going to be written: its lines are the worker's that had it
+ * last. */
+static void prefetch(const struct cadre_client *client, uint64_t position)
+{
+	const uint32_t index = (uint32_t)position & (client->slot_count - 1);
+	const struct cadre_slot *const slot = &client->slots[index];
+
+	if (atomic_load_explicit(&client->pending[index].word, memory_order_relaxed) !=
+	    CADRE_PENDING_VACANT)
+		return;
+	cadre_prefetch_to_write(&slot->request);
+	cadre_prefetch_to_write((const char *)&slot->request + CADRE_CACHE_LINE);
+}
+
 /* Holds the next slot in order of position; one in use is skipped, not waited for. Its
  * position, or UINT64_MAX when each is in use. */
 static uint64_t take_slot(struct cadre_client *client)
@@ -106,6 +121,7 @@ static uint64_t take_slot(struct cadre_client *client)
 		if (hold(client, (uint32_t)position & (client->slot_count - 1))) {
 			atomic_store_explicit(&client->next, position + 1,
 					      memory_order_relaxed);
+			prefetch(client, position + 1);
 			return position;
 		}
 	}
@@ -221,6 +237,14 @@ static void name_job(struct cadre_client *client, uint32_t index, uint64_t gener
 			      memory_order_relaxed);
 }
 
+/* So that whoever frees it finds no block that is not there. Mostly none was: then the line
+ * stays where it is. */
+static void clear_reply(struct cadre_slot *slot)
+{
+	if (CADRE_READ_ONCE(slot->reply.block) != CADRE_NO_BLOCK)
+		slot->reply.block = CADRE_NO_BLOCK;
+}
+
 /* S1: prepares a held slot for `length` bytes, of which so many fit it; where they go is
  * *ret_data. */
 static int prepare(struct cadre_client *client, uint32_t index, size_t length,
@@ -231,7 +255,7 @@ static int prepare(struct cadre_client *client, uint32_t index, size_t length,
 	uint64_t word, generation, size;
 
 	pending->request_block = CADRE_NO_BLOCK;
-	slot->reply.block = CADRE_NO_BLOCK;
+	clear_reply(slot);
 	if (length <= inline_max) {
 		generation = cadre_word_generation(cadre_slot_peek(slot)) + 1;
 		name_job(client, index, generation & CADRE_GENERATION_MAX);
@@ -249,51 +273,27 @@ static int prepare(struct cadre_client *client, uint32_t index, size_t length,
 	CADRE_KILL_POINT("B1");
 	if (pending->request_block == CADRE_NO_BLOCK) {
 		count(&client->lines->counters.no_block);
-		cadre_slot_free(slot, &client->books[index], CADRE_WITHDRAWN);
+		cadre_slot_free(slot, &client->books[index], generation, CADRE_WITHDRAWN);
 		return -ENOBUFS;
 	}
 	*ret_data = cadre_block_bytes(&client->blocks, pending->request_block,
 				      client->slot_base + index, generation, &size);
 	/* Ours a moment ago: somebody scribbled over its owner. */
 	if (!*ret_data) {
-		cadre_slot_free(slot, &client->books[index], CADRE_WITHDRAWN);
+		cadre_slot_free(slot, &client->books[index], generation, CADRE_WITHDRAWN);
 		return -EBADMSG;
 	}
 	return 0;
 }
 
-/* S2: all of the request but its payload. */
-static void describe(struct cadre_client *client, uint32_t index,
-		     const struct cadre_request *request, const struct cadre_aim *aim,
-		     int64_t now_ns)
+/* What this process keeps of a job. */
+static void note(struct cadre_client *client, uint32_t index,
+		 const struct cadre_request *request, int64_t now_ns)
 {
-	struct cadre_request_lines *const lines = &client->slots[index].request;
 	struct cadre_pending *const pending = &client->pending[index];
-	const bool is_stream = request->flags & CADRE_STREAM;
-	const unsigned has = with(request);
 
-	lines->submitted_ns = now_ns;
-	lines->length = (uint32_t)request->length;
-	lines->operation = (uint16_t)request->operation;
-	lines->retries = (uint8_t)(request->retries ? request->retries : RETRIES_DEFAULT);
-	/* Relaxed, but atomic: a thread that decided the job before may still look whether that
-	 * was a stream (cadre_view_tell_producer). What it reads of ours costs a ring. */
-	__atomic_store_n(
-		&lines->with,
-		(uint8_t)(has | (aim->owner != CADRE_OWNER_NONE ? CADRE_WITH_TARGET : 0u)),
-		__ATOMIC_RELAXED);
-	/* Relaxed: published with the word. */
-	if (request->token)
-		atomic_store_explicit(&lines->token, cadre_handle_id(request->token),
-				      memory_order_relaxed);
-	if (aim->owner != CADRE_OWNER_NONE)
-		lines->target = aim->incarnation;
-	else if (request->flags & CADRE_IDEMPOTENT)
-		lines->faults = 0;
-	if (request->deadline_ns)
-		lines->deadline_ns = request->deadline_ns;
-	if (request->length > cadre_request_inline_max(has) || is_stream)
-		lines->block = pending->request_block;
+	pending->submitted_ns = now_ns;
+	pending->operation = request->operation;
 	pending->context = request->context;
 	pending->counter = request->counter ?
 				   1 + (uint32_t)(request->counter - client->counters) :
@@ -304,9 +304,46 @@ static void describe(struct cadre_client *client, uint32_t index,
 	atomic_store_explicit(&pending->ended, request->ended, memory_order_relaxed);
 	atomic_store_explicit(&pending->nudged, false, memory_order_relaxed);
 	atomic_store_explicit(&pending->decided, false, memory_order_relaxed);
-	atomic_store_explicit(&pending->is_stream, is_stream, memory_order_relaxed);
+	atomic_store_explicit(&pending->is_stream, (request->flags & CADRE_STREAM) != 0,
+			      memory_order_relaxed);
 	atomic_store_explicit(&pending->has_token, request->token != NULL,
 			      memory_order_relaxed);
+}
+
+/* S2: all of the request. A worker may be watching the line of the word, which is this one:
+ * so everything is written in one go, and the word right behind it (publish). */
+static void describe(struct cadre_client *client, uint32_t index,
+		     const struct cadre_request *request, const struct cadre_aim *aim,
+		     void *data, int64_t now_ns)
+{
+	struct cadre_request_lines *const lines = &client->slots[index].request;
+	const unsigned has = with(request);
+
+	if (request->length && data != request->data)
+		memcpy(data, request->data, request->length);
+	if (request->length > cadre_request_inline_max(has) ||
+	    request->flags & CADRE_STREAM)
+		lines->block = client->pending[index].request_block;
+	/* Relaxed: published with the word. */
+	if (request->token)
+		atomic_store_explicit(&lines->token, cadre_handle_id(request->token),
+				      memory_order_relaxed);
+	if (aim->owner != CADRE_OWNER_NONE)
+		lines->target = aim->incarnation;
+	else if (request->flags & CADRE_IDEMPOTENT)
+		lines->faults = 0;
+	if (request->deadline_ns)
+		lines->deadline_ns = request->deadline_ns;
+	lines->submitted_ns = now_ns;
+	lines->length = (uint32_t)request->length;
+	lines->operation = (uint16_t)request->operation;
+	lines->retries = (uint8_t)(request->retries ? request->retries : RETRIES_DEFAULT);
+	/* Relaxed, but atomic: a thread that decided the job before may still look whether that
+	 * was a stream (cadre_view_tell_producer). What it reads of ours costs a ring. */
+	__atomic_store_n(
+		&lines->with,
+		(uint8_t)(has | (aim->owner != CADRE_OWNER_NONE ? CADRE_WITH_TARGET : 0u)),
+		__ATOMIC_RELAXED);
 }
 
 static unsigned word_flags(const struct cadre_client *client,
@@ -510,7 +547,8 @@ static void abandon(struct cadre_client *client, uint32_t index)
 	if (cadre_word_phase(word) == CADRE_FILLING) {
 		cadre_block_give(&client->blocks, client->pending[index].request_block,
 				 client->slot_base + index, cadre_word_generation(word));
-		cadre_slot_free(slot, &client->books[index], CADRE_WITHDRAWN);
+		cadre_slot_free(slot, &client->books[index], cadre_word_generation(word),
+				CADRE_WITHDRAWN);
 	}
 	vacate(client, index);
 }
@@ -544,14 +582,13 @@ static int submit_quietly(struct cadre_client *client, const struct cadre_reques
 		vacate(client, index);
 		return r;
 	}
-	if (request->length)
-		memcpy(data, request->data, request->length);
-	describe(client, index, request, aim, now_ns);
 	r = pack(client, index, request);
 	if (r < 0) {
 		abandon(client, index);
 		return r;
 	}
+	note(client, index, request, now_ns);
+	describe(client, index, request, aim, data, now_ns);
 	*ret_position = position;
 	return 0;
 }
@@ -741,6 +778,7 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 	struct cadre_request filled = *request;
 	struct cadre_aim aim;
 	uint64_t generation;
+	int64_t now_ns;
 	int r = cadre_client_enter(client);
 
 	if (r < 0)
@@ -767,12 +805,14 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 		r = turn_into_stream(client, index, draft, &filled);
 	if (r < 0)
 		return r;
-	describe(client, index, &filled, &aim, cadre_clock_ns());
 	r = pack(client, index, &filled);
 	if (r < 0) {
 		cadre_draft_discard(client, draft);
 		return r;
 	}
+	now_ns = cadre_clock_ns();
+	note(client, index, &filled, now_ns);
+	describe(client, index, &filled, &aim, draft->data, now_ns);
 	if (ret_ticket)
 		*ret_ticket = ticket_of(client, index);
 	draft->id = 0;

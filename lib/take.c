@@ -27,14 +27,13 @@ bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 	/* The stamp is on the reply's line, which the worker writes and nobody else reads:
 	 * watching the word instead would take its line away from the worker's CAS. Relaxed:
 	 * a hint, the word decides. */
-	if (look % WORD_LOOK_EVERY != 0 &&
-	    atomic_load_explicit(&slot->reply.stamp, memory_order_relaxed) != generation &&
+	if (look % WORD_LOOK_EVERY != 0 && !cadre_slot_is_stamped(slot, generation) &&
 	    !atomic_load_explicit(&pending->decided, memory_order_relaxed))
 		return false;
 	/* V6: acquire, pairs with V5 in submit.c. */
 	published = atomic_load_explicit(&pending->published, memory_order_acquire) ==
 		    generation;
-	word = cadre_slot_look(slot);
+	word = cadre_slot_look_at_end(slot, generation);
 	/* Who waits for a word that somebody scribbled over would wait for ever. */
 	if (cadre_word_is_spoiled(word, generation))
 		return published;
@@ -202,12 +201,12 @@ static int64_t between_ns(int64_t from_ns, int64_t to_ns)
 	return from_ns >= 0 && to_ns > from_ns ? to_ns - from_ns : 0;
 }
 
-static void read_times(const struct cadre_slot *slot, struct cadre_result *result)
+static void read_times(const struct cadre_pending *pending, const struct cadre_slot *slot,
+		       struct cadre_result *result)
 {
 	const int64_t taken_ns = CADRE_READ_ONCE(slot->reply.taken_ns);
 
-	result->waiting_ns = between_ns(CADRE_READ_ONCE(slot->request.submitted_ns),
-					taken_ns);
+	result->waiting_ns = between_ns(pending->submitted_ns, taken_ns);
 	result->running_ns = between_ns(taken_ns, CADRE_READ_ONCE(slot->reply.ended_ns));
 }
 
@@ -216,7 +215,7 @@ void cadre_client_result(struct cadre_client *client, uint32_t index,
 {
 	const struct cadre_slot *const slot = &client->slots[index];
 	const uint64_t generation = cadre_client_generation(client, index);
-	const uint64_t bits = cadre_slot_look(slot);
+	const uint64_t bits = cadre_slot_look_at_end(slot, generation);
 	const struct cadre_word word = cadre_word_unpack(bits);
 	struct cadre_result *const result = ret_result;
 
@@ -224,7 +223,7 @@ void cadre_client_result(struct cadre_client *client, uint32_t index,
 	result->ticket = cadre_ticket_make(index, generation);
 	result->outcome = word.outcome;
 	result->code = 0;
-	result->operation = CADRE_READ_ONCE(slot->request.operation);
+	result->operation = client->pending[index].operation;
 	result->attempt = word.attempt;
 	result->worker = word.owner == CADRE_OWNER_NONE ? -1 : (int32_t)word.owner - 1;
 	result->worker_pid = 0;
@@ -243,7 +242,7 @@ void cadre_client_result(struct cadre_client *client, uint32_t index,
 	/* Decided while it runs: what stands in the reply is not finished. */
 	if (word.phase == CADRE_DONE && word.owner != CADRE_OWNER_NONE) {
 		result->worker_pid = slot->reply.worker_pid;
-		read_times(slot, result);
+		read_times(&client->pending[index], slot, result);
 	}
 	if (cadre_client_is_stream(client, index) &&
 	    cadre_client_stream_is_damaged(client, index)) {
@@ -264,7 +263,7 @@ void cadre_client_let_go(struct cadre_client *client, uint32_t index)
 {
 	struct cadre_pending *const pending = &client->pending[index];
 	const uint64_t generation = cadre_client_generation(client, index);
-	const uint64_t word = cadre_slot_look(&client->slots[index]);
+	const uint64_t word = cadre_slot_look_at_end(&client->slots[index], generation);
 
 	cadre_courier_close(client, index);
 	if (cadre_client_is_stream(client, index))

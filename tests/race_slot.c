@@ -128,7 +128,9 @@ static bool submit(struct client *client, unsigned index, uint64_t job)
 		slot->request.block = cadre_block_take(&client->blocks, length, index,
 						       generation);
 		if (slot->request.block == CADRE_NO_BLOCK) {
-			cadre_slot_free(slot, &books[index], CADRE_WITHDRAWN);
+			cadre_slot_free(slot, &books[index],
+					cadre_word_generation(cadre_slot_peek(slot)),
+					CADRE_WITHDRAWN);
 			client->ended[CADRE_WITHDRAWN]++;
 			return false;
 		}
@@ -189,7 +191,8 @@ static void take(struct client *client, unsigned index)
 		cadre_block_give(&client->blocks, slot->reply.block, index, generation);
 	}
 	client->ended[outcome]++;
-	cadre_slot_free(slot, &books[index], outcome);
+	cadre_slot_free(slot, &books[index], cadre_word_generation(cadre_slot_peek(slot)),
+			outcome);
 }
 
 static void *run_client(void *context)

@@ -212,7 +212,8 @@ static int move_without_rest(void *context)
 		queued = cadre_slot_publish(slot, 0, CADRE_OWNER_NONE);
 		cadre_slot_claim(slot, queued, 1, &claimed);
 		cadre_slot_finish(slot, claimed, CADRE_OK);
-		cadre_slot_free(slot, books_of(0, 3), CADRE_OK);
+		cadre_slot_free(slot, books_of(0, 3),
+				cadre_word_generation(cadre_slot_peek(slot)), CADRE_OK);
 	}
 	return CHILD_FAILED;
 }

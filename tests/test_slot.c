@@ -139,9 +139,10 @@ Test(slot, a_job_goes_through_its_life_and_leaves_a_free_slot)
 	cr_assert_eq(get().phase, CADRE_DONE);
 	cr_assert_eq(get().outcome, CADRE_FAILED);
 	cr_assert_eq(get().owner, WORKER, "the reaper needs to know who had it");
-	cr_assert_eq(atomic_load(&slot.reply.stamp), 1);
+	cr_assert_eq(atomic_load(&slot.reply.stamp), cadre_slot_peek(&slot));
 
-	cadre_slot_free(&slot, &books, CADRE_FAILED);
+	cadre_slot_free(&slot, &books, cadre_word_generation(cadre_slot_peek(&slot)),
+			CADRE_FAILED);
 	cr_assert_eq(cadre_slot_peek(&slot),
 		     cadre_word_pack(
 			     (struct cadre_word){ .phase = CADRE_FREE, .generation = 1 }),
@@ -221,6 +222,32 @@ Test(slot, a_claim_of_last_times_job_does_not_take_this_times)
 	cr_assert_not(cadre_slot_claim(&slot, seen, WORKER, &claimed));
 	cr_assert_eq(get().phase, CADRE_QUEUED);
 	cr_assert_eq(get().generation, 2);
+}
+
+Test(slot,
+     an_end_is_told_by_its_own_stamp_or_by_the_word_and_never_by_the_stamp_of_another)
+{
+	const uint64_t claimed = run(0);
+	const uint64_t generation = cadre_word_generation(claimed);
+
+	cr_assert_not(cadre_slot_is_stamped(&slot, generation));
+	cr_assert_eq(cadre_slot_look_at_end(&slot, generation), claimed);
+
+	cr_assert_eq(cadre_slot_finish(&slot, claimed, CADRE_FAILED), claimed);
+	cr_assert(cadre_slot_is_stamped(&slot, generation));
+	cr_assert_eq(cadre_slot_look_at_end(&slot, generation), cadre_slot_peek(&slot));
+
+	/* Killed between word and stamp. */
+	atomic_store(&slot.reply.stamp, 0);
+	cr_assert_not(cadre_slot_is_stamped(&slot, generation));
+	cr_assert_eq(cadre_slot_look_at_end(&slot, generation), cadre_slot_peek(&slot));
+
+	/* Stopped there, and back when the slot is another job's. */
+	atomic_store(&slot.reply.stamp,
+		     cadre_word_pack((struct cadre_word){
+			     .phase = CADRE_DONE, .generation = generation - 1 }));
+	cr_assert_not(cadre_slot_is_stamped(&slot, generation));
+	cr_assert_eq(cadre_slot_look_at_end(&slot, generation), cadre_slot_peek(&slot));
 }
 
 Test(slot, finish_refuses_every_phase_but_running)
@@ -582,7 +609,9 @@ Test(slot, freeing_books_the_outcome_once)
 {
 	for (unsigned outcome = 0; outcome < CADRE_OUTCOME_COUNT; outcome++) {
 		cadre_slot_publish(&slot, 0, CADRE_OWNER_NONE);
-		cadre_slot_free(&slot, &books, (enum cadre_outcome)outcome);
+		cadre_slot_free(&slot, &books,
+				cadre_word_generation(cadre_slot_peek(&slot)),
+				(enum cadre_outcome)outcome);
 
 		cr_assert_eq(atomic_load(&books.ended[outcome]), 1);
 		cr_assert_eq(cadre_books_sum(&books), outcome + 1);
@@ -596,7 +625,8 @@ Test(slot, freeing_does_not_book_again_what_was_booked_before_a_death)
 
 	/* The client died between booking and freeing; its reaper frees. */
 	cadre_books_enter(&books, CADRE_OK);
-	cadre_slot_free(&slot, &books, CADRE_OK);
+	cadre_slot_free(&slot, &books, cadre_word_generation(cadre_slot_peek(&slot)),
+			CADRE_OK);
 
 	cr_assert_eq(atomic_load(&books.ended[CADRE_OK]), 1);
 	cr_assert_eq(get().phase, CADRE_FREE);
@@ -606,8 +636,10 @@ Test(slot, freeing_twice_books_once)
 {
 	cadre_slot_finish(&slot, run(0), CADRE_OK);
 
-	cadre_slot_free(&slot, &books, CADRE_OK);
-	cadre_slot_free(&slot, &books, CADRE_OK);
+	cadre_slot_free(&slot, &books, cadre_word_generation(cadre_slot_peek(&slot)),
+			CADRE_OK);
+	cadre_slot_free(&slot, &books, cadre_word_generation(cadre_slot_peek(&slot)),
+			CADRE_OK);
 
 	cr_assert_eq(cadre_books_sum(&books), 1);
 	cr_assert_eq(get().generation, 1);
@@ -657,7 +689,8 @@ Test(slot, life_and_books_go_on_when_the_generation_passes_zero)
 		cr_assert(cadre_slot_claim(&slot, cadre_slot_publish(&slot, 0, 0), WORKER,
 					   &claimed));
 		cr_assert_eq(cadre_slot_finish(&slot, claimed, CADRE_OK), claimed);
-		cadre_slot_free(&slot, &books, CADRE_OK);
+		cadre_slot_free(&slot, &books,
+				cadre_word_generation(cadre_slot_peek(&slot)), CADRE_OK);
 		cr_assert_eq(get().phase, CADRE_FREE);
 		cr_assert_eq(get().generation, generation);
 	}

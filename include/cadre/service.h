@@ -143,8 +143,8 @@ CADRE_API int cadre_job_fail(struct cadre_job *job, int32_t code, const char *fo
 
 #define CADRE_SENTENCE_MAX 87
 
-/* Called by the handler: the job outlives it and is ended later by any thread. It keeps
- * counting as workload until then. */
+/* Called by the handler: the job outlives it and is ended later by any thread, which must not
+ * hear of the job before this returns. It keeps counting as workload until then. */
 CADRE_API void cadre_job_defer(struct cadre_job *job);
 
 CADRE_END_DECLS

@@ -99,9 +99,9 @@ bool mutant_concerns(const struct mutant *mutant, const char *operation)
 uint64_t __real_cadre_slot_fill(struct cadre_slot *slot);
 uint64_t __wrap_cadre_slot_fill(struct cadre_slot *slot);
 void __real_cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
-			    enum cadre_outcome outcome);
+			    uint64_t generation, enum cadre_outcome outcome);
 void __wrap_cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
-			    enum cadre_outcome outcome);
+			    uint64_t generation, enum cadre_outcome outcome);
 bool __real_cadre_slot_claim(struct cadre_slot *slot, uint64_t seen, unsigned owner,
 			     uint64_t *ret_claimed);
 bool __wrap_cadre_slot_claim(struct cadre_slot *slot, uint64_t seen, unsigned owner,
@@ -151,9 +151,8 @@ uint64_t __wrap_cadre_slot_fill(struct cadre_slot *slot)
 }
 
 void __wrap_cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
-			    enum cadre_outcome outcome)
+			    uint64_t generation, enum cadre_outcome outcome)
 {
-	const uint64_t generation = cadre_word_generation(cadre_slot_peek(slot));
 	const uint64_t word = cadre_word_pack(
 		(struct cadre_word){ .generation = generation });
 
@@ -164,7 +163,7 @@ void __wrap_cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
 		cadre_books_enter(books, outcome);
 		atomic_store(&slot->request.word, word);
 	} else {
-		__real_cadre_slot_free(slot, books, outcome);
+		__real_cadre_slot_free(slot, books, generation, outcome);
 	}
 }
 
@@ -242,7 +241,7 @@ static uint32_t skip_done(const struct cadre_view *view, unsigned client)
 		if (word.phase == CADRE_FILLING)
 			__real_cadre_slot_free(
 				slot, &view->books[client * view->limits.slots + index],
-				CADRE_WITHDRAWN);
+				word.generation, CADRE_WITHDRAWN);
 		else if (!(word.flags & CADRE_FLAG_DETACHED))
 			cadre_slot_decide(slot, word.generation, CADRE_CANCELLED,
 					  &replaced);
