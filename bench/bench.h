@@ -19,6 +19,11 @@
 		1, 8, 64, 256 \
 	}
 #define IN_FLIGHT_MAX 256
+#define BENCH_SIZES                                                \
+	{                                                          \
+		64, 1024, 64 * 1024, 1024 * 1024, 16 * 1024 * 1024 \
+	}
+#define BENCH_SIZE_MAX (16 * 1024 * 1024)
 
 struct bench {
 	unsigned rounds;
@@ -107,6 +112,16 @@ static inline unsigned bench_batches(const struct bench *bench)
 	return bench->quick ? 51 : 201;
 }
 
+/* How often something that takes so long is to be done in one batch, at most `most` times. */
+static inline uint32_t bench_fit_batch(double each_ns, uint32_t most)
+{
+	const double count = 500000 / each_ns;
+
+	if (count < 1)
+		return 1;
+	return count < most ? (uint32_t)count : most;
+}
+
 int64_t bench_now_ns(void);
 
 /* Sleeps. */
@@ -134,6 +149,11 @@ int bench_absent(const char *contender, const char *why);
 /* Calls `batch` until enough is known, and says the median of what it returned. */
 double bench_median_batch(const struct bench *bench, double (*batch)(void *context),
 			  void *context);
+
+/* The same for batches that may take long: it asks for as many as fit into the time that
+ * one size of the question `payload` has, but for five at least. */
+double bench_median_of_long(const struct bench *bench, double (*batch)(void *context),
+			    void *context);
 
 /* Does `trip` once, some 10,000 times (fewer with --quick), each timed by itself. Says the
  * quantile (0.999 for p99.9), in ns. */

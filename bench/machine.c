@@ -14,6 +14,10 @@
 
 static cpu_set_t all_cpus;
 
+#define FEW_BATCHES 5
+#define LONG_NS 300000000
+#define LONG_QUICK_NS 60000000
+
 /* ---- CPUs ---- */
 
 void bench_hurry(const struct bench *bench)
@@ -135,17 +139,33 @@ void bench_rest(double seconds)
 		continue;
 }
 
+/* Until `count` are done, or at least FEW_BATCHES and the time is over. */
+static double median_within(unsigned count, int64_t until_ns,
+			    double (*batch)(void *context), void *context)
+{
+	double values[BATCHES_MAX];
+	unsigned done = 0;
+
+	while (done < count && (done < FEW_BATCHES || bench_now_ns() < until_ns))
+		values[done++] = batch(context);
+	return sample_of(values, done).median;
+}
+
 double bench_median_batch(const struct bench *bench, double (*batch)(void *context),
 			  void *context)
 {
-	const unsigned count = bench_batches(bench);
-	double values[BATCHES_MAX];
+	median_within(WARM_UP_BATCHES, INT64_MAX, batch, context);
+	return median_within(bench_batches(bench), INT64_MAX, batch, context);
+}
 
-	for (unsigned i = 0; i < WARM_UP_BATCHES; i++)
-		batch(context);
-	for (unsigned i = 0; i < count; i++)
-		values[i] = batch(context);
-	return sample_of(values, count).median;
+double bench_median_of_long(const struct bench *bench, double (*batch)(void *context),
+			    void *context)
+{
+	const int64_t most_ns = bench->quick ? LONG_QUICK_NS : LONG_NS;
+
+	median_within(WARM_UP_BATCHES, bench_now_ns() + most_ns / 4, batch, context);
+	return median_within(bench_batches(bench), bench_now_ns() + most_ns, batch,
+			     context);
 }
 
 double bench_quantile_trip(const struct bench *bench, void (*trip)(void *context),
