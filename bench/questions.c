@@ -6,6 +6,7 @@
 extern const struct question question_round_trip;
 extern const struct question question_waiting;
 extern const struct question question_in_flight;
+extern const struct question question_payload;
 extern const struct question question_scaling;
 extern const struct question question_fairness;
 extern const struct question question_dispatch;
@@ -22,6 +23,7 @@ const struct question *const bench_questions[] = {
 	&question_round_trip,
 	&question_waiting,
 	&question_in_flight,
+	&question_payload,
 	&question_scaling,
 	&question_fairness,
 	&question_dispatch,

@@ -1,0 +1,283 @@
+/*
+ * payload.c - what does it cost to take a payload there and back?
+ */
+#include "echo.h"
+#include "peers/copies.h"
+#include "peers/rivals.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TRIPS_MAX 500u
+#define OPERATION_IN_PLACE 2
+
+static const size_t sizes[] = BENCH_SIZES;
+
+static const struct column columns[] = {
+	{ "64 B", "us", 2 },      { "1 KiB", "us", 2 },      { "64 KiB", "us", 1 },
+	{ "1 MiB", "us", 0 },     { "16 MiB", "us", 0 },     { "64K rate", "GB/s", 2 },
+	{ "1M rate", "GB/s", 2 }, { "16M rate", "GB/s", 2 },
+};
+
+#define FIRST_RATE 5
+#define FIRST_RATED 2 /* of the sizes */
+
+/* ---- Cadre ---- */
+
+static void echo_copy(struct cadre_job *job, void *state)
+{
+	size_t length;
+	const void *const data = cadre_job_data(job, &length);
+
+	(void)state;
+	cadre_job_reply(job, data, length);
+}
+
+/* As long a reply, in which nothing is written. */
+static void echo_in_place(struct cadre_job *job, void *state)
+{
+	size_t length;
+	void *room;
+
+	(void)state;
+	cadre_job_data(job, &length);
+	if (cadre_job_reply_room(job, length, &room) == 0)
+		cadre_job_reply_commit(job, length);
+}
+
+static const struct cadre_operation operations[] = {
+	{ ECHO_OPERATION, "copy", echo_copy },
+	{ OPERATION_IN_PLACE, "in-place", echo_in_place },
+};
+
+static const struct cadre_service service = {
+	.size = sizeof(service),
+	.name = "payload",
+	.operations = operations,
+	.operation_count = COUNT_OF(operations),
+	.init = echo_bind_worker,
+};
+
+struct sender {
+	struct cadre_client *client;
+	unsigned char *own; /* the payload, outside of the segment */
+	size_t length;
+	uint32_t per_batch;
+	int error; /* the first one; then nothing is sent any more */
+};
+
+static int check(const struct sender *sender, const struct cadre_result *result)
+{
+	if (result->outcome == CADRE_OK && result->length == sender->length)
+		return 0;
+	fprintf(stderr, "cadre-bench: a job of %zu bytes ended as %s: %s\n",
+		sender->length, cadre_outcome_name(result->outcome), result->sentence);
+	return -EBADMSG;
+}
+
+static int trip_copied(struct sender *sender)
+{
+	const struct cadre_request request = { .operation = ECHO_OPERATION,
+					       .data = sender->own,
+					       .length = sender->length };
+	struct cadre_result result;
+	int r = cadre_call(sender->client, &request, &result);
+
+	if (r < 0)
+		return r;
+	r = check(sender, &result);
+	if (r < 0)
+		return r;
+	memcpy(sender->own, result.data, sender->length);
+	return cadre_release(sender->client, &result);
+}
+
+static int trip_in_place(struct sender *sender)
+{
+	const struct cadre_request request = { .operation = OPERATION_IN_PLACE,
+					       .length = sender->length };
+	struct cadre_draft draft;
+	struct cadre_ticket ticket;
+	struct cadre_result result;
+	int r = cadre_try_draft(sender->client, sender->length, &draft);
+
+	if (r == 0)
+		r = cadre_draft_submit(sender->client, &draft, &request, &ticket);
+	if (r == 0)
+		r = cadre_await(sender->client, ticket, CADRE_FOREVER, &result);
+	if (r == 0)
+		r = check(sender, &result);
+	return r < 0 ? r : cadre_release(sender->client, &result);
+}
+
+static double batch(struct sender *sender, int (*trip)(struct sender *))
+{
+	const int64_t start_ns = bench_now_ns();
+
+	for (uint32_t i = 0; i < sender->per_batch && sender->error == 0; i++)
+		sender->error = trip(sender);
+	return (double)(bench_now_ns() - start_ns) / sender->per_batch;
+}
+
+static double copied(void *context)
+{
+	return batch(context, trip_copied);
+}
+
+static double in_place(void *context)
+{
+	return batch(context, trip_in_place);
+}
+
+static int measure_sizes(const struct bench *bench, struct sender *sender,
+			 double (*trips)(void *), double *ret_values)
+{
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		sender->length = sizes[i];
+		sender->per_batch = 1;
+		sender->per_batch = bench_fit_batch(trips(sender), TRIPS_MAX);
+		ret_values[i] = bench_median_of_long(bench, trips, sender) / 1000;
+	}
+	if (sender->error)
+		fprintf(stderr, "cadre-bench: a job of %zu bytes was not done: %s\n",
+			sender->length, strerror(-sender->error));
+	return sender->error;
+}
+
+static int measure_cadre(const struct bench *bench, double (*trips)(void *),
+			 double *ret_values)
+{
+	const struct cadre_pool_options options = {
+		.size = sizeof(options),
+		.workers_min = 1,
+		.workers_max = 1,
+		.payload_max = BENCH_SIZE_MAX,
+		.spin_ns = 1000000000,
+		.start_data = bench,
+		.start_length = sizeof(*bench),
+	};
+	struct cadre_pool *const pool = echo_start_service(&service, &options);
+	struct sender sender = { .own = malloc(BENCH_SIZE_MAX) };
+	int r = -ECANCELED, stop = 0;
+
+	if (pool && sender.own) {
+		bench_pin(bench, bench->client_cpu);
+		memset(sender.own, 'j', BENCH_SIZE_MAX);
+		sender.client = cadre_pool_client(pool);
+		r = measure_sizes(bench, &sender, trips, ret_values);
+		stop = echo_stop(pool);
+	}
+	free(sender.own);
+	return r < 0 ? r : stop;
+}
+
+static int cadre_copied(const struct bench *bench, const void *with, double *ret_values)
+{
+	(void)with;
+	return measure_cadre(bench, copied, ret_values);
+}
+
+static int cadre_in_place(const struct bench *bench, const void *with, double *ret_values)
+{
+	(void)with;
+	return measure_cadre(bench, in_place, ret_values);
+}
+
+/* ---- all ---- */
+
+/* Whose payload is carried, so that bytes per second mean something. */
+struct carrier {
+	measure_fn *measure;
+	const void *with;
+};
+
+static int measure_carrier(const struct bench *bench, const void *with, double *ret_values)
+{
+	const struct carrier *const carrier = with;
+	const int r = carrier->measure(bench, carrier->with, ret_values);
+
+	/* There and back; a byte per us is a MB per second. */
+	for (size_t i = FIRST_RATED; r == 0 && i < COUNT_OF(sizes); i++)
+		ret_values[FIRST_RATE + i - FIRST_RATED] = 2 * (double)sizes[i] /
+							   ret_values[i] / 1000;
+	return r;
+}
+
+static const struct carrier carrier_cadre = { cadre_copied, NULL };
+static const struct carrier carrier_copies = { copies_between, NULL };
+static const struct carrier carrier_alone = { copies_alone, NULL };
+static const struct carrier carrier_stream = { messages_payload, &rival_stream };
+static const struct carrier carrier_seqpacket = { messages_payload, &rival_seqpacket };
+static const struct carrier carrier_boost = { program_payload, &rival_boost };
+static const struct carrier carrier_iceoryx = { program_payload, &rival_iceoryx };
+
+/* Whoever is compared by a goal is measured next to the other. */
+static const struct contender contenders[] = {
+	{ "memcpy x3 alone",
+	  "three copies by one process; nothing travels between the CPUs",
+	  measure_carrier,
+	  &carrier_alone,
+	  { NULL },
+	  false },
+	{ "memcpy x3",
+	  "three copies: by the client, by a process on the other CPU, by the client",
+	  measure_carrier,
+	  &carrier_copies,
+	  { NULL },
+	  false },
+	{ "cadre",
+	  "cadre_call; copied in, answered by cadre_job_reply, copied out",
+	  measure_carrier,
+	  &carrier_cadre,
+	  { "memcpy x3", "unix seqpacket", "iceoryx" },
+	  false },
+	{ "unix seqpacket",
+	  "a pair that keeps messages apart, asked again and again; longer ones in pieces of 1 MiB at most",
+	  measure_carrier,
+	  &carrier_seqpacket,
+	  { NULL },
+	  false },
+	{ "unix stream",
+	  "a pair of Unix stream sockets, asked again and again",
+	  measure_carrier,
+	  &carrier_stream,
+	  { NULL },
+	  false },
+	{ "cadre in place",
+	  "cadre_try_draft, answered by cadre_job_reply_room; nobody writes the payload",
+	  cadre_in_place,
+	  NULL,
+	  { "iceoryx in place" },
+	  false },
+	{ "iceoryx in place",
+	  "loaned and published, answered by the same; nobody writes the payload",
+	  program_payload,
+	  &rival_iceoryx_in_place,
+	  { NULL },
+	  false },
+	{ "iceoryx",
+	  "loaned and copied in, answered from chunk to chunk, copied out",
+	  measure_carrier,
+	  &carrier_iceoryx,
+	  { NULL },
+	  false },
+	{ "boost",
+	  "boost::interprocess::message_queue, asked again and again",
+	  measure_carrier,
+	  &carrier_boost,
+	  { NULL },
+	  false },
+};
+
+const struct question question_payload = {
+	.name = "payload",
+	.sentence = "How long does a payload take there and back, while both sides spin?",
+	.columns = columns,
+	.column_count = COUNT_OF(columns),
+	.ratio_column = 2,
+	.less_is_better = true,
+	.contenders = contenders,
+	.contender_count = COUNT_OF(contenders),
+};
