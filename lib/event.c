@@ -307,21 +307,34 @@ static const struct {
 	{ "kept", add_kept },
 };
 
+/* The noun behind a number that was just written at `number`. */
+static void add_noun(struct text *text, const char *number, const char *noun,
+		     size_t length)
+{
+	const bool is_one = text->at - number == 1 && *number == '1';
+
+	add(text, " %.*s%s", (int)length, noun, is_one ? "" : "s");
+}
+
 /* Adds the field whose name begins there, and returns what is behind its brace. */
 static const char *add_field(struct text *text, const struct cadre_event *event,
 			     const char *name)
 {
-	const size_t length = strcspn(name, "}");
-	const char *const behind = name[length] ? name + length + 1 : name + length;
+	const size_t length = strcspn(name, "|}"), whole = strcspn(name, "}");
+	const char *const behind = name[whole] ? name + whole + 1 : name + whole;
+	const char *const before = text->at;
 
 	for (size_t i = 0; i < CADRE_COUNT_OF(fields); i++) {
 		if (strlen(fields[i].name) == length &&
 		    strncmp(fields[i].name, name, length) == 0) {
 			fields[i].add(text, event);
+			if (length < whole)
+				add_noun(text, before, name + length + 1,
+					 whole - length - 1);
 			return behind;
 		}
 	}
-	add(text, "{%.*s}", (int)length, name);
+	add(text, "{%.*s}", (int)whole, name);
 	return behind;
 }
 

@@ -4,6 +4,7 @@
  * Two kinds: states that are never well (no supervisor, degraded, a worker that hangs), and
  * measures that are well within limits which the caller may set.
  */
+#include "diag.h"
 #include "report.h"
 
 #include <stdarg.h>
@@ -210,10 +211,11 @@ void cadre_report_health(const struct cadre_report *report,
 		judge_measure(health, i);
 	if (health->status == CADRE_HEALTH_OK)
 		snprintf(health->sentence, sizeof(health->sentence),
-			 "%u %s ready, %llu jobs in flight, %llu pending",
+			 "%u worker%s ready, %llu job%s in flight, %llu pending",
 			 report->pool.workers_ready,
-			 report->pool.workers_ready == 1 ? "worker" : "workers",
+			 cadre_plural(report->pool.workers_ready),
 			 (unsigned long long)report->pool.in_flight,
+			 cadre_plural(report->pool.in_flight),
 			 (unsigned long long)report->pool.queue_length);
 }
 

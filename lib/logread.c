@@ -128,8 +128,10 @@ static void tell_lost(struct cadre_log_merge *merge, uint32_t ring, cadre_log_fn
 		.text = text,
 	};
 
-	snprintf(text, sizeof(text), "%llu lines were overwritten before they were read",
-		 (unsigned long long)source->cursor.lost);
+	snprintf(text, sizeof(text), "%llu line%s",
+		 (unsigned long long)source->cursor.lost,
+		 source->cursor.lost == 1 ? " was overwritten before it was read" :
+					    "s were overwritten before they were read");
 	source->cursor.lost = 0;
 	call(&line, context);
 }

@@ -2,6 +2,7 @@
  * order.c - the orders of whoever may talk to the control socket: its owner, and its group
  * if the pool's mode says so. Each has an answer that tells what was done.
  */
+#include "diag.h"
 #include "supervisor.h"
 
 #include <stdarg.h>
@@ -75,7 +76,8 @@ static struct cadre_control scale(struct cadre_supervisor *supervisor,
 static struct cadre_control cancel(struct cadre_supervisor *supervisor)
 {
 	const uint32_t count = cadre_cancel_jobs(&supervisor->view);
-	struct cadre_control answer = cadre_order_yes("cancelled %u jobs", count);
+	struct cadre_control answer = cadre_order_yes("cancelled %u job%s", count,
+						      cadre_plural(count));
 
 	answer.count = count;
 	return answer;
@@ -107,8 +109,9 @@ static struct cadre_control stop_idle(struct cadre_supervisor *supervisor,
 	case -EBUSY:
 		return cadre_order_no(r, "worker %u does not idle", order->place);
 	case -ERANGE:
-		return cadre_order_no(r, "the pool has no more than %u workers",
-				      supervisor->size.min);
+		return cadre_order_no(r, "the pool has no more than %u worker%s",
+				      supervisor->size.min,
+				      cadre_plural(supervisor->size.min));
 	default:
 		return cadre_order_no(r, "worker %u is not there any more", order->place);
 	}

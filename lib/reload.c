@@ -379,6 +379,7 @@ void cadre_reload_step(struct cadre_supervisor *supervisor, int64_t now_ns)
 	struct cadre_reload *const reload = &supervisor->reload;
 	struct cadre_control yes;
 	siginfo_t end;
+	unsigned up;
 	int r;
 
 	switch (reload->step) {
@@ -406,9 +407,9 @@ void cadre_reload_step(struct cadre_supervisor *supervisor, int64_t now_ns)
 		}
 		write_table(supervisor);
 		cadre_count_add(&supervisor->view.header->counters.reloads, 1);
-		yes = cadre_order_yes("reloaded: version %u is served by %u workers",
-				      reload->version,
-				      cadre_staff_count(supervisor, CADRE_POST_UP));
+		up = cadre_staff_count(supervisor, CADRE_POST_UP);
+		yes = cadre_order_yes("reloaded: version %u is served by %u worker%s",
+				      reload->version, up, cadre_plural(up));
 		finish(supervisor, &yes);
 		break;
 	}

@@ -118,8 +118,9 @@ static void put_or_drop(struct cadre_sink *sink, int kind,
 		struct cadre_log_line confession = *line;
 		char text[80];
 
-		snprintf(text, sizeof(text), "%llu lines were dropped here",
-			 (unsigned long long)sink->dropped[kind]);
+		snprintf(text, sizeof(text), "%llu line%s dropped here",
+			 (unsigned long long)sink->dropped[kind],
+			 sink->dropped[kind] == 1 ? " was" : "s were");
 		confession.level = CADRE_LOG_WARNING;
 		confession.worker = -1;
 		confession.pid = getpid();

@@ -274,14 +274,15 @@ static void watch_listener(const struct cadre_supervisor *supervisor)
 static void open_pool(struct cadre_supervisor *supervisor,
 		      const struct cadre_embedding *embedding)
 {
+	const unsigned up = cadre_staff_count(supervisor, CADRE_POST_UP);
+
 	supervisor->phase = CADRE_SERVING;
 	set_state(supervisor, CADRE_POOL_OPEN);
 	watch_listener(supervisor);
 	if (!supervisor->inherited)
 		tell_of_self(supervisor, CADRE_EVENT_pool_ready, 0);
-	cadre_supervisor_say(supervisor, "pool \"%s\" is ready with %u workers",
-			     supervisor->pool,
-			     cadre_staff_count(supervisor, CADRE_POST_UP));
+	cadre_supervisor_say(supervisor, "pool \"%s\" is ready with %u worker%s",
+			     supervisor->pool, up, cadre_plural(up));
 	if (embedding->ready)
 		embedding->ready(embedding->context);
 }

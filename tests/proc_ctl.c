@@ -167,7 +167,7 @@ Test(ctl, reload_replaces_the_workers)
 
 	serve((struct cadre_pool_options){ ONE_WORKER });
 	pid = ask_who().pid;
-	EXPECT(0, "reloaded: version 1 is served by 1 workers", "reload");
+	EXPECT(0, "reloaded: version 1 is served by 1 worker\n", "reload");
 	cr_assert_neq(ask_who().pid, pid);
 	EXPECT(0, "version 1", "status");
 }

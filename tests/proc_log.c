@@ -257,7 +257,7 @@ Test(log, of_an_init_comes_before_the_worker_is_ready)
 {
 	OPEN(.log_level = CADRE_LOG_DEBUG);
 	cr_assert(eventually(count_of(": init of 0\n") == 1));
-	cr_assert(eventually(count_of(" is ready with 1 workers\n") == 1));
+	cr_assert(eventually(count_of(" is ready with 1 worker\n") == 1));
 	cr_assert_lt(strstr(text, "init of 0"), strstr(text, " is ready with"));
 }
 
@@ -349,7 +349,7 @@ Test(log, who_falls_behind_is_told_how_many_lines_were_overwritten)
 	pid_t supervisor;
 
 	OPEN(.log_level = CADRE_LOG_INFO);
-	cr_assert(eventually(count_of(" is ready with 1 workers\n") == 1));
+	cr_assert(eventually(count_of(" is ready with 1 worker\n") == 1));
 	supervisor = troupe_supervisor(troupe.scene.pool);
 	kill(supervisor, SIGSTOP);
 	expect(submit(order(SAY, CADRE_LOG_INFO, CADRE_LOG_LINES + 10)), CADRE_OK);

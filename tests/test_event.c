@@ -93,6 +93,21 @@ Test(event, every_kind_has_a_name_of_its_own_and_fields_that_exist)
 	cr_assert_str_eq(cadre_event_template(UINT32_MAX), "?");
 }
 
+Test(event, one_of_a_kind_is_said_in_the_singular)
+{
+	struct cadre_event event = death();
+
+	event.kind = CADRE_EVENT_pool_ready;
+	event.count = 1;
+	cr_assert(strstr(say(&event), "opened the pool with 1 worker"));
+	cr_assert_null(strstr(say(&event), "workers"), "%s", say(&event));
+	event.count = 0;
+	cr_assert(strstr(say(&event), "with 0 workers"), "%s", say(&event));
+	event.kind = CADRE_EVENT_restart_scheduled;
+	event.count = 2;
+	cr_assert(strstr(say(&event), "after 2 deaths in a row"), "%s", say(&event));
+}
+
 Test(event, a_short_buffer_cuts_the_sentence_and_nothing_else)
 {
 	const struct cadre_event event = death();

@@ -284,14 +284,15 @@ static int show_status(const struct options *options)
 		return complain(options, r, diag.text);
 	pool = cadre_report_read(report);
 	alive = pool->alive;
-	printf("%s: %s%s%s, %u workers of %u..%u, parallel %u, %llu jobs waiting and %llu "
-	       "running, %u clients, version %u\n",
+	printf("%s: %s%s%s, %u worker%s of %u..%u, parallel %u, %llu job%s waiting and %llu "
+	       "running, %u client%s, version %u\n",
 	       pool->name, pool->state, pool->degraded ? ", degraded" : "",
 	       alive ? "" : ", without a supervisor", pool->workers_ready,
-	       pool->workers_min, pool->workers_max, pool->parallel,
-	       (unsigned long long)pool->queue_length,
+	       pool->workers_ready == 1 ? "" : "s", pool->workers_min, pool->workers_max,
+	       pool->parallel, (unsigned long long)pool->queue_length,
+	       pool->queue_length == 1 ? "" : "s",
 	       (unsigned long long)(pool->in_flight - pool->queue_length), pool->clients,
-	       pool->version);
+	       pool->clients == 1 ? "" : "s", pool->version);
 	cadre_report_close(report);
 	return alive ? CADRE_EXIT_OK : CADRE_EXIT_POOL;
 }
