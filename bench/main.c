@@ -42,7 +42,7 @@ static void print_usage(FILE *file)
 		"  --only LIST      these questions, with commas between them\n"
 		"  --with LIST      these contenders, with commas between them\n"
 		"  --list           the questions and their contenders\n"
-		"  --out DIRECTORY  write there what gnuplot draws\n"
+		"  --out DIRECTORY  write there bench.json, and what gnuplot draws\n"
 		"  --realtime       on a busy machine: others wait while we measure (needs root)\n"
 		"\n"
 		"Exit status: 0 measured and all goals met, 1 not measured, 2 bad usage,\n"
@@ -185,14 +185,14 @@ static int print_values(struct run *run)
 
 static int report(const struct options *options, struct run *run)
 {
-	int r = options->out ? report_plot_data(run, options->out) : 0;
+	int r = options->out ? report_files(run, options->out) : 0;
 
 	if (r < 0)
 		return r;
 	if (options->value)
 		r = print_values(run);
 	else if (options->json)
-		r = report_json(run);
+		r = report_json(run, stdout);
 	else
 		report_tables(run);
 	if (r == 0 && fflush(stdout) == EOF)

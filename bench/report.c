@@ -155,28 +155,39 @@ static void write_question(FILE *file, const struct asked *asked)
 	fprintf(file, "\n");
 }
 
-int report_plot_data(const struct run *run, const char *directory)
+static int cannot_write(const char *path, int error)
 {
-	for (size_t i = 0; i < run->count; i++) {
-		char path[4096];
-		FILE *file;
+	fprintf(stderr, "cadre-bench: cannot write %s: %s\n", path, strerror(-error));
+	return error;
+}
 
-		snprintf(path, sizeof(path), "%s/%s.dat", directory,
-			 run->asked[i].question->name);
-		file = fopen(path, "we");
-		if (!file) {
-			const int error = errno;
+/* A file of that directory: of one question, or of all. */
+static int write_file(const char *directory, const char *name, const char *ending,
+		      const struct run *run, const struct asked *asked)
+{
+	char path[4096];
+	FILE *file;
+	int r = 0;
 
-			fprintf(stderr, "cadre-bench: cannot write %s: %s\n", path,
-				strerror(error));
-			return -error;
-		}
-		write_question(file, &run->asked[i]);
-		if (fclose(file) == EOF) {
-			fprintf(stderr, "cadre-bench: cannot write %s: %s\n", path,
-				strerror(EIO));
-			return -EIO;
-		}
-	}
-	return 0;
+	snprintf(path, sizeof(path), "%s/%s.%s", directory, name, ending);
+	file = fopen(path, "we");
+	if (!file)
+		return cannot_write(path, -errno);
+	if (asked)
+		write_question(file, asked);
+	else
+		r = report_json(run, file);
+	if (fclose(file) == EOF && r == 0)
+		r = -EIO;
+	return r < 0 ? cannot_write(path, r) : 0;
+}
+
+int report_files(const struct run *run, const char *directory)
+{
+	int r = write_file(directory, "bench", "json", run, NULL);
+
+	for (size_t i = 0; i < run->count && r == 0; i++)
+		r = write_file(directory, run->asked[i].question->name, "dat", run,
+			       &run->asked[i]);
+	return r;
 }

@@ -137,7 +137,7 @@ static json_t *json_machine(const struct bench *bench)
 			 bench->worker_cpu, "load_average", load);
 }
 
-int report_json(const struct run *run)
+int report_json(const struct run *run, FILE *file)
 {
 	json_t *const questions = json_object();
 	json_t *root;
@@ -153,7 +153,7 @@ int report_json(const struct run *run)
 			 json_goals(run));
 	if (!root)
 		return -ENOMEM;
-	r = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	r = json_dumpf(root, file, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 	json_decref(root);
-	return r < 0 || printf("\n") < 0 || fflush(stdout) == EOF ? -EIO : 0;
+	return r < 0 || fputs("\n", file) == EOF || fflush(file) == EOF ? -EIO : 0;
 }
