@@ -131,6 +131,10 @@ void bench_rest(double seconds);
 void bench_pin(const struct bench *bench, int cpu);
 void bench_unpin(void);
 
+/* Lets the calling process, which is about to become another program, run on any CPU; before
+ * others, if that was wished, so that it has what client and worker have. */
+void bench_set_free(const struct bench *bench);
+
 /* For those who run wherever the kernel likes: before all others if that was wished. */
 void bench_hurry(const struct bench *bench);
 

@@ -44,9 +44,8 @@ static int run_cadre(struct server *server, const char *manner)
 static int cadre_http(const struct bench *bench, const void *with, double *ret_values)
 {
 	struct server server;
-	int r = server_open(&server, with ? "cadre handoff" : "cadre proxy");
+	int r = server_open(&server, bench, with ? "cadre handoff" : "cadre proxy");
 
-	(void)bench;
 	if (r < 0)
 		return r;
 	r = run_cadre(&server, with);

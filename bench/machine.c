@@ -53,6 +53,16 @@ void bench_unpin(void)
 	sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
 }
 
+void bench_set_free(const struct bench *bench)
+{
+	const struct sched_param lowest = { .sched_priority = 1 };
+
+	bench_unpin();
+	/* In turns: it may have several threads, and one of Python's pool spins. */
+	if (bench->realtime)
+		sched_setscheduler(0, SCHED_RR, &lowest);
+}
+
 bool machine_choose_cpus(struct bench *bench)
 {
 	int found[2], count = 0;

@@ -205,7 +205,7 @@ int beanstalk_pools(const struct bench *bench, const void *with, double *ret_val
 {
 	struct server server;
 	char port[16];
-	int r = server_open(&server, CONTENDER);
+	int r = server_open(&server, bench, CONTENDER);
 
 	(void)with;
 	if (r < 0)

@@ -45,9 +45,10 @@ int command_missing(const char *contender, const char *program, const char *sour
 	return bench_absent(contender, why);
 }
 
-void command_become(const char *path, const char *const argv[], int death, pid_t parent)
+void command_become(const struct bench *bench, const char *path, const char *const argv[],
+		    int death, pid_t parent)
 {
-	bench_unpin();
+	bench_set_free(bench);
 	prctl(PR_SET_PDEATHSIG, death);
 	if (getppid() == parent)
 		execv(path, (char *const *)(uintptr_t)argv);
@@ -69,8 +70,8 @@ static bool read_result(FILE *said, double *ret_values, size_t count)
 	return read == count;
 }
 
-int command_ask(const char *contender, const char *source, const char *const argv[],
-		double *ret_values, size_t count)
+int command_ask(const struct bench *bench, const char *contender, const char *source,
+		const char *const argv[], double *ret_values, size_t count)
 {
 	const pid_t parent = getpid();
 	char path[4096], why[128];
@@ -86,7 +87,7 @@ int command_ask(const char *contender, const char *source, const char *const arg
 	pid = fork();
 	if (pid == 0) {
 		dup2(ends[1], STDOUT_FILENO);
-		command_become(path, argv, SIGKILL, parent);
+		command_become(bench, path, argv, SIGKILL, parent);
 	}
 	close(ends[1]);
 	said = fdopen(ends[0], "r");

@@ -10,8 +10,8 @@
 
 /* Runs argv[0] on any CPU until it ends; `count` numbers follow the word RESULT in what it
  * prints. It is killed when we die. 0, or -ENOTSUP when it is not there or says no numbers. */
-int command_ask(const char *contender, const char *source, const char *const argv[],
-		double *ret_values, size_t count);
+int command_ask(const struct bench *bench, const char *contender, const char *source,
+		const char *const argv[], double *ret_values, size_t count);
 
 /* The path of a program, in PATH or where servers lie; false when there is none. */
 bool command_find(const char *name, char *ret_path, size_t size);
@@ -21,7 +21,7 @@ int command_missing(const char *contender, const char *name, const char *source)
 
 /* In a child of `parent`: becomes the program, on any CPU, which gets the signal `death` when
  * its parent dies. */
-_Noreturn void command_become(const char *path, const char *const argv[], int death,
-			      pid_t parent);
+_Noreturn void command_become(const struct bench *bench, const char *path,
+			      const char *const argv[], int death, pid_t parent);
 
 #endif

@@ -90,7 +90,7 @@ int gearman_pools(const struct bench *bench, const void *with, double *ret_value
 {
 	struct server server;
 	char port[16];
-	int r = server_open(&server, CONTENDER);
+	int r = server_open(&server, bench, CONTENDER);
 
 	(void)with;
 	if (r < 0)

@@ -1,9 +1,11 @@
 """python.py - empty jobs per second through Python's own process pools.
 
-usage: python.py CLASS CLIENT_CPU WORKER_CPU SLICES SLICE_MS
+usage: python.py CLASS WORKER_CPU SLICES SLICE_MS
 
 Prints RESULT and the rates with 1, 8 and 64 jobs in flight: medians over the slices,
 after one slice that warms up. The same loop as the others have: fill up, await the oldest.
+The client is not bound to a CPU: the pools have threads of their own beside it, and one of
+multiprocessing.Pool's spins.
 """
 
 import collections
@@ -87,9 +89,7 @@ def measure(pool, slices, seconds):
 
 
 def main():
-    name, client_cpu, worker_cpu, slices, slice_ms = sys.argv[1:]
-    # Before the pool makes threads of its own, which belong to the client.
-    os.sched_setaffinity(0, {int(client_cpu)})
+    name, worker_cpu, slices, slice_ms = sys.argv[1:]
     pool = CLASSES[name](int(worker_cpu))
     medians = measure(pool, int(slices), int(slice_ms) / 1000)
     pool.close()

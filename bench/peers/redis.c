@@ -137,7 +137,7 @@ static int measure(const struct bench *bench, struct server *server, double *ret
 int redis_pools(const struct bench *bench, const void *with, double *ret_values)
 {
 	struct server server;
-	int r = server_open(&server, CONTENDER);
+	int r = server_open(&server, bench, CONTENDER);
 
 	(void)with;
 	if (r < 0)

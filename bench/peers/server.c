@@ -101,9 +101,11 @@ static uint16_t find_free_port(void)
 	return ntohs(address.sin_port);
 }
 
-int server_open(struct server *ret_server, const char *contender)
+int server_open(struct server *ret_server, const struct bench *bench,
+		const char *contender)
 {
-	struct server server = { .contender = contender,
+	struct server server = { .bench = bench,
+				 .contender = contender,
 				 .directory = "/tmp/cadre-bench.XXXXXX",
 				 .port = find_free_port() };
 	int r;
@@ -213,7 +215,7 @@ static pid_t start(const struct server *server, const char *path, const char *co
 	dup2(fd, STDERR_FILENO);
 	close(fd);
 	/* So that it takes its own processes with it. */
-	command_become(path, argv, SIGTERM, parent);
+	command_become(server->bench, path, argv, SIGTERM, parent);
 }
 
 static int explain(const struct server *server, const char *program)

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 struct server {
+	const struct bench *bench;
 	const char *contender; /* who is not here when it does not start */
 	char directory[32];
 	char socket[48]; /* in the directory; the server may listen there */
@@ -22,7 +23,8 @@ struct server {
 };
 
 /* Makes the directory. 0, or negative errno after saying why; then nothing is open. */
-int server_open(struct server *ret_server, const char *contender);
+int server_open(struct server *ret_server, const struct bench *bench,
+		const char *contender);
 
 /* Ends the program and whoever belongs to it, and removes the directory. */
 void server_close(struct server *server);

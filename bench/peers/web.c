@@ -8,16 +8,17 @@
 
 _Static_assert(sizeof(ANSWER) - 1 == 64, "an answer of 64 bytes");
 
+static const char wrk_script[] = BENCH_PEERS_DIR "/wrk.lua";
+
 int web_ask(const struct server *server, const char *path, double *ret_values)
 {
 	char url[256], connections[16];
 
 	snprintf(connections, sizeof(connections), "-c%d", WEB_CONNECTIONS);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", server->port, path);
-	return command_ask(server->contender, "package wrk",
-			   (const char *[]){ "wrk", "-t1", connections, "-d2",
-					     "--timeout", "10s", "-s",
-					     BENCH_PEERS_DIR "/wrk.lua", url, NULL },
+	return command_ask(server->bench, server->contender, "package wrk",
+			   (const char *[]){ "wrk", "-t1", connections, "-d2", "--timeout",
+					     "10s", "-s", wrk_script, url, NULL },
 			   ret_values, WEB_COLUMNS);
 }
 
@@ -55,10 +56,11 @@ static int run_nginx(struct server *server, const char *location)
 					    "stderr", "-c", conf, NULL });
 }
 
-static int ask_nginx(const char *contender, const char *location, double *ret_values)
+static int ask_nginx(const struct bench *bench, const char *contender,
+		     const char *location, double *ret_values)
 {
 	struct server server;
-	int r = server_open(&server, contender);
+	int r = server_open(&server, bench, contender);
 
 	if (r < 0)
 		return r;
@@ -71,9 +73,9 @@ static int ask_nginx(const char *contender, const char *location, double *ret_va
 
 int web_nginx(const struct bench *bench, const void *with, double *ret_values)
 {
-	(void)bench;
 	(void)with;
-	return ask_nginx("nginx", "default_type text/plain; return 200 \"" ANSWER "\";",
+	return ask_nginx(bench, "nginx",
+			 "default_type text/plain; return 200 \"" ANSWER "\";",
 			 ret_values);
 }
 
@@ -104,9 +106,8 @@ int web_uwsgi(const struct bench *bench, const void *with, double *ret_values)
 {
 	struct server server;
 	char location[256];
-	int r = server_open(&server, "nginx uwsgi");
+	int r = server_open(&server, bench, "nginx uwsgi");
 
-	(void)bench;
 	(void)with;
 	if (r < 0)
 		return r;
@@ -117,7 +118,7 @@ int web_uwsgi(const struct bench *bench, const void *with, double *ret_values)
 		 server.socket);
 	r = run_uwsgi(&server);
 	if (r == 0)
-		r = ask_nginx("nginx uwsgi", location, ret_values);
+		r = ask_nginx(bench, "nginx uwsgi", location, ret_values);
 	server_close(&server);
 	return r;
 }
@@ -164,9 +165,8 @@ int web_apache(const struct bench *bench, const void *with, double *ret_values)
 {
 	const char *const contender = with ? "apache prefork 64" : "apache prefork";
 	struct server server;
-	int r = server_open(&server, contender);
+	int r = server_open(&server, bench, contender);
 
-	(void)bench;
 	if (r < 0)
 		return r;
 	r = run_apache(&server, with ? WEB_CONNECTIONS : 2, with != NULL);
