@@ -2,11 +2,13 @@
  * Claims about clock.h: time goes forwards, and no deadline runs over the end of time.
  */
 #include "clock.h"
+#include "cycles.h"
 
 #include <cadre/client.h>
 
 #include <criterion/criterion.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 Test(clock, time_never_goes_backwards)
 {
@@ -86,5 +88,112 @@ Test(clock, a_timespec_is_one_that_the_kernel_accepts)
 		cr_assert_geq(time.tv_nsec, 0);
 		cr_assert_lt(time.tv_nsec, CADRE_NS_PER_S);
 		cr_assert_eq(time.tv_sec * CADRE_NS_PER_S + time.tv_nsec, times_ns[i]);
+	}
+}
+
+/* ---- by the counter of the CPU ---- */
+
+/* A machine of 2 GHz. */
+static void move(struct cadre_anchor *anchor, int64_t ns)
+{
+	cadre_anchor_move(anchor, (uint64_t)ns * 2, ns);
+}
+
+Test(cycles, an_anchor_tells_nothing_before_its_rate_is_known)
+{
+	struct cadre_anchor anchor = { 0 };
+
+	move(&anchor, 1000000);
+	cr_assert_not(cadre_anchor_tells(&anchor, 2000000));
+	move(&anchor, 1010000);
+	cr_assert_not(cadre_anchor_tells(&anchor, 2020000), "10 us are too few");
+	move(&anchor, 1100000);
+	cr_assert(cadre_anchor_tells(&anchor, 2200000));
+}
+
+Test(cycles, an_anchor_goes_on_as_the_kernel_did_for_a_millisecond_at_most)
+{
+	struct cadre_anchor anchor = { 0 };
+
+	for (int64_t ns = 1; ns < 100 * CADRE_NS_PER_MS; ns += CADRE_NS_PER_MS / 2)
+		move(&anchor, ns);
+	for (uint64_t cycles = anchor.cycles; cadre_anchor_tells(&anchor, cycles);
+	     cycles += 1000) {
+		const int64_t ns = cadre_anchor_ns(&anchor, cycles);
+
+		cr_assert_leq(llabs(ns - (int64_t)cycles / 2), 2);
+	}
+	cr_assert(cadre_anchor_tells(&anchor, anchor.cycles + 1990000));
+	cr_assert_not(cadre_anchor_tells(&anchor, anchor.cycles + 2010000));
+}
+
+Test(cycles, a_new_anchor_is_never_behind_what_the_old_one_said)
+{
+	struct cadre_anchor anchor = { 0 };
+	int64_t said_ns = 0;
+
+	srand(1);
+	for (int64_t ns = 1; ns < 300 * CADRE_NS_PER_MS; ns += 700000) {
+		/* Whoever is interrupted between the two looks reads them apart. */
+		cadre_anchor_move(&anchor, (uint64_t)(ns + rand() % 3000) * 2, ns);
+		cr_assert_geq(anchor.ns, said_ns);
+		cr_assert_leq(anchor.ns - ns, 10000);
+		said_ns = anchor.valid ?
+				  cadre_anchor_ns(&anchor,
+						  anchor.cycles + anchor.valid - 1) :
+				  anchor.ns;
+		if (said_ns > anchor.ns + 600000)
+			said_ns = cadre_anchor_ns(&anchor, anchor.cycles + 1200000);
+	}
+}
+
+Test(cycles, a_counter_that_stood_still_or_jumped_is_measured_anew)
+{
+	const struct {
+		uint64_t cycles;
+		int64_t ns;
+	} jumps[] = {
+		{ 0, 20 * CADRE_NS_PER_MS },                   /* it began anew */
+		{ 40000000, 25 * CADRE_NS_PER_MS },            /* it stood */
+		{ UINT64_C(1) << 60, 20500000 },               /* it ran away */
+		{ 41000000, 20 * CADRE_NS_PER_MS - 1 - 6000 }, /* the kernel went back */
+	};
+
+	for (size_t i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
+		struct cadre_anchor anchor = { 0 };
+
+		for (int64_t ns = 1; ns < 20 * CADRE_NS_PER_MS; ns += CADRE_NS_PER_MS)
+			move(&anchor, ns);
+		cr_assert(cadre_anchor_tells(&anchor, anchor.cycles + 1));
+		cadre_anchor_move(&anchor, jumps[i].cycles, jumps[i].ns);
+		cr_assert_eq(anchor.ns, jumps[i].ns, "case %zu", i);
+		cr_assert_not(cadre_anchor_tells(&anchor, anchor.cycles + 1), "case %zu",
+			      i);
+	}
+}
+
+Test(cycles, the_clock_stays_beside_the_kernels_and_never_goes_back)
+{
+	int64_t before_ns = 0;
+
+	for (int i = 0; i < 2000000; i++) {
+		const int64_t now_ns = cadre_clock_ns();
+
+		cr_assert_geq(now_ns, before_ns);
+		before_ns = now_ns;
+		if (i % 1000 == 0) {
+			struct timespec lower, upper;
+			int64_t ns;
+
+			clock_gettime(CLOCK_MONOTONIC, &lower);
+			ns = cadre_clock_ns();
+			clock_gettime(CLOCK_MONOTONIC, &upper);
+			/* 20 us: a thread that lost its CPU between two looks at an anchor. */
+			cr_assert_geq(ns, lower.tv_sec * CADRE_NS_PER_S + lower.tv_nsec -
+						  20000);
+			cr_assert_leq(ns, upper.tv_sec * CADRE_NS_PER_S + upper.tv_nsec +
+						  20000);
+			before_ns = ns;
+		}
 	}
 }
