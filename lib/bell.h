@@ -22,6 +22,7 @@ struct cadre_bell {
 	alignas(CADRE_CACHE_LINE) _Atomic uint32_t rings; /* everyone, by addition */
 	_Atomic uint32_t notices; /* everyone, by addition: something was cancelled */
 	_Atomic uint32_t listens; /* its owner: it wants to hear of that */
+	_Atomic uint32_t cpu; /* its owner: where it waited last, from 1 (whereabouts.h) */
 };
 
 static_assert(sizeof(struct cadre_bell) == CADRE_CACHE_LINE, "segment layout");

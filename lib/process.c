@@ -221,6 +221,13 @@ unsigned cadre_process_cpus(void)
 	return cpus ? cpus : 1;
 }
 
+uint32_t cadre_process_cpu(void)
+{
+	const int cpu = sched_getcpu();
+
+	return cpu < 0 ? 0 : (uint32_t)cpu + 1;
+}
+
 int64_t cadre_process_spin_ns(int64_t wish_ns)
 {
 	if (wish_ns != 0)

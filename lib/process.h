@@ -58,6 +58,10 @@ unsigned cadre_process_threads(void);
 /* CPUs that this process may use: affinity, then the quota of its cgroup, rounded up. */
 unsigned cadre_process_cpus(void);
 
+/* The CPU that the calling thread runs on, counted from 1; 0 when that cannot be seen. Asks
+ * nobody where the C library is registered for restartable sequences. */
+uint32_t cadre_process_cpu(void);
+
 /* How long to look for news before sleeping, in nanoseconds: the wish; nothing when that is
  * negative. 0 wishes for what suits: 50 us, or nothing where one CPU is all there is. */
 int64_t cadre_process_spin_ns(int64_t wish_ns);

@@ -10,6 +10,7 @@
 #include "control.h"
 #include "dispatch.h"
 #include "trace.h"
+#include "whereabouts.h"
 
 #include <poll.h>
 #include <string.h>
@@ -420,6 +421,8 @@ static void wake_one(struct cadre_client *client)
 {
 	unsigned turn = atomic_load_explicit(&client->crew_turn, memory_order_relaxed);
 
+	/* For the one that wakes, and for clients that never wait but look. */
+	(void)cadre_whereabouts_say(client->bell);
 	cadre_dispatch_wake(&client->view, &turn);
 	atomic_store_explicit(&client->crew_turn, turn, memory_order_relaxed);
 	count(&client->lines->counters.wakes_sent);

@@ -8,6 +8,7 @@
 #include "client.h"
 #include "clock.h"
 #include "trace.h"
+#include "whereabouts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,9 @@
 #define WORD_LOOK_EVERY 16 /* looks at the stamp before one at the word itself */
 #define CLOCK_LOOK_EVERY 32
 #define PAUSES_MAX 32
+/* So many looks at least before the question whether a spin is of any use; most answers
+ * of a worker on another CPU come later, all of one that we keep from running never. */
+#define LOOKS_BEFORE_ASKING 4
 
 bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 			    uint64_t generation, unsigned look)
@@ -455,6 +459,15 @@ static void pause_for(const struct cadre_client *client)
 		cadre_pause();
 }
 
+/* Nobody who may end our wait needs our CPU for it. */
+static bool may_spin(const struct cadre_client *client)
+{
+	return cadre_whereabouts_may_await(&client->view.header->crew,
+					   client->view.worker_bells,
+					   client->view.limits.workers,
+					   cadre_whereabouts_say(client->bell));
+}
+
 static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_result)
 {
 	const int64_t spin_ns = wait->client->spin_ns;
@@ -476,6 +489,9 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 			if (now_ns >= spin_until_ns || now_ns >= until_ns)
 				return -EAGAIN;
 		}
+		if (round % CLOCK_LOOK_EVERY == LOOKS_BEFORE_ASKING &&
+		    !may_spin(wait->client))
+			return -EAGAIN;
 		pause_for(wait->client);
 	}
 }

@@ -11,6 +11,7 @@
 #include "control.h"
 #include "diag.h"
 #include "log.h"
+#include "whereabouts.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -23,6 +24,7 @@
 
 #define SLEEP_MOST_NS CADRE_NS_PER_S
 #define LOOKS_PER_CLOCK 32
+#define LOOKS_BEFORE_ASKING 4 /* whether a spin is of any use: as in take.c */
 
 /* Set by SIGTERM: finish what there is, then leave. */
 static volatile sig_atomic_t leave_wished;
@@ -343,6 +345,18 @@ static bool look_without_spinning(struct cadre_worker *worker)
 	return ran;
 }
 
+/* Nobody who may give us a job, and no other worker that looks for one, is on our CPU. */
+static bool may_spin(const struct cadre_worker *worker)
+{
+	const struct cadre_view *const view = &worker->view;
+	const uint32_t here = cadre_whereabouts_say(worker->bell);
+
+	return !cadre_whereabouts_any_here(&view->header->active, view->client_bells,
+					   view->limits.clients, here) &&
+	       !cadre_whereabouts_worker_here(worker->crew, view->worker_bells,
+					      worker->host.worker, here);
+}
+
 static bool spin(struct cadre_worker *worker)
 {
 	const int64_t spin_ns = worker->view.limits.spin_ns;
@@ -354,6 +368,9 @@ static bool spin(struct cadre_worker *worker)
 		for (int look = 0; look < LOOKS_PER_CLOCK; look++) {
 			if (cadre_run_one(worker, false))
 				return true;
+			if (look == LOOKS_BEFORE_ASKING && !worker->looker.left &&
+			    !may_spin(worker))
+				return false;
 			cadre_pause();
 		}
 		cadre_run_call_back(worker);

@@ -110,7 +110,8 @@ struct cadre_request {
 struct cadre_client_options {
 	size_t size;     /* sizeof(struct cadre_client_options) */
 	int64_t spin_ns; /* how long a waiter spins before it sleeps; 0: 50 us where there
-	                      * is more than one CPU; negative: never */
+	                      * is more than one CPU; negative: never. Only as long as no
+	                      * worker needs the same CPU */
 	int64_t timeout_ns; /* of attaching itself, relative; 0: 5 s */
 };
 

@@ -51,7 +51,8 @@ struct cadre_pool_options {
 			  * such a job may keep its worker for ever */
 	int64_t orphan_ns;      /* workers without a supervisor end after: 30 s */
 	int64_t spin_ns;        /* an idle worker looks this long before it sleeps: 50 us
-	                             * where there is more than one CPU; negative: never */
+	                             * where there is more than one CPU; negative: never. Only as
+	                             * long as no client or worker needs the same CPU */
 	uint32_t mode;          /* permission bits of the segment and the socket: 0600 */
 	uint32_t workers_limit; /* how far cadre_pool_scale may raise workers_max: the CPUs, or
 	                             * workers_max where that is more */
