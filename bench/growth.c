@@ -1,8 +1,8 @@
 /*
  * growth.c - what does it cost to be big?
  *
- * One pool is made bigger in one respect: slots, attached clients that do nothing, or workers
- * that sleep while one works. The segment, attaching and `cadre stat` may grow with it; the
+ * One pool is made bigger in one respect: slots, slots of one client's window, attached
+ * clients that do nothing, or workers that sleep while one works. The segment, attaching and `cadre stat` may grow with it; the
  * life of a job must not. So the round trips of the big pool are measured in turn with those
  * of the smallest pool of its kind, batch by batch, and their ratio is what counts: whatever
  * the machine does meanwhile it does to both.
@@ -231,9 +231,11 @@ static int growth(const struct bench *bench, const void *with, double *ret_value
 }
 
 static const struct size slots_2 = { 128, 2, 1, 1, NULL };
-static const struct size slots_3 = { 1024, 2, 1, 1, &slots_2 };
-static const struct size slots_4 = { 8192, 2, 1, 1, &slots_2 };
-static const struct size slots_5 = { 65536, 2, 1, 1, &slots_2 };
+static const struct size slots_3 = { 1024, 16, 1, 1, &slots_2 };
+static const struct size slots_4 = { 8192, 128, 1, 1, &slots_2 };
+static const struct size slots_5 = { 65536, 512, 1, 1, &slots_2 };
+static const struct size window_4 = { 8192, 2, 1, 1, &slots_2 };
+static const struct size window_5 = { 65536, 2, 1, 1, &slots_2 };
 static const struct size clients_1 = { 128 * 64, 128, 1, 1, NULL };
 static const struct size clients_8 = { 128 * 64, 128, 8, 1, &clients_1 };
 static const struct size clients_64 = { 128 * 64, 128, 64, 1, &clients_1 };
@@ -253,9 +255,12 @@ static const struct column columns[] = {
 
 static const struct contender contenders[] = {
 	CONTENDER("128 slots", "the smallest pool: two windows of 64 slots", slots_2),
-	CONTENDER("1024 slots", "two windows of 512", slots_3),
-	CONTENDER("8192 slots", "two windows of 4096", slots_4),
-	CONTENDER("65536 slots", "two windows of 32768", slots_5),
+	CONTENDER("1024 slots", "16 windows of 64", slots_3),
+	CONTENDER("8192 slots", "128 windows of 64", slots_4),
+	CONTENDER("65536 slots", "512 windows of 128", slots_5),
+	CONTENDER("window of 4096", "two windows of so many slots", window_4),
+	CONTENDER("window of 32768", "the same: its slots, 8 MiB, do not fit a cache",
+		  window_5),
 	CONTENDER("1 client", "128 windows of 64 slots, one client", clients_1),
 	CONTENDER("8 clients", "seven more that are attached and idle", clients_8),
 	CONTENDER("64 clients", "63 more that are attached and idle", clients_64),
