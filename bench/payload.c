@@ -12,6 +12,7 @@
 
 #define TRIPS_MAX 500u
 #define OPERATION_IN_PLACE 2
+#define DEFAULT_PAYLOAD_MAX ((size_t)1024 * 1024)
 
 static const size_t sizes[] = BENCH_SIZES;
 
@@ -131,58 +132,72 @@ static double in_place(void *context)
 	return batch(context, trip_in_place);
 }
 
-static int measure_sizes(const struct bench *bench, struct sender *sender,
-			 double (*trips)(void *), double *ret_values)
+static double measure_size(const struct bench *bench, struct sender *sender,
+			   double (*trips)(void *))
 {
-	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
-		sender->length = sizes[i];
-		sender->per_batch = 1;
-		sender->per_batch = bench_fit_batch(trips(sender), TRIPS_MAX);
-		ret_values[i] = bench_median_of_long(bench, trips, sender) / 1000;
-	}
+	double trip_ns;
+
+	memset(sender->own, 'j', sender->length);
+	sender->per_batch = 1;
+	sender->per_batch = bench_fit_batch(trips(sender), TRIPS_MAX);
+	trip_ns = bench_median_of_long(bench, trips, sender);
 	if (sender->error)
 		fprintf(stderr, "cadre-bench: a job of %zu bytes was not done: %s\n",
 			sender->length, strerror(-sender->error));
-	return sender->error;
+	return trip_ns / 1000;
 }
 
-static int measure_cadre(const struct bench *bench, double (*trips)(void *),
-			 double *ret_values)
+/* The pool is as by default, unless that has no room for such a payload. */
+static int measure_cadre(const struct bench *bench, size_t length,
+			 double (*trips)(void *), double *ret_us)
 {
 	const struct cadre_pool_options options = {
 		.size = sizeof(options),
 		.workers_min = 1,
 		.workers_max = 1,
-		.payload_max = BENCH_SIZE_MAX,
+		.payload_max = length > DEFAULT_PAYLOAD_MAX ? length : 0,
 		.spin_ns = 1000000000,
 		.start_data = bench,
 		.start_length = sizeof(*bench),
 	};
 	struct cadre_pool *const pool = echo_start_service(&service, &options);
-	struct sender sender = { .own = malloc(BENCH_SIZE_MAX) };
-	int r = -ECANCELED, stop = 0;
+	struct sender sender = { .length = length, .own = malloc(length) };
+	int stop = 0;
 
-	if (pool && sender.own) {
+	if (!sender.own)
+		abort();
+	if (pool) {
 		bench_pin(bench, bench->client_cpu);
-		memset(sender.own, 'j', BENCH_SIZE_MAX);
 		sender.client = cadre_pool_client(pool);
-		r = measure_sizes(bench, &sender, trips, ret_values);
+		*ret_us = measure_size(bench, &sender, trips);
 		stop = echo_stop(pool);
 	}
 	free(sender.own);
-	return r < 0 ? r : stop;
+	if (!pool)
+		return -ECANCELED;
+	return sender.error ? sender.error : stop;
+}
+
+static int measure_sizes(const struct bench *bench, double (*trips)(void *),
+			 double *ret_values)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < COUNT_OF(sizes); i++)
+		r = measure_cadre(bench, sizes[i], trips, &ret_values[i]);
+	return r;
 }
 
 static int cadre_copied(const struct bench *bench, const void *with, double *ret_values)
 {
 	(void)with;
-	return measure_cadre(bench, copied, ret_values);
+	return measure_sizes(bench, copied, ret_values);
 }
 
 static int cadre_in_place(const struct bench *bench, const void *with, double *ret_values)
 {
 	(void)with;
-	return measure_cadre(bench, in_place, ret_values);
+	return measure_sizes(bench, in_place, ret_values);
 }
 
 /* ---- all ---- */

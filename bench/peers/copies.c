@@ -9,11 +9,18 @@
 #define TRIPS_MAX 500u
 #define END UINT64_MAX
 
+/* Long payloads take turns in so much room each way, as much as the blocks of one size have in
+ * a pool as by default: whoever writes again where the other has just read must first get
+ * those lines back from its cache, which takes twice as long. */
+#define TURN_BYTES (2u << 20)
+#define LONG_BYTES (8u << 10)
+
 struct desk {
 	alignas(128) _Atomic uint64_t there; /* the client */
 	alignas(128) _Atomic uint64_t back;  /* the peer */
 	alignas(128) uint64_t trips;         /* the client, private */
 	size_t length;                       /* before a trip */
+	size_t place;                        /* of request and reply; before a trip */
 	uint32_t per_batch;
 	bool alone;
 	alignas(4096) unsigned char own[BENCH_SIZE_MAX]; /* the client, private */
@@ -33,7 +40,8 @@ static void answer(void *shared)
 		if (there == seen)
 			continue;
 		seen = there;
-		memcpy(desk->reply, desk->request, desk->length);
+		memcpy(desk->reply + desk->place, desk->request + desk->place,
+		       desk->length);
 		atomic_store_explicit(&desk->back, seen, memory_order_release);
 	}
 }
@@ -47,14 +55,23 @@ static void second_copy(struct desk *desk)
 		continue;
 }
 
+static void next_place(struct desk *desk)
+{
+	desk->place += desk->length;
+	if (desk->length < LONG_BYTES || desk->place + desk->length > TURN_BYTES)
+		desk->place = 0;
+}
+
 static void trip(struct desk *desk)
 {
-	memcpy(desk->request, desk->own, desk->length);
+	next_place(desk);
+	memcpy(desk->request + desk->place, desk->own, desk->length);
 	if (desk->alone)
-		memcpy(desk->reply, desk->request, desk->length);
+		memcpy(desk->reply + desk->place, desk->request + desk->place,
+		       desk->length);
 	else
 		second_copy(desk);
-	memcpy(desk->own, desk->reply, desk->length);
+	memcpy(desk->own, desk->reply + desk->place, desk->length);
 	/* Nobody looks at the last copy; it is wanted all the same. */
 	__asm__ volatile("" ::"r"(desk->own) : "memory");
 }
