@@ -11,6 +11,7 @@
  * Jain's index, (sum x)^2 / (n sum x^2), is 1 when all are equal and 1/n when one has all.
  */
 #include "echo.h"
+#include "peers/mpmc_crowd.h"
 #include "race.h"
 
 #include <assert.h>
@@ -210,6 +211,24 @@ static int cadre_scaling(const struct bench *bench, const void *with, double *re
 	return r;
 }
 
+/* The same numbers of clients and workers without Cadre. */
+static int mpmc_scaling(const struct bench *bench, const void *with, double *ret_values)
+{
+	const int64_t duration_ns = bench->quick ? DURATION_QUICK_NS : DURATION_NS;
+
+	(void)with;
+	for (size_t i = 0; i < CROWDS; i++) {
+		struct lane lanes[RACERS_MAX];
+		const int r = mpmc_crowd_run(crowds[i].clients, crowds[i].workers,
+					     IN_FLIGHT, duration_ns, lanes);
+
+		if (r < 0)
+			return r;
+		ret_values[i] = score_of(&crowds[i], lanes, duration_ns).jobs_per_s;
+	}
+	return 0;
+}
+
 /* The last one to ask takes the runs with it. */
 static int get_scores(const struct bench *bench, bool is_last)
 {
@@ -248,11 +267,17 @@ static const struct column columns[] = {
 static_assert(COUNT_OF(columns) == CROWDS, "a column for each crowd");
 
 static const struct contender contenders[] = {
+	{ "mpmc",
+	  "a bare MPMC ring of requests, one of replies per client; nobody sleeps",
+	  mpmc_scaling,
+	  NULL,
+	  { NULL },
+	  false },
 	{ "cadre",
 	  "clients that fill up to 32 jobs and wait for the oldest; all by default",
 	  cadre_scaling,
 	  NULL,
-	  { NULL },
+	  { "mpmc" },
 	  false },
 };
 
