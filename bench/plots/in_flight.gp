@@ -1,10 +1,12 @@
-# Jobs per second over how many are in flight: a line for each contender.
+# Jobs per second over how many are in flight: a line for each contender that looks for them
+# all the time.
 data = ARG1
 svg = ARG2
 load "style.inc"
 
-blocks = sprintf("< awk -f long.awk '%s'", data)
+blocks = sprintf("< awk -v without='asleep|uncounted' -f long.awk '%s'", data)
 stats blocks using 1:2 nooutput
+set key maxcols 1 spacing 1.05
 set title "64-byte jobs per second"
 set xlabel "jobs in flight"
 set ylabel "jobs per second, logarithmic"

@@ -1,7 +1,7 @@
 # A table of report_plot_data, turned: for each contender that was measured a block with its
 # name and a line "x median p25 p75" for each column. x is the number that the column's name
 # begins with, in bytes where a unit follows. -v columns=REGEX chooses columns by their names,
-# -v rows=REGEX contenders.
+# -v without=REGEX leaves contenders out by theirs.
 
 BEGIN { FS = "\t"; unit["KiB"] = 1024; unit["MiB"] = 1048576 }
 
@@ -16,7 +16,7 @@ function bare(text) { gsub(/"/, "", text); return text }
 	next
 }
 
-rows == "" || bare($1) ~ rows {
+without == "" || bare($1) !~ without {
 	lines = ""
 	for (i = 2; i <= NF; i += 3) {
 		if ($i == "?" || (columns != "" && name[i] !~ columns))

@@ -5,6 +5,7 @@ load "style.inc"
 
 blocks = sprintf("< awk -v columns='B$' -f long.awk '%s'", data)
 stats blocks using 1:2 nooutput
+set key maxcols 1 spacing 1.05
 set title "Round trip by size of the payload"
 set xlabel "payload, there and back"
 set ylabel "us, logarithmic"
