@@ -10,6 +10,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#define PATIENCE_S 60
+
 static int complain(const char *program)
 {
 	const int error = errno;
@@ -87,6 +89,7 @@ int command_ask(const struct bench *bench, const char *contender, const char *so
 	pid = fork();
 	if (pid == 0) {
 		dup2(ends[1], STDOUT_FILENO);
+		alarm(PATIENCE_S);
 		command_become(bench, path, argv, SIGKILL, parent);
 	}
 	close(ends[1]);

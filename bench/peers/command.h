@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 /* Runs argv[0] on any CPU until it ends; `count` numbers follow the word RESULT in what it
- * prints. It is killed when we die. 0, or -ENOTSUP when it is not there or says no numbers. */
+ * prints. It is killed when we die, or after a minute. 0, or -ENOTSUP when it is not there or says no numbers. */
 int command_ask(const struct bench *bench, const char *contender, const char *source,
 		const char *const argv[], double *ret_values, size_t count);
 
