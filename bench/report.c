@@ -31,6 +31,7 @@ static void print_ratios(const struct asked *asked, const struct answers *answer
 {
 	const char *const *const rivals = answers->contender->rivals;
 	const size_t column = asked->question->ratio_column;
+	const char *between = "   ";
 
 	for (unsigned i = 0; i < RIVALS_MAX && rivals[i]; i++) {
 		const struct answers *const rival = asked_answers(asked, rivals[i]);
@@ -39,7 +40,8 @@ static void print_ratios(const struct asked *asked, const struct answers *answer
 		if (!rival || rival->absent[0])
 			continue;
 		ratio = asked_ratio(asked, answers, column, asked, rival, column);
-		printf("%s%.2f x %s", i ? ", " : "   ", ratio.median, rivals[i]);
+		printf("%s%.2f x %s", between, ratio.median, rivals[i]);
+		between = ", ";
 	}
 }
 

@@ -237,10 +237,12 @@ int server_run(struct server *server, const char *source, const char *const argv
 	pid = start(server, path, argv);
 	if (pid < 0)
 		return complain("fork for", argv[0]);
+	server->pid = pid;
 	for (int ms = 0; ms < START_MS; ms += 5) {
-		if (waitpid(pid, NULL, WNOHANG) == pid)
+		if (waitpid(pid, NULL, WNOHANG) == pid) {
+			server->pid = 0;
 			return explain(server, argv[0]);
-		server->pid = pid;
+		}
 		if (accepts(server))
 			return 0;
 		sleep_ms(5);
