@@ -74,11 +74,18 @@ static bool try_take(struct cadre_block_pool *pool, uint32_t block, uint64_t own
 						       memory_order_relaxed);
 }
 
+/* How many of a class are open to this process, from the first one on. */
+static uint32_t count_open(const struct cadre_block_pool *pool, uint32_t size_class)
+{
+	const uint32_t all = pool->plan->count[size_class];
+
+	return pool->for_requests ? all - all / 2 : all;
+}
+
 static uint32_t take_from(struct cadre_block_pool *pool, uint32_t size_class,
 			  uint64_t owner)
 {
-	const uint32_t all = pool->plan->count[size_class];
-	const uint32_t count = pool->for_requests ? all - all / 2 : all;
+	const uint32_t count = count_open(pool, size_class);
 	const uint32_t first = pool->plan->first[size_class];
 	/* Relaxed: a hint. */
 	uint32_t index = atomic_load_explicit(&pool->hot[size_class],
@@ -96,6 +103,26 @@ static uint32_t take_from(struct cadre_block_pool *pool, uint32_t size_class,
 	return CADRE_NO_BLOCK;
 }
 
+void cadre_block_prefer(struct cadre_block_pool *pool, uint32_t block)
+{
+	/* Relaxed, here and below: a hint. */
+	atomic_store_explicit(&pool->preferred, block < pool->plan->total ? block + 1 : 0,
+			      memory_order_relaxed);
+}
+
+static uint32_t take_preferred(struct cadre_block_pool *pool, uint32_t size_class,
+			       uint64_t owner)
+{
+	const uint32_t block = atomic_load_explicit(&pool->preferred,
+						    memory_order_relaxed) -
+			       1;
+	const uint32_t index = block - pool->plan->first[size_class];
+
+	if (index < count_open(pool, size_class) && try_take(pool, block, owner))
+		return block;
+	return CADRE_NO_BLOCK;
+}
+
 uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t slot,
 			  uint64_t generation)
 {
@@ -104,7 +131,9 @@ uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t
 
 		if (pool->plan->size[size_class] < size)
 			continue;
-		block = take_from(pool, size_class, owner_of(slot, generation));
+		block = take_preferred(pool, size_class, owner_of(slot, generation));
+		if (block == CADRE_NO_BLOCK)
+			block = take_from(pool, size_class, owner_of(slot, generation));
 		if (block != CADRE_NO_BLOCK)
 			return block;
 	}

@@ -52,12 +52,18 @@ struct cadre_block_pool {
 	/* A client: it takes from the first half of each class only. The other half is for
 	 * replies, or requests that wait would starve those that run. */
 	bool for_requests;
-	_Atomic uint32_t hot[CADRE_BLOCK_CLASSES]; /* where to look first */
+	_Atomic uint32_t preferred;                /* a block's number + 1; 0 for none */
+	_Atomic uint32_t hot[CADRE_BLOCK_CLASSES]; /* where to look otherwise */
 };
 
 /* Takes a block of at least `size` bytes for a job. Its number, or CADRE_NO_BLOCK. */
 uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t slot,
 			  uint64_t generation);
+
+/* The next block that is taken shall be this one, if it is free by then and of that size:
+ * for a block that this process has read, since its lines lie in this CPU's cache. Written
+ * elsewhere, each line has to come from the other CPU first. Any number is allowed. */
+void cadre_block_prefer(struct cadre_block_pool *pool, uint32_t block);
 
 /* Gives the block back if it is still that job's. */
 void cadre_block_give(struct cadre_block_pool *pool, uint32_t block, uint32_t slot,

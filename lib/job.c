@@ -57,6 +57,7 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	job->room_size = 0;
 	job->room_asked = 0;
 	job->room_block = CADRE_NO_BLOCK;
+	job->request_block = CADRE_NO_BLOCK;
 	job->fd_count = 0;
 	job->fetched = false;
 	job->emitter.stream = NULL;
@@ -73,7 +74,8 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 		return cadre_job_open_stream(job);
 	if (job->length <= cadre_request_inline_max(with))
 		return 0;
-	job->data = cadre_block_bytes(&host->blocks, lines->block, slot,
+	job->request_block = CADRE_READ_ONCE(lines->block);
+	job->data = cadre_block_bytes(&host->blocks, job->request_block, slot,
 				      cadre_word_generation(claimed), &size);
 	if (job->data && job->length <= size)
 		return 0;
@@ -233,6 +235,7 @@ int cadre_job_reply_room(struct cadre_job *job, size_t size, void **ret_room)
 		block = take_block(job, size);
 		if (block == CADRE_NO_BLOCK)
 			return -ENOBUFS;
+		cadre_block_prefer(&job->host->blocks, job->request_block);
 		room = cadre_block_bytes(&job->host->blocks, block, job->number,
 					 cadre_word_generation(job->claimed), &block_size);
 		if (!room)

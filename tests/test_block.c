@@ -299,6 +299,45 @@ Test(block, a_job_that_takes_and_gives_in_turn_always_has_the_same_hot_block)
 	}
 }
 
+Test(block, the_block_that_was_read_last_is_taken_next_once_it_is_free)
+{
+	put_job(0);
+	put_job(1);
+	put_owner(3, 1, 5);
+	cadre_block_prefer(&pool, 3);
+
+	cr_assert_neq(cadre_block_take(&pool, 1, 1, 5), 3, "job 0 still has it");
+	put_slot(0, CADRE_FREE, 5);
+	cr_assert_eq(cadre_block_take(&pool, 1, 1, 5), 3);
+}
+
+Test(block, what_is_preferred_has_to_be_of_the_size_that_is_asked_for)
+{
+	put_job(0);
+	cadre_block_prefer(&pool, 0);
+	cr_assert_eq(cadre_block_take(&pool, 5000, 0, 5), plan.first[1]);
+}
+
+Test(block, whatever_number_is_preferred_a_block_of_the_pool_is_taken)
+{
+	const uint32_t numbers[] = { plan.total, plan.total + 1, CADRE_NO_BLOCK - 1,
+				     CADRE_NO_BLOCK };
+
+	put_job(0);
+	for (size_t i = 0; i < CADRE_COUNT_OF(numbers); i++) {
+		cadre_block_prefer(&pool, numbers[i]);
+		cr_assert_lt(cadre_block_take(&pool, 1, 0, 5), plan.total);
+	}
+}
+
+Test(block, a_request_does_not_get_a_block_for_replies_although_it_is_preferred)
+{
+	put_job(0);
+	pool.for_requests = true;
+	cadre_block_prefer(&pool, plan.count[0] - 1);
+	cr_assert_lt(cadre_block_take(&pool, 1, 0, 5), plan.count[0] - plan.count[0] / 2);
+}
+
 Test(block, giving_back_what_belongs_to_another_job_does_nothing)
 {
 	put_job(0);
