@@ -18,7 +18,7 @@ static const size_t sizes[] = BENCH_SIZES;
 
 static const struct column columns[] = {
 	{ "64 B", "us", 2 },      { "1 KiB", "us", 2 },      { "64 KiB", "us", 1 },
-	{ "1 MiB", "us", 0 },     { "16 MiB", "us", 0 },     { "64K rate", "GB/s", 2 },
+	{ "1 MiB", "us", 1 },     { "16 MiB", "us", 1 },     { "64K rate", "GB/s", 2 },
 	{ "1M rate", "GB/s", 2 }, { "16M rate", "GB/s", 2 },
 };
 

@@ -9,24 +9,34 @@
 #define TRIPS_MAX 500u
 #define END UINT64_MAX
 
-/* Long payloads take turns in so much room each way, as much as the blocks of one size have in
- * a pool as by default: whoever writes again where the other has just read must first get
- * those lines back from its cache, which takes twice as long. */
-#define TURN_BYTES (2u << 20)
-#define LONG_BYTES (8u << 10)
-
 struct desk {
 	alignas(128) _Atomic uint64_t there; /* the client */
 	alignas(128) _Atomic uint64_t back;  /* the peer */
 	alignas(128) uint64_t trips;         /* the client, private */
 	size_t length;                       /* before a trip */
-	size_t place;                        /* of request and reply; before a trip */
 	uint32_t per_batch;
 	bool alone;
 	alignas(4096) unsigned char own[BENCH_SIZE_MAX]; /* the client, private */
-	unsigned char request[BENCH_SIZE_MAX];           /* the client */
-	unsigned char reply[BENCH_SIZE_MAX];             /* the peer */
+	/* Request and reply change places with each trip: each side writes where it has read
+	 * last. Else each line comes from the other CPU to be written, and goes back to be
+	 * read, which takes up to six times as long. */
+	unsigned char places[2][BENCH_SIZE_MAX];
 };
+
+static unsigned char *request_of(struct desk *desk, uint64_t trip)
+{
+	return desk->places[trip % 2];
+}
+
+static unsigned char *reply_of(struct desk *desk, uint64_t trip)
+{
+	return desk->places[(trip + 1) % 2];
+}
+
+static void answer_one(struct desk *desk, uint64_t trip)
+{
+	memcpy(reply_of(desk, trip), request_of(desk, trip), desk->length);
+}
 
 static void answer(void *shared)
 {
@@ -40,38 +50,28 @@ static void answer(void *shared)
 		if (there == seen)
 			continue;
 		seen = there;
-		memcpy(desk->reply + desk->place, desk->request + desk->place,
-		       desk->length);
+		answer_one(desk, seen);
 		atomic_store_explicit(&desk->back, seen, memory_order_release);
 	}
 }
 
-static void second_copy(struct desk *desk)
+static void await_answer(struct desk *desk, uint64_t trip)
 {
-	const uint64_t number = ++desk->trips;
-
-	atomic_store_explicit(&desk->there, number, memory_order_release);
-	while (atomic_load_explicit(&desk->back, memory_order_acquire) != number)
+	atomic_store_explicit(&desk->there, trip, memory_order_release);
+	while (atomic_load_explicit(&desk->back, memory_order_acquire) != trip)
 		continue;
 }
 
-static void next_place(struct desk *desk)
+static void make_trip(struct desk *desk)
 {
-	desk->place += desk->length;
-	if (desk->length < LONG_BYTES || desk->place + desk->length > TURN_BYTES)
-		desk->place = 0;
-}
+	const uint64_t trip = ++desk->trips;
 
-static void trip(struct desk *desk)
-{
-	next_place(desk);
-	memcpy(desk->request + desk->place, desk->own, desk->length);
+	memcpy(request_of(desk, trip), desk->own, desk->length);
 	if (desk->alone)
-		memcpy(desk->reply + desk->place, desk->request + desk->place,
-		       desk->length);
+		answer_one(desk, trip);
 	else
-		second_copy(desk);
-	memcpy(desk->own, desk->reply + desk->place, desk->length);
+		await_answer(desk, trip);
+	memcpy(desk->own, reply_of(desk, trip), desk->length);
 	/* Nobody looks at the last copy; it is wanted all the same. */
 	__asm__ volatile("" ::"r"(desk->own) : "memory");
 }
@@ -82,7 +82,7 @@ static double trips(void *shared)
 	const int64_t start_ns = bench_now_ns();
 
 	for (uint32_t i = 0; i < desk->per_batch; i++)
-		trip(desk);
+		make_trip(desk);
 	return (double)(bench_now_ns() - start_ns) / desk->per_batch;
 }
 
@@ -111,6 +111,7 @@ static int measure(const struct bench *bench, bool alone, double *ret_values)
 	if (peer < 0)
 		return peer;
 	measure_sizes(bench, desk, ret_values);
+	desk->length = 0;
 	atomic_store(&desk->there, END);
 	r = peer_await(peer);
 	peer_unshare(desk, sizeof(*desk));
