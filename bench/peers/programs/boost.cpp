@@ -4,7 +4,7 @@
 #include <boost/interprocess/ipc/message_queue.hpp>
 #include <cerrno>
 #include <cstdio>
-#include <optional>
+#include <memory>
 #include <string>
 #include <unistd.h>
 
@@ -14,7 +14,7 @@ namespace
 using boost::interprocess::message_queue;
 
 // To the client, to the peer.
-std::optional<message_queue> queues[2];
+std::unique_ptr<message_queue> queues[2];
 message_queue *in, *out;
 
 std::string name_of(int which)
@@ -33,8 +33,8 @@ int refuse(const char *what, const std::exception &error)
 int open_queues(size_t size, unsigned depth)
 try {
 	for (int i = 0; i < 2; i++) {
-		queues[i].emplace(boost::interprocess::create_only, name_of(i).c_str(),
-				  depth, size);
+		queues[i] = std::make_unique<message_queue>(
+			boost::interprocess::create_only, name_of(i).c_str(), depth, size);
 		message_queue::remove(name_of(i).c_str());
 	}
 	return static_cast<int>(depth);
