@@ -28,7 +28,8 @@ struct cadre_event cadre_event_now(enum cadre_event_kind kind)
 
 void cadre_event_add_text(struct cadre_event *event, const char *text)
 {
-	const size_t length = strnlen(text, CADRE_EVENT_ROOM);
+	const size_t all = strlen(text);
+	const size_t length = all < CADRE_EVENT_ROOM ? all : CADRE_EVENT_ROOM;
 
 	memcpy(event->room, text, length);
 	event->text_length = (uint16_t)length;

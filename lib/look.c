@@ -8,6 +8,7 @@
 #define IN_A_ROW_MAX 16
 #define SHARE_CURSOR_EVERY 16
 #define AIMED_EVERY 16
+#define AHEAD 4 /* jobs: a line comes in 50 ns, or 250, and a short job takes 100 */
 
 int cadre_looker_init(struct cadre_looker *looker, const struct cadre_view *view,
 		      unsigned seat)
@@ -63,9 +64,29 @@ static bool try_claim(struct cadre_looker *looker, uint32_t slot,
 	return true;
 }
 
+/* Asks for the lines of a job further on, when it is certain that its client has published it
+ * and writes there no more. */
+static void look_ahead(const struct cadre_looker *looker, unsigned window,
+		       uint64_t position)
+{
+	const struct cadre_view *const view = looker->view;
+	const struct cadre_slot *slot;
+
+	if (position >= looker->seen_tail)
+		return;
+	slot = &view->slots[window * view->limits.slots +
+			    (uint32_t)(position & (view->limits.slots - 1))];
+	cadre_prefetch_to_write(&slot->request);
+	__builtin_prefetch((const char *)&slot->request + CADRE_CACHE_LINE);
+	cadre_prefetch_to_write(&slot->reply);
+	cadre_prefetch_to_write((const char *)&slot->reply + CADRE_CACHE_LINE);
+}
+
 static void claimed_at(struct cadre_looker *looker, unsigned window, uint64_t position)
 {
 	struct cadre_cursor *const cursor = &looker->cursors[window];
+
+	look_ahead(looker, window, position + AHEAD);
 
 	cursor->position = position + 1;
 	if (cursor->position % SHARE_CURSOR_EVERY == 0)
@@ -84,6 +105,7 @@ static bool look_in_window(struct cadre_looker *looker, unsigned window,
 	const uint32_t base = window * view->limits.slots;
 	const uint64_t mask = view->limits.slots - 1;
 
+	looker->seen_tail = span.to;
 	/* One further than the tail: the word of a fresh job is there before the tail is. By
 	 * distance, since no position lies behind that of a tail gone wrong. */
 	for (uint64_t ahead = 0; ahead <= span.to - span.from; ahead++) {
@@ -98,9 +120,7 @@ static bool look_in_window(struct cadre_looker *looker, unsigned window,
 	return false;
 }
 
-/* The slot behind the one claimed last, while that window has its turn: found without a look
- * at any hint, whose lines its client writes all the time. */
-static bool look_next_door(struct cadre_looker *looker, struct cadre_found *ret_found)
+bool cadre_look_next_door(struct cadre_looker *looker, struct cadre_found *ret_found)
 {
 	const struct cadre_view *const view = looker->view;
 	const unsigned window = looker->window;
@@ -136,6 +156,15 @@ static bool leave_to_lighter(struct cadre_looker *looker, uint32_t slot, uint64_
 	if (asleep < view->limits.workers)
 		cadre_bell_ring(&view->worker_bells[asleep], CADRE_BELL_DISPATCHER, 1);
 	return true;
+}
+
+/* The same of whatever stands in a slot, for a look at all of them. */
+static bool is_left(struct cadre_looker *looker, uint32_t slot)
+{
+	const uint64_t word = cadre_slot_peek(&looker->view->slots[slot]);
+
+	looker->left = is_for_us(looker, word) && leave_to_lighter(looker, slot, word);
+	return looker->left;
 }
 
 /* As look_in_window, for a worker that has jobs: what it leaves to others it sees again, and
@@ -251,7 +280,7 @@ bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret
 
 	if (looker->others != CADRE_OWNER_NONE)
 		return look_for_aimed(looker, ret_found);
-	if (look_next_door(looker, ret_found))
+	if (cadre_look_next_door(looker, ret_found))
 		return true;
 	if (looker->since_aimed >= AIMED_EVERY && look_for_aimed(looker, ret_found))
 		return true;
@@ -353,8 +382,13 @@ bool cadre_look_everywhere(struct cadre_looker *looker, struct cadre_found *ret_
 			point_at_aimed(looker, window);
 		if (looker->others == CADRE_OWNER_NONE)
 			point_at(looker, window, slot_at(&panorama, ahead));
-		for (; !found && ahead <= panorama.mask; ahead++)
-			found = try_claim(looker, slot_at(&panorama, ahead), ret_found);
+		for (; !found && ahead <= panorama.mask; ahead++) {
+			const uint32_t slot = slot_at(&panorama, ahead);
+
+			if (looker->burden && is_left(looker, slot))
+				return false;
+			found = try_claim(looker, slot, ret_found);
+		}
 	}
 	return found;
 }

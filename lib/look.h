@@ -32,6 +32,7 @@ struct cadre_looker {
 	unsigned window;    /* whose turn it is */
 	unsigned in_a_row;  /* jobs taken from it since it is its turn */
 	unsigned crew_turn; /* whom to wake next */
+	uint64_t seen_tail; /* of that window, by the last look at its hints */
 	struct cadre_cursor *cursors;       /* one per window */
 	struct cadre_cursor *aimed_cursors; /* likewise, for what is aimed at it */
 	unsigned since_aimed;               /* jobs for anyone since a look at those */
@@ -63,6 +64,10 @@ static inline void cadre_looker_narrow(struct cadre_looker *looker)
 
 /* W1, W2: looks along the hints and claims. A few loads when there is nothing. */
 bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret_found);
+
+/* The slot behind the one claimed last, while that window has its turn: without a look at any
+ * hint, whose lines its client writes all the time. cadre_look_along_hints begins with it. */
+bool cadre_look_next_door(struct cadre_looker *looker, struct cadre_found *ret_found);
 
 /* The same through every slot of every leased window: what no hint points to is found, and
  * the hints are made to point to it. */

@@ -466,27 +466,45 @@ static void run(struct cadre_worker *worker, const struct cadre_found *found,
 	}
 }
 
-bool cadre_run_one(struct cadre_worker *worker, bool everywhere)
+/* The end of one job is the start of the next that is found at once. 0: there was none. */
+static int64_t ended_just_now(const struct cadre_worker *worker)
 {
-	/* The end of one job is the start of the next that is found at once. */
-	const int64_t ended_ns = !worker->shares_stats && worker->busy ?
-					 worker->last_ended_ns :
-					 0;
+	return !worker->shares_stats && worker->busy ? worker->last_ended_ns : 0;
+}
+
+static void take(struct cadre_worker *worker, const struct cadre_found *found,
+		 int64_t ended_ns)
+{
+	cadre_run_get_up(worker);
+	run(worker, found, ended_ns ? ended_ns : cadre_clock_ns());
+}
+
+bool cadre_run_next_door(struct cadre_worker *worker)
+{
+	const int64_t ended_ns = ended_just_now(worker);
 	struct cadre_found found;
 
-	/* Before it sleeps, a worker takes what it finds. Relaxed: a hint. */
+	if (worker->shares_stats || !cadre_look_next_door(&worker->looker, &found))
+		return false;
+	take(worker, &found, ended_ns);
+	return true;
+}
+
+bool cadre_run_one(struct cadre_worker *worker, bool everywhere)
+{
+	const int64_t ended_ns = ended_just_now(worker);
+	struct cadre_found found;
+
+	/* Relaxed: a hint. */
 	if (worker->shares_stats) {
 		worker->looker.left = false;
-		worker->looker.burden = everywhere ?
-						0 :
-						atomic_load_explicit(&worker->workload,
-								     memory_order_relaxed);
+		worker->looker.burden = atomic_load_explicit(&worker->workload,
+							     memory_order_relaxed);
 	}
 	if (everywhere ? !cadre_look_everywhere(&worker->looker, &found) :
 			 !cadre_look_along_hints(&worker->looker, &found))
 		return false;
-	cadre_run_get_up(worker);
-	run(worker, &found, ended_ns ? ended_ns : cadre_clock_ns());
+	take(worker, &found, ended_ns);
 	return true;
 }
 

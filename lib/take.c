@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WORD_LOOK_EVERY 16 /* looks at the stamp before one at the word itself */
+#define WORD_LOOK_EVERY 128 /* looks at the stamp before one at the word itself */
 #define CLOCK_LOOK_EVERY 32
 #define PAUSES_MAX 32
 /* So many looks at least before the question whether a spin is of any use; most answers
@@ -25,15 +25,19 @@ bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 {
 	const struct cadre_slot *const slot = &client->slots[index];
 	const struct cadre_pending *const pending = &client->pending[index];
-	bool published;
+	bool stamped, published;
 	uint64_t word;
 
 	/* The stamp is on the reply's line, which the worker writes and nobody else reads:
 	 * watching the word instead would take its line away from the worker's CAS. Relaxed:
 	 * a hint, the word decides. */
-	if (look % WORD_LOOK_EVERY != 0 && !cadre_slot_is_stamped(slot, generation) &&
+	stamped = cadre_slot_is_stamped(slot, generation);
+	if (look % WORD_LOOK_EVERY != 0 && !stamped &&
 	    !atomic_load_explicit(&pending->decided, memory_order_relaxed))
 		return false;
+	/* It is going to be freed, in a line that its worker has. */
+	if (stamped)
+		cadre_prefetch_to_write(&slot->request);
 	/* V6: acquire, pairs with V5 in submit.c. */
 	published = atomic_load_explicit(&pending->published, memory_order_acquire) ==
 		    generation;
@@ -540,7 +544,7 @@ static int sleep_until_ended(struct wait *wait, int64_t until_ns,
 		if (until_ns < wake_ns)
 			wake_ns = until_ns;
 		prepare_sleep(wait, now_ns, &wake_ns, &bits);
-		wait->look = 15; /* the next look is at the word itself */
+		wait->look = WORD_LOOK_EVERY - 1; /* the next look is at the word itself */
 		r = look_once(wait, ret_result);
 		if (r != -EAGAIN)
 			return r;

@@ -24,6 +24,7 @@
 
 #define SLEEP_MOST_NS CADRE_NS_PER_S
 #define LOOKS_PER_CLOCK 32
+#define LOOKS_PER_HINT 4      /* the others are next door */
 #define LOOKS_BEFORE_ASKING 4 /* whether a spin is of any use: as in take.c */
 
 /* Set by SIGTERM: finish what there is, then leave. */
@@ -366,7 +367,8 @@ static bool spin(struct cadre_worker *worker)
 		return look_without_spinning(worker);
 	for (;;) {
 		for (int look = 0; look < LOOKS_PER_CLOCK; look++) {
-			if (cadre_run_one(worker, false))
+			if (look % LOOKS_PER_HINT ? cadre_run_next_door(worker) :
+						    cadre_run_one(worker, false))
 				return true;
 			if (look == LOOKS_BEFORE_ASKING && !worker->looker.left &&
 			    !may_spin(worker))
@@ -406,6 +408,11 @@ static void sleep_until_rung(struct cadre_worker *worker)
 
 	if (lie_down(worker))
 		return;
+	/* Left to somebody who is rung for: it is ours again in a moment, unless he takes it. */
+	if (worker->looker.left) {
+		cadre_run_get_up(worker);
+		return;
+	}
 	cadre_run_call_back(worker);
 	if (!told_to_leave(worker)) {
 		cadre_count_add(&worker->stats->worker.sleeps, 1);
@@ -604,8 +611,13 @@ int cadre_worker_step_most(struct cadre_worker *worker, unsigned most)
 			return (int)ran;
 		}
 		/* lie_down leaves us asleep in the program's own loop; the notifier listens. */
-		if (!lie_down(worker))
+		if (!lie_down(worker)) {
+			if (worker->looker.left) {
+				cadre_run_get_up(worker);
+				signal_fd(worker);
+			}
 			return (int)ran;
+		}
 		ran++;
 	}
 	if (told_to_leave(worker) && ran == 0) {

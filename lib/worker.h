@@ -151,6 +151,9 @@ void cadre_run_fini(struct cadre_worker *worker);
 /* Takes one job along the hints, or everywhere, and runs it or hands it to a thread. */
 bool cadre_run_one(struct cadre_worker *worker, bool everywhere);
 
+/* The same from the one slot where the next job will stand if its client goes on as before. */
+bool cadre_run_next_door(struct cadre_worker *worker);
+
 /* Says that we shall not look for a while, and wakes somebody if a job is left that others
  * may have counted on us for. The drawing stands in crew.h. */
 void cadre_run_engage(struct cadre_worker *worker);
