@@ -6,6 +6,7 @@
  */
 #include "echo.h"
 #include "feeder.h"
+#include "packed.h"
 #include "peers/ck.h"
 #include "peers/mpmc.h"
 #include "peers/rivals.h"
@@ -126,6 +127,12 @@ static const struct contender contenders[] = {
 	  cadre_in_flight,
 	  "in batches",
 	  { "spsc", "cadre" },
+	  false },
+	{ "cadre packed",
+	  "items per second, half of those in flight in one job",
+	  cadre_packed_in_flight,
+	  NULL,
+	  { "spsc" },
 	  false },
 	{ "boost",
 	  "boost::interprocess::message_queue, asked again and again",
