@@ -303,9 +303,12 @@ static bool will_be_long(const struct cadre_worker *worker, const struct cadre_d
 static struct cadre_task *take_task(struct cadre_worker *worker)
 {
 	for (uint32_t tried = 0; tried < worker->parallel; tried++) {
-		struct cadre_task *const task =
-			&worker->tasks[worker->task_turn++ % worker->parallel];
+		struct cadre_task *const task = &worker->tasks[worker->task_turn];
 
+		/* A division would take as long as the rest of this. */
+		worker->task_turn = worker->task_turn + 1 < worker->parallel ?
+					    worker->task_turn + 1 :
+					    0;
 		/* R9: acquire, pairs with R1. */
 		if (!atomic_load_explicit(&task->taken, memory_order_acquire)) {
 			atomic_store_explicit(&task->taken, true, memory_order_relaxed);

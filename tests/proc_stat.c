@@ -255,7 +255,7 @@ Test(gc, a_dead_pool_is_removed_once_nobody_uses_it)
 	cr_assert(says(run.out, "removed pool \"%s\"", scene.pool), "%s", run.out);
 	cr_assert_eq(scene_files(scene.pool), 0);
 
-	cr_assert_eq(cadre("stat", scene.pool, NULL), 3);
+	cr_assert_eq(cadre("stat", scene.pool, NULL), 2);
 	cr_assert_eq(cadre("gc", scene.pool, NULL), 2);
 }
 
@@ -329,7 +329,7 @@ Test(stat, among_several_pools_one_must_be_named_or_all_asked_for)
 	scene_name(other);
 	make_remains(other, CADRE_LAYOUT_NUMBER);
 
-	cr_assert_eq(cadre("stat", NULL), 3);
+	cr_assert_eq(cadre("stat", NULL), 2);
 	cr_assert_str_eq(run.out, "");
 	cr_assert(says(run.err, "name one or use --all"), "%s", run.err);
 	cr_assert(says(run.err, " %s", scene.pool), "%s", run.err);
@@ -350,12 +350,12 @@ Test(stat, among_several_pools_one_must_be_named_or_all_asked_for)
 
 Test(stat, a_pool_that_is_missing_or_of_another_build_is_refused_with_a_sentence)
 {
-	cr_assert_eq(cadre("stat", scene.pool, NULL), 3);
+	cr_assert_eq(cadre("stat", scene.pool, NULL), 2);
 	cr_assert(says(run.err, "cadre stat: "), "%s", run.err);
 	cr_assert(says(run.err, "is the pool running?"), "%s", run.err);
 
 	make_remains(scene.pool, CADRE_LAYOUT_NUMBER + 1);
-	cr_assert_eq(cadre("stat", "--json", scene.pool, NULL), 3);
+	cr_assert_eq(cadre("stat", "--json", scene.pool, NULL), 2);
 	cr_assert(says(run.err, "layout %u", CADRE_LAYOUT_NUMBER + 1), "%s", run.err);
 	cr_assert_str_eq(run.out, "");
 }
