@@ -219,9 +219,10 @@ static inline bool cadre_word_is_spoiled(uint64_t word, uint64_t generation)
 	       (phase != CADRE_QUEUED && phase != CADRE_RUNNING && phase != CADRE_DONE);
 }
 
-/* One look at a job that is out. Returns whether it has ended. Cheap while it has not. */
+/* One look at a job that is out. Returns whether it has ended. Cheap while it has not; without
+ * at_word it may miss an end that nobody has stamped. */
 bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
-			    uint64_t generation, unsigned look);
+			    uint64_t generation, bool at_word);
 
 /* What time brings for a job that is out: ends it when its deadline has passed or its token
  * has ended; else tells when to look again, INT64_MAX for never. */

@@ -64,7 +64,7 @@ static unsigned harvest(struct cadre_client *client, bool wait, int64_t *due_ns)
 			cadre_client_nudge_once(client, index, word);
 		/* V7: release, pairs with V8 in call_back, which another thread may do: the
 		 * queue's own order is not one that the language or a sanitizer knows. */
-		if (!cadre_client_has_ended(client, index, generation, 0) ||
+		if (!cadre_client_has_ended(client, index, generation, true) ||
 		    !atomic_compare_exchange_strong_explicit(
 			    &pending->word, &out,
 			    cadre_pending_pack(CADRE_PENDING_TAKEN, generation),

@@ -15,9 +15,9 @@
 
 #include <stdlib.h>
 
+#define WORD_LOOK_EVERY 16 /* as in take.c */
 #define ROOM_DEFAULT (UINT64_C(7) * 1024)
 #define CLOCK_LOOK_EVERY 32
-#define WORD_ITSELF 0 /* a look that looks at the word, not only at its stamp */
 #define PAUSES 8 /* after a look that found nothing: the producer writes that line next */
 #define IN_A_ROW_MAX 64
 #define KEEPING_BITS 2
@@ -209,13 +209,12 @@ static void ring_if_wished(struct cadre_client *client, uint32_t index,
 
 /* 1, an item; 0, the end; -EAGAIN; -EBADMSG. */
 static int look(struct cadre_client *client, uint32_t index, uint64_t generation,
-		unsigned look_number, struct cadre_item *ret_item)
+		bool at_word, struct cadre_item *ret_item)
 {
 	struct cadre_reader *const reader = &consumer_of(client, index)->reader;
 	int r = cadre_reader_next(reader, ret_item);
 
-	if (r == -EAGAIN &&
-	    cadre_client_has_ended(client, index, generation, look_number)) {
+	if (r == -EAGAIN && cadre_client_has_ended(client, index, generation, at_word)) {
 		/* What was emitted before the end can be seen by now: C1. */
 		r = cadre_reader_next(reader, ret_item);
 		if (r == -EAGAIN)
@@ -273,7 +272,7 @@ int cadre_stream_try_next(struct cadre_client *client, struct cadre_ticket ticke
 
 	if (r < 0)
 		return r;
-	r = look(client, index, generation, WORD_ITSELF, ret_item);
+	r = look(client, index, generation, true, ret_item);
 	if (r == -EAGAIN)
 		end_if_late(client, index, generation, cadre_clock_ns(), &wake_ns);
 	return r;
@@ -292,7 +291,8 @@ static int spin(struct cadre_client *client, uint32_t index, uint64_t generation
 	int64_t spin_until_ns = 0;
 
 	for (unsigned round = 1;; round++) {
-		const int r = look(client, index, generation, round, ret_item);
+		const int r = look(client, index, generation,
+				   round % WORD_LOOK_EVERY == 0, ret_item);
 
 		if (r != -EAGAIN || client->spin_ns == 0)
 			return r;
@@ -337,7 +337,7 @@ static int sleep_until_item(struct cadre_client *client, uint32_t index,
 		lie_down(client, index, generation);
 		/* Behind WAITING: who starts the clock of its token rings, or is seen. */
 		end_if_late(client, index, generation, now_ns, &wake_ns);
-		r = look(client, index, generation, WORD_ITSELF, ret_item);
+		r = look(client, index, generation, true, ret_item);
 		if (r == -EAGAIN && now_ns < until_ns && !is_paused(client, index)) {
 			cadre_client_look_after_pool(client, now_ns);
 			atomic_fetch_add_explicit(&client->lines->counters.sleeps, 1,
@@ -461,7 +461,7 @@ static bool is_due(struct cadre_client *client, uint32_t index, uint64_t generat
 	if (is_paused(client, index))
 		return false;
 	return cadre_reader_has_more(&consumer->reader) ||
-	       cadre_client_has_ended(client, index, generation, WORD_ITSELF);
+	       cadre_client_has_ended(client, index, generation, true);
 }
 
 /* Of another generation, the job has been taken meanwhile. */
@@ -550,7 +550,7 @@ static int call_back(struct cadre_client *client, uint32_t index, uint64_t gener
 		if (!left && is_paused(client, index))
 			return -EAGAIN;
 		/* Who left waits for nothing but the end, which it has decided. */
-		r = left ? 0 : look(client, index, generation, WORD_ITSELF, &item);
+		r = left ? 0 : look(client, index, generation, true, &item);
 		if (r == 1) {
 			consumer->item(&item, context);
 			++*called;

@@ -35,6 +35,15 @@ static uint64_t next_generation(uint64_t word)
 	return (cadre_word_generation(word) + 1) & CADRE_GENERATION_MAX;
 }
 
+/* The word is DONE, and its client looks here. Who has just made it so is the only one to say
+ * so, and may be late: then the slot is another job's, and this the stamp of none. */
+static void stamp(struct cadre_slot *slot, uint64_t done)
+{
+	/* W7: release, pairs with C1 in cadre_slot_look_at_end. */
+	atomic_store_explicit(&slot->reply.stamp, done, memory_order_release);
+	CADRE_KILL_POINT("W7");
+}
+
 uint64_t cadre_slot_fill(struct cadre_slot *slot)
 {
 	const uint64_t word = cadre_slot_peek(slot);
@@ -139,6 +148,8 @@ bool cadre_slot_decide(struct cadre_slot *slot, uint64_t generation,
 							    next, memory_order_acq_rel,
 							    memory_order_acquire)) {
 			CADRE_KILL_POINT("X1");
+			if (phase == CADRE_QUEUED)
+				stamp(slot, next);
 			*ret_replaced = word;
 			return true;
 		}
@@ -177,16 +188,17 @@ int64_t cadre_warrant_due_ns(const struct cadre_warrant *warrant, uint64_t gener
 
 bool cadre_slot_strand(struct cadre_slot *slot, uint64_t seen)
 {
-	const uint64_t lost = with_phase(with_outcome(seen, CADRE_LOST), CADRE_DONE);
+	const uint64_t lost = without_owner(
+		with_phase(with_outcome(seen, CADRE_LOST), CADRE_DONE));
 
 	/* X1 as well: acquire and release, as in cadre_slot_decide. */
 	if (cadre_word_phase(seen) != CADRE_QUEUED ||
-	    !atomic_compare_exchange_strong_explicit(&slot->request.word, &seen,
-						     without_owner(lost),
+	    !atomic_compare_exchange_strong_explicit(&slot->request.word, &seen, lost,
 						     memory_order_acq_rel,
 						     memory_order_relaxed))
 		return false;
 	CADRE_KILL_POINT("X4");
+	stamp(slot, lost);
 	return true;
 }
 
@@ -246,11 +258,7 @@ uint64_t cadre_slot_finish(struct cadre_slot *slot, uint64_t claimed,
 							    memory_order_release,
 							    memory_order_relaxed)) {
 			CADRE_KILL_POINT("W6");
-			/* W7: release, pairs with C1 in cadre_slot_look_at_end. */
-			atomic_store_explicit(&slot->reply.stamp,
-					      with_phase(done, CADRE_DONE),
-					      memory_order_release);
-			CADRE_KILL_POINT("W7");
+			stamp(slot, with_phase(done, CADRE_DONE));
 			return word;
 		}
 	}
@@ -277,13 +285,16 @@ bool cadre_slot_requeue(struct cadre_slot *slot, uint64_t seen)
 bool cadre_slot_bury(struct cadre_slot *slot, uint64_t seen, enum cadre_outcome outcome)
 {
 	const bool decided = cadre_word_flags(seen) & CADRE_FLAG_DECIDED;
-	const uint64_t done = decided ? seen : with_outcome(seen, outcome);
+	const uint64_t done = with_phase(decided ? seen : with_outcome(seen, outcome),
+					 CADRE_DONE);
 
 	/* D2, pairs with C1: the reason of the death stands in the reply by then. */
-	return atomic_compare_exchange_strong_explicit(&slot->request.word, &seen,
-						       with_phase(done, CADRE_DONE),
-						       memory_order_acq_rel,
-						       memory_order_relaxed);
+	if (!atomic_compare_exchange_strong_explicit(&slot->request.word, &seen, done,
+						     memory_order_acq_rel,
+						     memory_order_relaxed))
+		return false;
+	stamp(slot, done);
+	return true;
 }
 
 uint64_t cadre_books_sum(const struct cadre_books *books)

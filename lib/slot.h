@@ -141,11 +141,11 @@ struct cadre_request_lines {
 
 /* K: the worker while RUNNING; the supervisor for a worker that is proven dead. */
 struct cadre_reply_lines {
-	_Atomic uint64_t stamp;            /* K: a copy of the word, once it is DONE */
-	uint32_t length;                   /* K */
-	int32_t code;                      /* K */
-	uint32_t block;                    /* K: where a longer reply lies */
-	int32_t worker_pid;                /* K */
+	_Atomic uint64_t stamp; /* by whoever made the word DONE: a copy of it */
+	uint32_t length;        /* K */
+	int32_t code;           /* K */
+	uint32_t block;         /* K: where a longer reply lies */
+	int32_t worker_pid;     /* K */
 	uint8_t payload[CADRE_INLINE_MAX]; /* K */
 	int64_t taken_ns;                  /* K */
 	int64_t ended_ns;                  /* K */

@@ -13,7 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WORD_LOOK_EVERY 128 /* looks at the stamp before one at the word itself */
+/* Of so many looks one is at the word itself, for a job whose worker died before the stamp; it
+ * takes the word's line from a worker. Who spins looks every 50 ns. */
+#define WORD_LOOK_EVERY 16
+#define WORD_LOOK_EVERY_SPINNING 128
 #define CLOCK_LOOK_EVERY 32
 #define PAUSES_MAX 32
 /* So many looks at least before the question whether a spin is of any use; most answers
@@ -21,7 +24,7 @@
 #define LOOKS_BEFORE_ASKING 4
 
 bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
-			    uint64_t generation, unsigned look)
+			    uint64_t generation, bool at_word)
 {
 	const struct cadre_slot *const slot = &client->slots[index];
 	const struct cadre_pending *const pending = &client->pending[index];
@@ -32,7 +35,7 @@ bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 	 * watching the word instead would take its line away from the worker's CAS. Relaxed:
 	 * a hint, the word decides. */
 	stamped = cadre_slot_is_stamped(slot, generation);
-	if (look % WORD_LOOK_EVERY != 0 && !stamped &&
+	if (!at_word && !stamped &&
 	    !atomic_load_explicit(&pending->decided, memory_order_relaxed))
 		return false;
 	/* It is going to be freed, in a line that its worker has. */
@@ -367,14 +370,15 @@ int cadre_try_take(struct cadre_client *client, struct cadre_ticket ticket,
 		r = find(client, ticket, &index);
 	if (r < 0)
 		return r;
-	if (!cadre_client_has_ended(client, index, generation, look++)) {
+	if (!cadre_client_has_ended(client, index, generation,
+				    look++ % WORD_LOOK_EVERY == 0)) {
 		const struct cadre_pending *const pending = &client->pending[index];
 
 		if (!atomic_load_explicit(&pending->has_token, memory_order_relaxed) &&
 		    !atomic_load_explicit(&pending->deadline_ns, memory_order_relaxed))
 			return -EAGAIN;
 		cadre_client_look_at_time(client, index, generation, cadre_clock_ns());
-		if (!cadre_client_has_ended(client, index, generation, 0))
+		if (!cadre_client_has_ended(client, index, generation, true))
 			return -EAGAIN;
 	}
 	return accept(client, index, generation, ret_result);
@@ -421,7 +425,7 @@ struct wait {
 	struct cadre_client *client;
 	const struct cadre_ticket *tickets;
 	size_t count;
-	unsigned look;
+	bool at_word; /* the next look is at the words themselves */
 };
 
 /* Looks at each once. The first that has ended and was accepted by us: its place in the
@@ -430,7 +434,6 @@ static int look_once(struct wait *wait, struct cadre_result *ret_result)
 {
 	size_t out = 0;
 
-	wait->look++;
 	for (size_t i = 0; i < wait->count; i++) {
 		const uint64_t generation = cadre_ticket_generation(wait->tickets[i]);
 		uint32_t index;
@@ -442,7 +445,7 @@ static int look_once(struct wait *wait, struct cadre_result *ret_result)
 		if (r < 0)
 			return r;
 		out++;
-		if (!cadre_client_has_ended(wait->client, index, generation, wait->look))
+		if (!cadre_client_has_ended(wait->client, index, generation, wait->at_word))
 			continue;
 		r = accept(wait->client, index, generation, ret_result);
 		return r < 0 ? r : (int)i;
@@ -478,8 +481,10 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 	int64_t spin_until_ns = 0;
 
 	for (unsigned round = 1;; round++) {
-		const int r = look_once(wait, ret_result);
+		int r;
 
+		wait->at_word = round % WORD_LOOK_EVERY_SPINNING == 0;
+		r = look_once(wait, ret_result);
 		if (r != -EAGAIN)
 			return r;
 		if (spin_ns == 0)
@@ -544,7 +549,7 @@ static int sleep_until_ended(struct wait *wait, int64_t until_ns,
 		if (until_ns < wake_ns)
 			wake_ns = until_ns;
 		prepare_sleep(wait, now_ns, &wake_ns, &bits);
-		wait->look = WORD_LOOK_EVERY - 1; /* the next look is at the word itself */
+		wait->at_word = true;
 		r = look_once(wait, ret_result);
 		if (r != -EAGAIN)
 			return r;

@@ -250,6 +250,36 @@ Test(slot,
 	cr_assert_eq(cadre_slot_look_at_end(&slot, generation), cadre_slot_peek(&slot));
 }
 
+Test(slot, whoever_ends_a_job_in_place_of_its_worker_leaves_a_stamp_too)
+{
+	uint64_t claimed = run(0), replaced;
+
+	cr_assert(cadre_slot_bury(&slot, claimed, CADRE_LOST));
+	cr_assert_eq(atomic_load(&slot.reply.stamp), cadre_slot_peek(&slot));
+	cr_assert(cadre_slot_is_stamped(&slot, cadre_word_generation(claimed)));
+
+	cadre_slot_free(&slot, &books, cadre_word_generation(claimed), CADRE_LOST);
+	cadre_slot_publish(&slot, 0, 0);
+	cr_assert(cadre_slot_decide(&slot, get().generation, CADRE_TERMINATED, &replaced));
+	cr_assert_eq(atomic_load(&slot.reply.stamp), cadre_slot_peek(&slot));
+
+	cadre_slot_free(&slot, &books, get().generation, CADRE_TERMINATED);
+	cr_assert(cadre_slot_strand(&slot, cadre_slot_publish(&slot, 0, WORKER)));
+	cr_assert_eq(atomic_load(&slot.reply.stamp), cadre_slot_peek(&slot));
+}
+
+Test(slot, an_outcome_that_is_decided_while_its_worker_runs_is_no_end_of_the_reply)
+{
+	const uint64_t claimed = run(0);
+	uint64_t replaced;
+
+	cr_assert(cadre_slot_decide(&slot, cadre_word_generation(claimed),
+				    CADRE_CANCELLED, &replaced));
+	cr_assert_not(cadre_slot_is_stamped(&slot, cadre_word_generation(claimed)));
+	cr_assert_eq(cadre_slot_look_at_end(&slot, cadre_word_generation(claimed)),
+		     cadre_slot_peek(&slot));
+}
+
 Test(slot, finish_refuses_every_phase_but_running)
 {
 	const uint64_t claimed = run(0);
