@@ -85,8 +85,8 @@ Test(kill_log, the_line_that_a_worker_died_of_at_G1_is_said_to_be_lost_and_no_ot
 	cr_assert_eq(count_of(": before 0\n"), 1);
 	cr_assert_eq(count_of(": after 0\n"), 0);
 	cr_assert_eq(count_of(": before 7\n"), 1);
-	cr_assert_eq(count_of(": 1 line was overwritten before it was read\n"), 1,
-		     "%s", text);
+	cr_assert_eq(count_of(": 1 line was overwritten before it was read\n"), 1, "%s",
+		     text);
 }
 
 Test(kill_log, the_line_that_a_worker_finished_at_G2_comes_out)

@@ -116,11 +116,8 @@ static void sign(struct cadre_job *job, void *state)
 }
 
 static const struct cadre_operation operations[] = {
-	{ ADD, "add", add },
-	{ OWNER, "owner", tell_owner },
-	{ PARK, "park", park },
-	{ BUSY, "busy", be_busy },
-	{ SIGN, "sign", sign },
+	{ ADD, "add", add },       { OWNER, "owner", tell_owner }, { PARK, "park", park },
+	{ BUSY, "busy", be_busy }, { SIGN, "sign", sign },
 };
 
 static const struct cadre_service service = {

@@ -55,7 +55,11 @@ static int ask(const struct bench *bench, const struct program *program,
 		return -errno;
 	r = read_answer(answer, program, ret_values, count);
 	status = pclose(answer);
-	return r == 0 && status != 0 ? -ECHILD : r;
+	if (r == -ENOTSUP || (r == 0 && status == 0))
+		return r;
+	/* A rival that fails ends its own row, and not the run. */
+	return bench_absent(program->messenger,
+			    "it ended without its numbers (see standard error)");
 }
 
 int program_round_trip(const struct bench *bench, const void *with, double *ret_values)
