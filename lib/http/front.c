@@ -62,8 +62,10 @@ static void dispatch(struct cadre_http_front *front, struct cadre_http_watch *wa
 {
 	(void)watch;
 	(void)events;
+	front->dispatching = true;
 	if (cadre_client_dispatch(front->client, 0) == -EOWNERDEAD)
 		front->pool_gone = true;
+	front->dispatching = false;
 }
 
 static int attach(struct cadre_http_front *front, int64_t timeout_ns,
@@ -126,6 +128,30 @@ static void look_for_pool(struct cadre_http_front *front)
 	front->attach_again_ns = cadre_now_ns() + ATTACH_EVERY_NS;
 }
 
+/* The window is full; but jobs that have ended keep their slots until they are called back for,
+ * and the descriptor that tells of them may come late. Whoever is called back may write over
+ * what the request lies in, which is the front's. */
+static int submit_again(struct cadre_http_front *front,
+			struct cadre_http_connection *connection,
+			struct cadre_request *request)
+{
+	const void *const data = request->data;
+	void *const copy = malloc(request->length + 1);
+	int r = -EAGAIN;
+
+	if (!copy)
+		return r;
+	if (request->length)
+		memcpy(copy, data, request->length);
+	dispatch(front, NULL, 0);
+	request->data = copy;
+	if (!front->pool_gone)
+		r = cadre_try_submit(front->client, request, &connection->ticket);
+	request->data = data;
+	free(copy);
+	return r;
+}
+
 int cadre_http_submit(struct cadre_http_front *front,
 		      struct cadre_http_connection *connection,
 		      struct cadre_request *request)
@@ -135,6 +161,8 @@ int cadre_http_submit(struct cadre_http_front *front,
 	request->context = connection;
 	if (front->client && !front->pool_gone)
 		r = cadre_try_submit(front->client, request, &connection->ticket);
+	if (r == -EAGAIN && !front->dispatching)
+		r = submit_again(front, connection, request);
 	if (r == 0) {
 		connection->has_job = true;
 		connection->is_overdue = false;

@@ -118,6 +118,7 @@ struct cadre_http_front {
 	struct cadre_client *client;
 	int client_fd;
 	bool pool_gone;
+	bool dispatching; /* results are being called back for */
 	int64_t attach_again_ns;
 	uint32_t jobs; /* outstanding */
 
