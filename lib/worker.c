@@ -423,8 +423,11 @@ static void sleep_until_rung(struct cadre_worker *worker)
 	CADRE_KILL_POINT("K2");
 	if (!rung && is_orphan_for_long(worker))
 		leave_soon(worker);
-	/* What we were woken for may be where no hint points. */
-	cadre_run_one(worker, true);
+	/* What we were woken for may be where no hint points; but mostly one does, and a look
+	 * through everything costs as much as the wake-up. What is passed over now is found
+	 * before the next sleep, or by the supervisor's tick. */
+	if (!cadre_run_one(worker, false))
+		cadre_run_one(worker, true);
 }
 
 /* Nobody may take for us what is aimed at us. A client that saw us UP behind its fence (F2)
