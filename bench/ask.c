@@ -157,6 +157,11 @@ int ask_one(const struct bench *bench, const struct question *question,
 	return r;
 }
 
+static bool is_ours(const struct contender *contender)
+{
+	return strncmp(contender->name, "cadre", strlen("cadre")) == 0;
+}
+
 static int ask(const struct bench *bench, struct asked *asked, unsigned round)
 {
 	for (size_t i = 0; i < asked->count; i++) {
@@ -169,6 +174,10 @@ static int ask(const struct bench *bench, struct asked *asked, unsigned round)
 			      asked->question->name, answers->contender->name);
 		r = ask_one(bench, asked->question, answers->contender,
 			    &answers->values[round * asked->question->column_count]);
+		/* A rival that fails ends its own row, and not the run. */
+		if (r < 0 && r != -ENOTSUP && !is_ours(answers->contender))
+			r = bench_absent(answers->contender->name,
+					 "it failed (see above)");
 		if (r == -ENOTSUP)
 			memcpy(answers->absent, why_absent, sizeof(answers->absent));
 		else if (r < 0)
