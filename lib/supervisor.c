@@ -707,6 +707,16 @@ static int supervise(struct cadre_supervisor *supervisor,
 	return r;
 }
 
+/* Those that came when nobody read them any more: they asked the pool to end, which it has.
+ * Unblocked, they would end the process. */
+static void forget_signals(const sigset_t *signals)
+{
+	const struct timespec none = { 0 };
+
+	while (sigtimedwait(signals, NULL, &none) > 0)
+		continue;
+}
+
 int cadre_supervise(const struct cadre_source *source,
 		    const struct cadre_pool_options *options,
 		    const struct cadre_embedding *embedding, cadre_notice_fn *notice,
@@ -755,6 +765,7 @@ int cadre_supervise(const struct cadre_source *source,
 		/* Whoever read its lines may have left: that ends no pool. */
 		signal(SIGPIPE, SIG_IGN);
 		r = supervise(supervisor, embedding, &signals);
+		forget_signals(&signals);
 		sigprocmask(SIG_SETMASK, &before, NULL);
 	}
 	free(supervisor);

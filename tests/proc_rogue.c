@@ -355,9 +355,15 @@ static void be_supervisor(void *context)
 	const struct cadre_source source = { .service = &service };
 	const struct cadre_pool_options options = small_pool();
 	struct cadre_diag diag = { "" };
-	const int r = cadre_serve(&source, &options, hear, NULL, &diag);
+	sigset_t signals;
+	int r;
 
 	(void)context;
+	/* It may have ended by itself when it is asked to. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	r = cadre_serve(&source, &options, hear, NULL, &diag);
 	if (r < 0 && r != -EBADMSG)
 		ledger_complain("the pool ended with %d: %s", r, diag.text);
 }
