@@ -90,15 +90,12 @@ uint64_t cadre_slot_look(const struct cadre_slot *slot)
 
 uint64_t cadre_slot_look_at_end(const struct cadre_slot *slot, uint64_t generation)
 {
-	/* C1, pairs with W7 in cadre_slot_finish. */
-	const uint64_t stamp = atomic_load_explicit(&slot->reply.stamp,
-						    memory_order_acquire);
+	/* C1, pairs with W7 in stamp. */
+	const uint64_t told = atomic_load_explicit(&slot->reply.stamp,
+						   memory_order_acquire);
 
-	/* DONE is where only the client changes the word: it stands there as here. */
-	return cadre_word_phase(stamp) == CADRE_DONE &&
-			       cadre_word_generation(stamp) == generation ?
-		       stamp :
-		       cadre_slot_look(slot);
+	/* From DONE on only the client changes the word: it stands there as here. */
+	return cadre_stamp_tells(told, generation) ? told : cadre_slot_look(slot);
 }
 
 uint64_t cadre_slot_await(struct cadre_slot *slot, uint64_t generation)

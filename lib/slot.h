@@ -235,16 +235,20 @@ uint64_t cadre_slot_look(const struct cadre_slot *slot);
  * says so, so that the word's line stays with the worker until the slot is used again. */
 uint64_t cadre_slot_look_at_end(const struct cadre_slot *slot, uint64_t generation);
 
-/* True when the stamp says that the job is DONE. A hint: a worker may die before it. */
+static inline bool cadre_stamp_tells(uint64_t stamp, uint64_t generation)
+{
+	return cadre_word_phase(stamp) == CADRE_DONE &&
+	       cadre_word_generation(stamp) == generation;
+}
+
+/* True when the stamp says that the job is DONE. A hint: who ended it may die before it. */
 static inline bool cadre_slot_is_stamped(const struct cadre_slot *slot,
 					 uint64_t generation)
 {
 	/* Relaxed: who acts on it looks again with acquire. */
-	const uint64_t stamp = atomic_load_explicit(&slot->reply.stamp,
-						    memory_order_relaxed);
-
-	return cadre_word_phase(stamp) == CADRE_DONE &&
-	       cadre_word_generation(stamp) == generation;
+	return cadre_stamp_tells(atomic_load_explicit(&slot->reply.stamp,
+						      memory_order_relaxed),
+				 generation);
 }
 
 /* Adds WAITING to a QUEUED or RUNNING word of that generation. The word after that, or as
