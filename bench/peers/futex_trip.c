@@ -62,7 +62,25 @@ static double batch(void *shared)
 	return (double)(bench_now_ns() - start_ns) / TRIPS;
 }
 
-int futex_first_trip(const struct bench *bench, double idle_s, double *ret_ns)
+typedef double client_fn(const struct bench *bench, struct words *words, double idle_s);
+
+static double trip_after_rest(const struct bench *bench, struct words *words,
+			      double idle_s)
+{
+	(void)bench;
+	trip(words);
+	bench_rest(idle_s);
+	return trip(words);
+}
+
+static double median_trip(const struct bench *bench, struct words *words, double idle_s)
+{
+	(void)idle_s;
+	return bench_median_batch(bench, batch, words);
+}
+
+static int measure(const struct bench *bench, client_fn *client, double idle_s,
+		   double *ret_ns)
 {
 	struct words *const words = peer_share(sizeof(*words));
 	pid_t peer;
@@ -73,29 +91,19 @@ int futex_first_trip(const struct bench *bench, double idle_s, double *ret_ns)
 	peer = peer_start(bench, answer, words);
 	if (peer < 0)
 		return peer;
-	trip(words);
-	bench_rest(idle_s);
-	*ret_ns = trip(words);
+	*ret_ns = client(bench, words, idle_s);
 	say(&words->there, END);
 	r = peer_await(peer);
 	peer_unshare(words, sizeof(*words));
 	return r;
 }
 
+int futex_first_trip(const struct bench *bench, double idle_s, double *ret_ns)
+{
+	return measure(bench, trip_after_rest, idle_s, ret_ns);
+}
+
 int futex_trip(const struct bench *bench, double *ret_ns)
 {
-	struct words *const words = peer_share(sizeof(*words));
-	pid_t peer;
-	int r;
-
-	if (!words)
-		return -ENOMEM;
-	peer = peer_start(bench, answer, words);
-	if (peer < 0)
-		return peer;
-	*ret_ns = bench_median_batch(bench, batch, words);
-	say(&words->there, END);
-	r = peer_await(peer);
-	peer_unshare(words, sizeof(*words));
-	return r;
+	return measure(bench, median_trip, 0, ret_ns);
 }
