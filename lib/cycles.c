@@ -56,8 +56,7 @@ static bool is_credible(const struct cadre_anchor *anchor, uint64_t cycles, int6
 	const int64_t passed_ns = ns - anchor->ns;
 	const int64_t doubt_ns = DOUBT_NS + passed_ns / 1024;
 
-	if (anchor->base_ns == 0 || cycles <= anchor->cycles || passed_ns < -DOUBT_NS ||
-	    ns - anchor->base_ns > BASE_NS)
+	if (anchor->base_ns == 0 || cycles <= anchor->cycles || passed_ns < -DOUBT_NS)
 		return false;
 	return anchor->rate == 0 || (counted_ns(anchor, cycles) - passed_ns < doubt_ns &&
 				     passed_ns - counted_ns(anchor, cycles) < doubt_ns);
@@ -70,6 +69,15 @@ static void begin(struct cadre_anchor *anchor, uint64_t cycles, int64_t ns)
 	};
 }
 
+/* The latest time that the anchor may have told: past its validity it told none, and a rate
+ * that is a little wrong would be much ahead after a long sleep. */
+static int64_t last_said_ns(const struct cadre_anchor *anchor, uint64_t cycles)
+{
+	const uint64_t end = anchor->cycles + anchor->valid;
+
+	return anchor->ns + counted_ns(anchor, cycles < end ? cycles : end);
+}
+
 void cadre_anchor_move(struct cadre_anchor *anchor, uint64_t cycles, int64_t ns)
 {
 	const int64_t measured_ns = ns - anchor->base_ns;
@@ -79,10 +87,15 @@ void cadre_anchor_move(struct cadre_anchor *anchor, uint64_t cycles, int64_t ns)
 		begin(anchor, cycles, ns);
 		return;
 	}
-	said_ns = anchor->ns + counted_ns(anchor, cycles);
+	said_ns = last_said_ns(anchor, cycles);
 	anchor->cycles = cycles;
 	/* Who saw a time sees none before it. */
 	anchor->ns = ns > said_ns ? ns : said_ns;
+	if (measured_ns > BASE_NS) {
+		anchor->base_cycles = cycles;
+		anchor->base_ns = ns;
+		return;
+	}
 	if (measured_ns < RATE_KNOWN_NS)
 		return;
 	anchor->rate = (uint64_t)(((unsigned __int128)measured_ns << 32) /

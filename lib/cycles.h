@@ -4,7 +4,8 @@
  * The kernel's clock takes 24 ns here, and waits for every load before it; the counter 10 ns,
  * beside whatever else is under way. So a thread keeps an anchor, a count and the kernel's time
  * at it, and adds what the counter says has passed since. After a millisecond it asks the
- * kernel again; in between it may be off by some 100 ns. It never goes back.
+ * kernel again; in between it may be off by some 100 ns. It goes back only when the
+ * counter did not go as the kernel's clock did.
  *
  * Only where the kernel itself trusts the counter (its clock source is `tsc`: constant, and
  * the same on all CPUs).

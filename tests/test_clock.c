@@ -147,6 +147,38 @@ Test(cycles, a_new_anchor_is_never_behind_what_the_old_one_said)
 	}
 }
 
+Test(cycles, a_thread_that_slept_is_not_ahead_by_what_its_rate_was_wrong)
+{
+	struct cadre_anchor anchor = { 0 };
+
+	move(&anchor, 1000000);
+	/* 40 us are 30 cycles short: the rate is too high by 0.04 %. */
+	cadre_anchor_move(&anchor, 2000000 + 80000 - 30, 1040000);
+	cr_assert(cadre_anchor_tells(&anchor, anchor.cycles + 1));
+	move(&anchor, 8 * CADRE_NS_PER_S);
+	cr_assert_leq(anchor.ns - 8 * CADRE_NS_PER_S, 0);
+	cr_assert_geq(anchor.ns - 8 * CADRE_NS_PER_S, 0);
+}
+
+Test(cycles, the_rate_is_measured_anew_without_a_step_back)
+{
+	struct cadre_anchor anchor = { 0 };
+	int64_t said_ns = 0;
+
+	srand(2);
+	for (int64_t ns = 1; ns < 35 * CADRE_NS_PER_S; ns += 900000) {
+		const uint64_t cycles = (uint64_t)(ns + rand() % 300) * 2;
+
+		if (cadre_anchor_tells(&anchor, cycles))
+			said_ns = cadre_anchor_ns(&anchor, cycles);
+		cadre_anchor_move(&anchor, cycles, ns);
+		cr_assert_geq(anchor.ns, said_ns, "at %ld", (long)ns);
+		cr_assert_leq(anchor.ns - ns, 2000, "at %ld", (long)ns);
+		cr_assert(ns < CADRE_NS_PER_MS || anchor.valid > 0);
+	}
+	cr_assert_gt(anchor.base_ns, 20 * CADRE_NS_PER_S);
+}
+
 Test(cycles, a_counter_that_stood_still_or_jumped_is_measured_anew)
 {
 	const struct {
