@@ -26,8 +26,8 @@ static_assert(sizeof(_Atomic uint32_t) == 4, "segment layout");
 #define CADRE_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* A plain field that another process may change at any moment, read once: the compiler may
- * not repeat the load, so what was checked is what is used. Who owns nothing (report.c,
- * check.c) believes it only if the word of its slot stayed the same. */
+ * not repeat the load, so what was checked is what is used. Who owns nothing (a report,
+ * a check) believes it only if the word of its slot stayed the same. */
 #define CADRE_READ_ONCE(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
 
 /* Tells the CPU that this is a spin. */
