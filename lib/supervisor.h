@@ -243,7 +243,7 @@ void cadre_hang_look(struct cadre_vigil *vigil, const struct cadre_view *view,
 /* Asks the source for its operations and writes them down. -ENOEXEC with a sentence. */
 int cadre_probe_operations(struct cadre_supervisor *supervisor);
 
-/* ---- staff.c ---- */
+/* ---- staff.c, staff_deaths.c, staff_verdicts.c, staff_adoption.c ---- */
 
 int cadre_staff_init(struct cadre_supervisor *supervisor);
 void cadre_staff_fini(struct cadre_supervisor *supervisor);
@@ -268,10 +268,6 @@ void cadre_staff_kill_all(struct cadre_supervisor *supervisor);
 /* Events. */
 void cadre_staff_start_spoke(struct cadre_supervisor *supervisor, unsigned worker);
 void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker);
-
-/* The worker's place; and a move of it to a state whatever it is now. */
-struct cadre_place *cadre_staff_place(const struct cadre_supervisor *supervisor,
-				      unsigned worker);
 
 /* Starts a worker of that version in a place whose post has no process. */
 void cadre_staff_start(struct cadre_supervisor *supervisor, unsigned worker,
