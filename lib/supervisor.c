@@ -1,5 +1,7 @@
 /*
- * supervisor.c - the pool as a whole: take the name, begin or take over, wait, end.
+ * supervisor.c - the pool as a whole: take the name, begin or take over, wait, end. What the
+ * pool does meanwhile, from open to stopped, stands in supervisor_phases.c; whose segment it
+ * is, in supervisor_segment.c.
  *
  * It may be killed at any line: what it was about to do it does in steps that a successor
  * repeats. What it must not do is to stay unnoticed: its lock ends with it.
@@ -16,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -59,6 +60,15 @@ void cadre_supervisor_tell(const struct cadre_supervisor *supervisor,
 	cadre_event_write(&supervisor->view.events, event);
 }
 
+void cadre_supervisor_set_state(const struct cadre_supervisor *supervisor,
+				enum cadre_pool_state state)
+{
+	/* F4, pairs with F2 in submit.c: the state stands before any slot is looked at. */
+	atomic_store_explicit(&supervisor->view.header->state, state,
+			      memory_order_seq_cst);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
 int cadre_supervisor_watch(const struct cadre_supervisor *supervisor, int fd,
 			   enum cadre_heard what, uint32_t index)
 {
@@ -69,312 +79,6 @@ int cadre_supervisor_watch(const struct cadre_supervisor *supervisor, int fd,
 
 	return epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_ADD, fd, &interest) < 0 ? -errno :
 										   0;
-}
-
-static void set_state(const struct cadre_supervisor *supervisor,
-		      enum cadre_pool_state state)
-{
-	/* F4, pairs with F2 in submit.c: the state stands before any slot is looked at. */
-	atomic_store_explicit(&supervisor->view.header->state, state,
-			      memory_order_seq_cst);
-	atomic_thread_fence(memory_order_seq_cst);
-}
-
-/* ---- the segment: new, or a dead predecessor's ---- */
-
-static bool is_alive(const struct cadre_place *place)
-{
-	const int pidfd = cadre_process_open(cadre_place_who(place));
-
-	if (pidfd >= 0)
-		close(pidfd);
-	return pidfd >= 0;
-}
-
-/* A client, or a guest, that left without a supervisor lives on, but not as a client. */
-static bool is_attached(const struct cadre_place *place)
-{
-	return cadre_place_state_of(cadre_place_look(place)) == CADRE_PLACE_UP &&
-	       is_alive(place);
-}
-
-/* Does anybody still work with this segment? */
-static bool is_populated(const struct cadre_view *view)
-{
-	if (view->header->boot_id != cadre_process_boot_id())
-		return false;
-	for (unsigned worker = 0; worker < view->limits.workers; worker++) {
-		if (is_alive(&view->worker_places[worker]))
-			return true;
-	}
-	for (unsigned seat = view->limits.workers; seat < view->seat_count; seat++) {
-		if (is_attached(&view->worker_places[seat]))
-			return true;
-	}
-	for (unsigned client = 0; client < view->limits.clients; client++) {
-		if (is_attached(&view->client_places[client]))
-			return true;
-	}
-	return false;
-}
-
-/* A segment of this name stands although nobody held the lock. 1: it is ours now; 0: it
- * was removed; or why neither is possible. */
-static int inherit(struct cadre_supervisor *supervisor)
-{
-	struct cadre_diag diag = { "" };
-	const int r = cadre_layout_open(supervisor->pool, true, &supervisor->view, &diag);
-
-	if (r == -ENOENT)
-		return 0;
-	if (r == -EPROTONOSUPPORT || r == -EACCES)
-		return cadre_refuse(supervisor->diag, r, "%s (\"cadre gc\" removes it)",
-				    diag.text);
-	if (r < 0) {
-		cadre_supervisor_say(supervisor,
-				     "removed what a dead supervisor left: %s", diag.text);
-	} else if (is_populated(&supervisor->view)) {
-		return 1;
-	} else {
-		/* A worker that was forked and has not sat down yet still will: then it finds
-		 * that it is not needed, instead of serving a segment without a name. */
-		set_state(supervisor, CADRE_POOL_TERMINATED);
-		cadre_layout_close(&supervisor->view);
-		cadre_supervisor_say(supervisor,
-				     "removed the segment of a dead pool of this name");
-	}
-	cadre_segment_remove(supervisor->pool);
-	return 0;
-}
-
-static int create(struct cadre_supervisor *supervisor)
-{
-	const struct cadre_pool_options *const options = &supervisor->options;
-	const struct cadre_limits limits = cadre_pool_limits(options);
-	int r = cadre_layout_create(supervisor->pool, &limits, options->mode,
-				    &supervisor->view, supervisor->diag);
-
-	if (r < 0)
-		return r;
-	cadre_view_set_size(&supervisor->view,
-			    (struct cadre_size){ .min = options->workers_min,
-						 .max = options->workers_max });
-	if (options->start_length)
-		memcpy(supervisor->view.start_data, options->start_data,
-		       options->start_length);
-	return 0;
-}
-
-static void sign_header(const struct cadre_supervisor *supervisor)
-{
-	struct cadre_header *const header = supervisor->view.header;
-	const struct cadre_identity self = cadre_process_self();
-
-	atomic_store(&header->supervisor_pid, self.pid);
-	atomic_store(&header->supervisor_start_time, self.start_time);
-	atomic_store(&header->heartbeat_ns, cadre_clock_ns());
-}
-
-/* ---- phases ---- */
-
-/* The supervisor itself did something. `others` is another's pid, 0 for none. */
-static void tell_of_self(const struct cadre_supervisor *supervisor,
-			 enum cadre_event_kind kind, int32_t other)
-{
-	struct cadre_event event = cadre_event_now(kind);
-
-	event.pid = getpid();
-	event.count = cadre_staff_count(supervisor, CADRE_POST_UP);
-	if (other > 0)
-		cadre_event_add_pid(&event, other);
-	cadre_supervisor_tell(supervisor, &event);
-}
-
-static enum cadre_pool_state state_of(const struct cadre_supervisor *supervisor)
-{
-	return atomic_load_explicit(&supervisor->view.header->state, memory_order_relaxed);
-}
-
-static void begin_to_stop(struct cadre_supervisor *supervisor, bool stays)
-{
-	supervisor->stays = stays;
-	supervisor->phase = CADRE_STOPPING;
-	supervisor->stop_until_ns = cadre_clock_in_ns(supervisor->options.stop_timeout_ns);
-	/* A predecessor may have said so. */
-	if (state_of(supervisor) != (stays ? CADRE_POOL_DRAINING : CADRE_POOL_STOPPING))
-		tell_of_self(supervisor,
-			     stays ? CADRE_EVENT_pool_draining : CADRE_EVENT_pool_stopping,
-			     0);
-	set_state(supervisor, stays ? CADRE_POOL_DRAINING : CADRE_POOL_STOPPING);
-	CADRE_KILL_POINT("M2");
-	cadre_reload_cancel(supervisor, "the pool is stopped");
-	cadre_supervisor_say(supervisor, "%s: running what was accepted",
-			     stays ? "draining" : "stopping");
-}
-
-void cadre_supervisor_stop(struct cadre_supervisor *supervisor)
-{
-	if (supervisor->phase < CADRE_STOPPING || supervisor->stays)
-		begin_to_stop(supervisor, false);
-}
-
-bool cadre_supervisor_drain(struct cadre_supervisor *supervisor)
-{
-	if (supervisor->phase == CADRE_SERVING)
-		begin_to_stop(supervisor, true);
-	return supervisor->phase == CADRE_STOPPED || supervisor->stays;
-}
-
-bool cadre_supervisor_start(struct cadre_supervisor *supervisor)
-{
-	if (supervisor->phase == CADRE_SERVING)
-		return true;
-	if (supervisor->phase != CADRE_STOPPED && !supervisor->stays)
-		return false;
-	supervisor->stays = false;
-	supervisor->phase = CADRE_SERVING;
-	set_state(supervisor, CADRE_POOL_OPEN);
-	tell_of_self(supervisor, CADRE_EVENT_pool_reopened, 0);
-	cadre_supervisor_say(supervisor, "open again");
-	/* Those that are leaving leave; the next tick fills their places. */
-	cadre_size_hire(supervisor, supervisor->size.min);
-	return true;
-}
-
-void cadre_supervisor_terminate(struct cadre_supervisor *supervisor)
-{
-	if (supervisor->phase == CADRE_ENDING)
-		return;
-	supervisor->phase = CADRE_ENDING;
-	supervisor->stays = false;
-	cadre_reload_cancel(supervisor, "the pool is terminated");
-	if (state_of(supervisor) != CADRE_POOL_TERMINATED)
-		tell_of_self(supervisor, CADRE_EVENT_pool_terminated, 0);
-	/* Flags first, then kills: a flag beats a retry. */
-	set_state(supervisor, CADRE_POOL_TERMINATED);
-	cadre_terminate_jobs(&supervisor->view);
-	CADRE_KILL_POINT("T1");
-	cadre_staff_kill_all(supervisor);
-}
-
-static bool anybody_left(const struct cadre_supervisor *supervisor)
-{
-	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++) {
-		if (supervisor->members[worker].child.pidfd >= 0)
-			return true;
-	}
-	return false;
-}
-
-static void watch_listener(const struct cadre_supervisor *supervisor)
-{
-	cadre_supervisor_watch(supervisor, supervisor->listener, CADRE_HEARD_LISTENER, 0);
-}
-
-static void open_pool(struct cadre_supervisor *supervisor,
-		      const struct cadre_embedding *embedding)
-{
-	const unsigned up = cadre_staff_count(supervisor, CADRE_POST_UP);
-
-	supervisor->phase = CADRE_SERVING;
-	set_state(supervisor, CADRE_POOL_OPEN);
-	watch_listener(supervisor);
-	if (!supervisor->inherited)
-		tell_of_self(supervisor, CADRE_EVENT_pool_ready, 0);
-	cadre_supervisor_say(supervisor, "pool \"%s\" is ready with %u worker%s",
-			     supervisor->pool, up, cadre_plural(up));
-	if (embedding->ready)
-		embedding->ready(embedding->context);
-}
-
-/* A successor goes on where its predecessor was: a pool that was open stays open, whoever
- * of its workers may have died. What an embedded pool was told, it was told for good; a
- * server that takes over was started to serve. */
-static void go_on(struct cadre_supervisor *supervisor,
-		  const struct cadre_embedding *embedding)
-{
-	const enum cadre_pool_state state = atomic_load(&supervisor->view.header->state);
-	const bool is_embedded = supervisor->owner_pidfd >= 0;
-
-	if (state == CADRE_POOL_STARTING)
-		return;
-	if (!is_embedded || state == CADRE_POOL_OPEN) {
-		open_pool(supervisor, embedding);
-		return;
-	}
-	watch_listener(supervisor);
-	if (state == CADRE_POOL_STOPPING)
-		cadre_supervisor_stop(supervisor);
-	else if (state == CADRE_POOL_DRAINING || state == CADRE_POOL_STOPPED)
-		begin_to_stop(supervisor, true);
-	else
-		cadre_supervisor_terminate(supervisor);
-}
-
-/* They had their time. A pool that stays does without them, any other ends. */
-static void end_late_jobs(struct cadre_supervisor *supervisor)
-{
-	cadre_supervisor_warn(supervisor,
-			      "the time to stop is over: killing what is left");
-	if (!supervisor->stays) {
-		cadre_supervisor_terminate(supervisor);
-		return;
-	}
-	supervisor->phase = CADRE_DRAINING;
-	cadre_terminate_jobs(&supervisor->view);
-	cadre_staff_kill_all(supervisor);
-}
-
-static void turn_phase(struct cadre_supervisor *supervisor, int64_t now_ns,
-		       const struct cadre_embedding *embedding)
-{
-	const struct cadre_survey *const survey = &supervisor->survey;
-
-	switch (supervisor->phase) {
-	case CADRE_BEGINNING:
-		if (supervisor->error) {
-			cadre_supervisor_terminate(supervisor);
-		} else if (cadre_staff_count(supervisor, CADRE_POST_UP) >=
-			   supervisor->size.min) {
-			open_pool(supervisor, embedding);
-		}
-		break;
-	case CADRE_SERVING:
-		cadre_relief_step(supervisor, now_ns);
-		cadre_reload_step(supervisor, now_ns);
-		break;
-	case CADRE_STOPPED:
-		break;
-	case CADRE_STOPPING:
-		/* A newcomer that was on its way leaves with the others. */
-		supervisor->relief.newcomer = CADRE_NOBODY;
-		if (survey->queued == 0 && survey->running == 0) {
-			supervisor->phase = CADRE_DRAINING;
-			cadre_staff_dismiss_all(supervisor);
-		}
-		/* fall through */
-	case CADRE_DRAINING:
-		if (supervisor->phase == CADRE_DRAINING && supervisor->stays &&
-		    !anybody_left(supervisor)) {
-			supervisor->phase = CADRE_STOPPED;
-			supervisor->stays = false;
-			set_state(supervisor, CADRE_POOL_STOPPED);
-			cadre_supervisor_say(supervisor, "stopped");
-		} else if (now_ns >= supervisor->stop_until_ns &&
-			   anybody_left(supervisor)) {
-			end_late_jobs(supervisor);
-		}
-		break;
-	case CADRE_ENDING:
-		cadre_staff_kill_all(supervisor);
-		break;
-	}
-}
-
-static bool is_over(const struct cadre_supervisor *supervisor)
-{
-	return supervisor->phase >= CADRE_DRAINING && !supervisor->stays &&
-	       !anybody_left(supervisor);
 }
 
 /* ---- the loop ---- */
@@ -517,7 +221,7 @@ static void loop(struct cadre_supervisor *supervisor,
 {
 	int64_t due_ns = 0;
 
-	while (!is_over(supervisor)) {
+	while (!cadre_supervisor_is_over(supervisor)) {
 		struct epoll_event events[16];
 		const int64_t log_ns = supervisor->clerk.next_ns;
 		const int64_t left_ns = cadre_clock_left_ns(log_ns < due_ns ? log_ns :
@@ -545,7 +249,7 @@ static void loop(struct cadre_supervisor *supervisor,
 			tick(supervisor, now_ns);
 			due_ns = next_tick_ns(supervisor, now_ns);
 		}
-		turn_phase(supervisor, now_ns, embedding);
+		cadre_supervisor_turn_phase(supervisor, now_ns, embedding);
 	}
 }
 
@@ -575,6 +279,16 @@ static void close_descriptors(struct cadre_supervisor *supervisor)
 		close(supervisor->epoll_fd);
 }
 
+static void sign_header(const struct cadre_supervisor *supervisor)
+{
+	struct cadre_header *const header = supervisor->view.header;
+	const struct cadre_identity self = cadre_process_self();
+
+	atomic_store(&header->supervisor_pid, self.pid);
+	atomic_store(&header->supervisor_start_time, self.start_time);
+	atomic_store(&header->heartbeat_ns, cadre_clock_ns());
+}
+
 static int open_log(struct cadre_supervisor *supervisor)
 {
 	const struct cadre_pool_options *const options = &supervisor->options;
@@ -592,12 +306,9 @@ static int open_log(struct cadre_supervisor *supervisor)
 static int begin(struct cadre_supervisor *supervisor,
 		 const struct cadre_embedding *embedding)
 {
-	int r = inherit(supervisor);
+	int r = cadre_supervisor_open_segment(supervisor);
 	int32_t predecessor = 0;
 
-	supervisor->inherited = r == 1;
-	if (r == 0)
-		r = create(supervisor);
 	if (r < 0)
 		return r;
 	r = open_log(supervisor);
@@ -638,8 +349,9 @@ static int begin(struct cadre_supervisor *supervisor,
 		cadre_annals_resume(&supervisor->view.kept);
 		cadre_staff_adopt(supervisor);
 		cadre_lease_adopt(supervisor);
-		tell_of_self(supervisor, CADRE_EVENT_succession, predecessor);
-		go_on(supervisor, embedding);
+		cadre_supervisor_tell_of_self(supervisor, CADRE_EVENT_succession,
+					      predecessor);
+		cadre_supervisor_go_on(supervisor, embedding);
 		cadre_reload_adopt(supervisor);
 		cadre_ring_everyone(&supervisor->view);
 	}
@@ -653,7 +365,7 @@ static void end(struct cadre_supervisor *supervisor)
 {
 	/* A pool that we could not take over is left to the next who tries. */
 	if (supervisor->view.header && !(supervisor->inherited && !supervisor->began)) {
-		set_state(supervisor, CADRE_POOL_TERMINATED);
+		cadre_supervisor_set_state(supervisor, CADRE_POOL_TERMINATED);
 		cadre_terminate_jobs(&supervisor->view);
 		cadre_segment_remove(supervisor->pool);
 	}

@@ -1,6 +1,6 @@
 /*
  * supervisor.h - what the files of the supervisor share: supervisor.c (the pool: begin,
- * wait, end), staff.c (workers), size.c (how many), relief.c (replacing the living),
+ * wait, end), supervisor_segment.c, supervisor_phases.c, staff.c (workers), size.c (how many), relief.c (replacing the living),
  * reload.c (a new version of the service), lease.c (clients and the control socket) and
  * order.c (what it is told to do).
  *
@@ -200,8 +200,35 @@ void cadre_supervisor_warn(struct cadre_supervisor *supervisor, const char *form
 void cadre_supervisor_tell(const struct cadre_supervisor *supervisor,
 			   const struct cadre_event *event);
 
+/* Says in the segment what the pool is about, before any slot is looked at. */
+void cadre_supervisor_set_state(const struct cadre_supervisor *supervisor,
+				enum cadre_pool_state state);
+
 int cadre_supervisor_watch(const struct cadre_supervisor *supervisor, int fd,
 			   enum cadre_heard what, uint32_t index);
+
+/* ---- supervisor_segment.c ---- */
+
+/* A new segment, or a dead predecessor's (`inherited`). -errno with a sentence. */
+int cadre_supervisor_open_segment(struct cadre_supervisor *supervisor);
+
+/* ---- supervisor_phases.c ---- */
+
+/* Writes an event about something that the supervisor itself did. `other` is another's pid, 0
+ * for none. */
+void cadre_supervisor_tell_of_self(const struct cadre_supervisor *supervisor,
+				   enum cadre_event_kind kind, int32_t other);
+
+/* A successor goes on where its predecessor was. */
+void cadre_supervisor_go_on(struct cadre_supervisor *supervisor,
+			    const struct cadre_embedding *embedding);
+
+/* Is it time for the next phase? After each event, and each tick. */
+void cadre_supervisor_turn_phase(struct cadre_supervisor *supervisor, int64_t now_ns,
+				 const struct cadre_embedding *embedding);
+
+/* Nothing is left to do but to leave. */
+bool cadre_supervisor_is_over(const struct cadre_supervisor *supervisor);
 
 /* Runs what was accepted, then ends. Twice is the same as once. */
 void cadre_supervisor_stop(struct cadre_supervisor *supervisor);
