@@ -36,8 +36,11 @@ struct meeting {
 	uint32_t per_batch;
 	uint32_t in_flight;
 	uint32_t sent, taken; /* messages ever */
-	_Atomic bool end;     /* the next message is the last */
-	_Atomic bool done;    /* and has come back */
+	/* The number of the last message, from 1; 0: more will come. Set before that message is
+	 * sent. A mere "the next is the last" would be seen too early by a peer that comes late
+	 * from the answer before: it would leave, and the last message never be answered. */
+	_Atomic uint32_t last;
+	_Atomic bool done; /* and has come back */
 	double values[COLUMNS_MAX];
 };
 
@@ -81,6 +84,7 @@ static void answer(void *shared)
 	const struct timespec moment = { .tv_nsec = 100000 };
 	struct meeting *const meeting = shared;
 	unsigned char *const data = make_message(meeting);
+	uint32_t answered = 0;
 	int r;
 
 	join(meeting, false);
@@ -88,7 +92,8 @@ static void answer(void *shared)
 		r = answer_one(meeting, data);
 		if (r < 0 && r != -EAGAIN)
 			_exit(1);
-	} while (r == -EAGAIN || !atomic_load(&meeting->end));
+		answered += r == 0;
+	} while (r == -EAGAIN || answered != atomic_load(&meeting->last));
 	free(data);
 	/* A library that closes may drop what it has not delivered yet. */
 	while (!atomic_load(&meeting->done))
@@ -224,7 +229,7 @@ static void be_client(struct meeting *meeting)
 	meeting->data = make_message(meeting);
 	join(meeting, true);
 	meeting->measure(meeting, meeting->values);
-	atomic_store(&meeting->end, true);
+	atomic_store(&meeting->last, meeting->sent + 1);
 	trip(meeting);
 	signal(SIGCHLD, SIG_DFL);
 	atomic_store(&meeting->done, true);
