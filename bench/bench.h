@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define PAYLOAD 64 /* bytes of a job, there and back */
 #define BENCH_IN_FLIGHT       \
@@ -137,6 +138,9 @@ void bench_set_free(const struct bench *bench);
 
 /* For those who run wherever the kernel likes: before all others if that was wished. */
 void bench_hurry(const struct bench *bench);
+
+/* As fork; the child is killed when this process ends, however it ends. */
+pid_t bench_fork(void);
 
 /* Keeps the CPUs of client and worker from halting, by processes of the lowest class that
  * run only when nobody else wants to; a wake-up then costs no leaving of a sleep state.

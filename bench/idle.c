@@ -91,7 +91,7 @@ static double cpu_s_of(pid_t pid)
 	return coarse_s;
 }
 
-/* Everybody who belongs to the pool but this process. 0, or -ECHILD when one is missing. */
+/* Everybody who belongs to the pool but this process. 0, or -ESRCH when one is missing. */
 static int find_family(const struct cadre_pool *pool, pid_t family[FAMILY])
 {
 	const struct cadre_pool_snapshot *snapshot;
@@ -102,7 +102,7 @@ static int find_family(const struct cadre_pool *pool, pid_t family[FAMILY])
 
 	if (cadre_report_open(cadre_pool_name(pool), &report, &diag) < 0) {
 		fprintf(stderr, "cadre-bench: %s\n", diag.text);
-		return -ECHILD;
+		return -ESRCH;
 	}
 	snapshot = cadre_report_read(report);
 	family[0] = snapshot->supervisor_pid;
@@ -113,7 +113,7 @@ static int find_family(const struct cadre_pool *pool, pid_t family[FAMILY])
 	family[1] = read_stat(family[0], &keeper, &unused) ? (pid_t)keeper : 0;
 	for (size_t i = 0; i < FAMILY; i++) {
 		if (family[i] <= 1)
-			return -ECHILD;
+			return -ESRCH;
 	}
 	return 0;
 }

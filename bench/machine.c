@@ -80,17 +80,31 @@ bool machine_choose_cpus(struct bench *bench)
 	return true;
 }
 
+/* ---- processes ---- */
+
+pid_t bench_fork(void)
+{
+	const pid_t parent = getpid(), pid = fork();
+
+	if (pid != 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Who died before that was said kills nobody. */
+	if (getppid() != parent)
+		_exit(1);
+	return 0;
+}
+
 /* ---- halting ---- */
 
 static pid_t start_idler(int cpu)
 {
 	const struct sched_param none = { .sched_priority = 0 };
-	const pid_t pid = fork();
+	const pid_t pid = bench_fork();
 	cpu_set_t one;
 
 	if (pid != 0)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	CPU_ZERO(&one);
 	CPU_SET((unsigned)cpu, &one);
 	sched_setaffinity(0, sizeof(one), &one);

@@ -13,7 +13,7 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,6 +222,8 @@ int main(int argc, char *argv[])
 
 	if (!parse(argc, argv, &options, &status))
 		return status;
+	/* Whoever started us may have had it ignored: then nobody could await a child. */
+	signal(SIGCHLD, SIG_DFL);
 	if (!machine_choose_cpus(&options.bench)) {
 		fprintf(stderr, "cadre-bench: cannot measure: needs two CPUs, one for the "
 				"client and one for the worker\n");

@@ -2,10 +2,8 @@
 #include "peers/peer.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,30 +31,50 @@ void race_await_start(struct race *race)
 static pid_t start_racer(struct race *race, unsigned number, racer_fn *racer,
 			 const void *with)
 {
-	const pid_t pid = fork();
+	const pid_t pid = bench_fork();
 
 	if (pid != 0)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	race->lanes[number].error = racer(race, &race->lanes[number], with);
 	_exit(race->lanes[number].error ? 1 : 0);
 }
 
-/* False when one is not ready in time, or has ended before. */
-static bool await_ready(struct race *race, unsigned racers)
+/* 0; -ETIMEDOUT when one is not ready in time; or the error of one that has ended before. */
+static int await_ready(struct race *race, unsigned racers)
 {
 	const int64_t until_ns = bench_now_ns() + READY_WITHIN_NS;
 
 	while (atomic_load(&race->ready) < racers) {
 		for (unsigned n = 0; n < racers; n++) {
 			if (race->lanes[n].error)
-				return false;
+				return race->lanes[n].error;
 		}
 		if (bench_now_ns() > until_ns)
-			return false;
+			return -ETIMEDOUT;
 		nap(NAP_NS);
 	}
-	return true;
+	return 0;
+}
+
+static void begin(struct race *race, int64_t duration_ns)
+{
+	const int64_t start_ns = bench_now_ns() + WARM_UP_NS;
+
+	race->end_ns = start_ns + duration_ns;
+	atomic_store(&race->start_ns, start_ns);
+}
+
+static int end(struct race *race, const pid_t pids[], unsigned racers)
+{
+	int r = 0;
+
+	for (unsigned n = 0; n < racers; n++) {
+		const int ended = peer_await(pids[n]);
+
+		if (r == 0 && ended < 0)
+			r = race->lanes[n].error ? race->lanes[n].error : ended;
+	}
+	return r;
 }
 
 static int run(struct race *race, unsigned racers, int64_t duration_ns, racer_fn *racer,
@@ -73,22 +91,14 @@ static int run(struct race *race, unsigned racers, int64_t duration_ns, racer_fn
 		else
 			started++;
 	}
-	if (r == 0 && await_ready(race, racers)) {
-		const int64_t start_ns = bench_now_ns() + WARM_UP_NS;
-
-		race->end_ns = start_ns + duration_ns;
-		atomic_store(&race->start_ns, start_ns);
-	} else {
-		r = r ? r : -ETIMEDOUT;
-		for (unsigned n = 0; n < started; n++)
-			kill(pids[n], SIGKILL);
+	if (r == 0)
+		r = await_ready(race, racers);
+	if (r == 0) {
+		begin(race, duration_ns);
+		return end(race, pids, racers);
 	}
-	for (unsigned n = 0; n < started; n++) {
-		const int ended = peer_await(pids[n]);
-
-		if (r == 0 && ended < 0)
-			r = race->lanes[n].error ? race->lanes[n].error : ended;
-	}
+	for (unsigned n = 0; n < started; n++)
+		peer_end(pids[n]);
 	return r;
 }
 

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,7 +52,7 @@ int death_in_program(const struct bench *bench, const size_t *bytes,
 		return -ENOMEM;
 	for (size_t i = 0; i < DEATH_COLUMNS; i++)
 		outcome->values[i] = NAN;
-	program = fork();
+	program = bench_fork();
 	if (program == 0) {
 		bench_hurry(bench);
 		if (bytes && !touch(*bytes))
@@ -93,12 +92,14 @@ static int fork_often(const struct bench *bench, double *ret_values)
 	for (unsigned i = 0; i < deaths(bench); i++) {
 		int64_t start_ns;
 		pid_t pid;
+		int r;
 
 		bench_rest(DEATH_REST_S);
 		start_ns = bench_now_ns();
 		pid = fork_stamped();
-		if (pid < 0 || peer_await(pid) < 0)
-			return -ECHILD;
+		r = pid < 0 ? -errno : peer_await(pid);
+		if (r < 0)
+			return r;
 		us[i] = (double)(atomic_load(born_ns) - start_ns) / 1e3;
 	}
 	ret_values[1] = sample_of(us, deaths(bench)).median;
@@ -107,11 +108,10 @@ static int fork_often(const struct bench *bench, double *ret_values)
 
 static pid_t start_victim(void)
 {
-	const pid_t pid = fork();
+	const pid_t pid = bench_fork();
 
 	if (pid != 0)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;)
 		__asm__ volatile("" ::: "memory");
 }
@@ -124,6 +124,7 @@ static int die_once(double *ret_lost_us, double *ret_started_us)
 	struct pollfd look = { .fd = pidfd, .events = POLLIN };
 	int64_t kill_ns, lost_ns;
 	pid_t successor;
+	int r;
 
 	if (pidfd < 0)
 		return -errno;
@@ -136,8 +137,9 @@ static int die_once(double *ret_lost_us, double *ret_started_us)
 	successor = fork_stamped();
 	waitpid(victim, NULL, 0);
 	close(pidfd);
-	if (successor < 0 || peer_await(successor) < 0)
-		return -ECHILD;
+	r = successor < 0 ? -EAGAIN : peer_await(successor);
+	if (r < 0)
+		return r;
 	*ret_lost_us = (double)(lost_ns - kill_ns) / 1e3;
 	*ret_started_us = (double)(atomic_load(born_ns) - kill_ns) / 1e3;
 	return 0;

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -220,7 +219,6 @@ static void be_client(struct meeting *meeting)
 {
 	pid_t peer;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	alarm(PATIENCE_S);
 	signal(SIGCHLD, fail_with_peer);
 	peer = peer_start(meeting->bench, answer, meeting);
@@ -241,7 +239,7 @@ static void be_client(struct meeting *meeting)
 
 static int meet(struct meeting *meeting, double *ret_values, size_t count)
 {
-	const pid_t client = fork();
+	const pid_t client = bench_fork();
 	int r;
 
 	if (client < 0)

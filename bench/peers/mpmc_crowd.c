@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #define LOOKS_BEFORE_YIELDING 1000u
@@ -78,11 +77,10 @@ static int run_client(struct race *race, struct lane *lane, const void *with)
 
 static pid_t start_worker(struct crowd *crowd)
 {
-	const pid_t pid = fork();
+	const pid_t pid = bench_fork();
 
 	if (pid != 0)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	serve(crowd);
 	_exit(0);
 }

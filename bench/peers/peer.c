@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,7 +30,7 @@ pid_t peer_start(const struct bench *bench, void (*body)(void *shared), void *sh
 
 	/* Bound to a CPU that this process does not leave, it would never get to its own. */
 	bench_unpin();
-	peer = fork();
+	peer = bench_fork();
 	if (peer < 0) {
 		const int error = errno;
 
@@ -39,8 +38,6 @@ pid_t peer_start(const struct bench *bench, void (*body)(void *shared), void *sh
 		return -error;
 	}
 	if (peer == 0) {
-		/* It spins; without us it would do so for ever. */
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		bench_pin(bench, bench->worker_cpu);
 		body(shared);
 		_exit(0);
@@ -49,19 +46,37 @@ pid_t peer_start(const struct bench *bench, void (*body)(void *shared), void *sh
 	return peer;
 }
 
-int peer_await(pid_t peer)
+static int await_end(pid_t peer, int *ret_status)
 {
-	int status;
-
-	while (waitpid(peer, &status, 0) < 0) {
+	while (waitpid(peer, ret_status, 0) < 0) {
 		if (errno != EINTR)
 			return -errno;
 	}
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECHILD;
+	return 0;
+}
+
+int peer_await(pid_t peer)
+{
+	int status;
+	const int r = await_end(peer, &status);
+
+	if (r < 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
+		return r;
+	if (WIFEXITED(status))
+		fprintf(stderr,
+			"cadre-bench: a process that measured ended with status %d\n",
+			WEXITSTATUS(status));
+	else
+		fprintf(stderr,
+			"cadre-bench: a process that measured was killed by SIG%s\n",
+			sigabbrev_np(WTERMSIG(status)));
+	return -ECANCELED;
 }
 
 void peer_end(pid_t peer)
 {
+	int status;
+
 	kill(peer, SIGKILL);
-	peer_await(peer);
+	await_end(peer, &status);
 }

@@ -6,8 +6,6 @@
 
 #include "bench.h"
 
-#include <sys/types.h>
-
 /* Memory of zeros that this process and its later peers share; NULL when there is none. */
 void *peer_share(size_t size);
 void peer_unshare(void *shared, size_t size);
@@ -16,10 +14,10 @@ void peer_unshare(void *shared, size_t size);
  * until that returns, and dies with this process. Its pid, or negative errno. */
 pid_t peer_start(const struct bench *bench, void (*body)(void *shared), void *shared);
 
-/* Waits for its end. 0, or -ECHILD when it did not end well. */
+/* Waits for its end. 0, or -ECANCELED after saying how it ended when it did not end well. */
 int peer_await(pid_t peer);
 
-/* Kills it, wherever it is, and waits for its end. */
+/* Kills it, wherever it is, and waits for its end, whatever that is. */
 void peer_end(pid_t peer);
 
 #endif

@@ -262,7 +262,7 @@ static void end(pid_t pid)
 	}
 	kill(-pid, SIGKILL);
 	if (!ended)
-		peer_await(pid);
+		peer_end(pid);
 }
 
 void server_close(struct server *server)
