@@ -2,11 +2,10 @@
  * capture.h - a process that dies of a signal writes down where it was.
  *
  * Handlers for SEGV, BUS, ILL, FPE, ABRT, SYS and TRAP walk the stack of the thread that
- * failed (libgcc's unwinder, which with glibc's lock-free _dl_find_object takes no lock and
- * no memory), name the files from /proc/self/maps, complete the crash record, and let the
- * signal come again with its default action: the parent sees the true signal, and a core
- * dump shows the place of the fault. None of it allocates; a fault or a standstill in it ends
- * the process (after CADRE_CAPTURE_SECONDS at the latest).
+ * failed (frames.h), complete the crash record, and let the signal come again with its default
+ * action: the parent sees the true signal, and a core dump shows the place of the fault.
+ * None of it allocates; a fault or a standstill in it ends the process (after
+ * CADRE_CAPTURE_SECONDS at the latest).
  *
  * An action that is not the default one when it is installed stays: a program that handles
  * SEGV itself means it. AddressSanitizer's is the exception: it runs after ours.
