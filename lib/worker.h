@@ -1,6 +1,7 @@
 /*
- * worker.h - a worker process from the inside: worker.c is its life (seat, start, sleep,
- * end), program.c how a program comes to be one, run.c what it does with a job.
+ * worker.h - a worker process from the inside: worker_seat.c is how it begins and ends,
+ * worker.c its life (look, sleep), program.c how a program comes to be one, run.c what it
+ * does with a job.
  *
  * One thread, the dispatcher, looks for jobs and claims them. Handlers run on it, or, when
  * the service asks for threads, on `parallel` others, to which jobs are handed through a
@@ -119,15 +120,24 @@ bool cadre_seat_parse(const char *text, char pool[CADRE_NAME_MAX + 1],
 /* Sends the table of a service, or what is wrong with it. */
 void cadre_worker_describe(const struct cadre_service *service, int fd);
 
-/* worker.c: cadre_worker_serve in parts, for a guest in a process that is its owner's: init has run when the
- * first returns 0; the second returns when told to leave and nothing runs any more; the
- * third runs fini and frees, and leaves the place to the caller. */
+/* cadre_worker_serve in parts, the first and the third in worker_seat.c; for a guest in a process
+ * that is its owner's: init has run when the first returns 0; the second returns when told to
+ * leave and nothing runs any more; the third runs fini and frees, and leaves the place to the
+ * caller. The view is given to the worker. */
 int cadre_worker_sit_down(const struct cadre_service *service,
 			  const struct cadre_view *view, bool owns_view,
 			  const struct cadre_seat *seat, struct cadre_worker **ret_worker,
 			  struct cadre_diag *diag);
 void cadre_worker_go_on(struct cadre_worker *worker);
 void cadre_worker_stand_up(struct cadre_worker *worker);
+
+/* worker_seat.c: runs init, if there is one. -ENOEXEC with a sentence. */
+int cadre_worker_start_service(struct cadre_worker *worker, const struct cadre_seat *seat,
+			       const struct cadre_service *service, void **ret_state,
+			       struct cadre_diag *diag);
+
+/* worker.c: from here on SIGTERM tells a worker to leave. */
+void cadre_worker_heed_sigterm(void);
 
 /* cadre_worker_step, at most `most` handlers; 0: no bound. */
 int cadre_worker_step_most(struct cadre_worker *worker, unsigned most);
