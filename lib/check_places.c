@@ -5,22 +5,14 @@
 #include "check.h"
 #include "process.h"
 
-#include <unistd.h>
-
 /* ---- workers ---- */
 
-/* True only when that is certain. A place whose word names nobody says nothing. */
+/* A place whose word names nobody says nothing. */
 static bool is_gone(const struct cadre_place *place)
 {
 	const struct cadre_identity who = cadre_place_who(place);
-	int pidfd;
 
-	if (who.pid <= 0)
-		return false;
-	pidfd = cadre_process_open(who);
-	if (pidfd >= 0)
-		close(pidfd);
-	return pidfd == -ESRCH;
+	return who.pid > 0 && cadre_process_is_gone(who);
 }
 
 /* Only who sees the supervisor's pid can tell by a pid who lives in its pool. */

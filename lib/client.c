@@ -315,11 +315,8 @@ bool cadre_client_has_supervisor(const struct cadre_client *client)
 		.pid = atomic_load(&header->supervisor_pid),
 		.start_time = atomic_load(&header->supervisor_start_time),
 	};
-	const int pidfd = cadre_process_open(who);
 
-	if (pidfd >= 0)
-		close(pidfd);
-	return pidfd >= 0;
+	return cadre_process_lives(who);
 }
 
 bool cadre_client_look_after_pool(struct cadre_client *client, int64_t now_ns)

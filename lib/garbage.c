@@ -40,22 +40,18 @@ static void say(const struct sweep *sweep, const char *verb, const char *pool,
 
 /* ---- who lives ---- */
 
-/* In doubt it lives: only -ESRCH proves that nobody does. */
+/* In doubt it lives. */
 static bool is_inhabited(const struct cadre_place *place, bool of_client,
 			 struct cadre_identity *ret_who)
 {
 	const enum cadre_place_state state = cadre_place_state_of(cadre_place_look(place));
-	int pidfd;
 
 	/* A worker that drains still works; a client that does has left. */
 	if (state != CADRE_PLACE_STARTING && state != CADRE_PLACE_UP &&
 	    (of_client || state != CADRE_PLACE_DRAINING))
 		return false;
 	*ret_who = cadre_place_who(place);
-	pidfd = cadre_process_open(*ret_who);
-	if (pidfd >= 0)
-		close(pidfd);
-	return pidfd != -ESRCH;
+	return !cadre_process_is_gone(*ret_who);
 }
 
 static bool anybody_lives(const struct cadre_place *places, uint32_t count,

@@ -164,6 +164,26 @@ int cadre_process_open(struct cadre_identity who)
 	return pidfd;
 }
 
+static int try_open(struct cadre_identity who)
+{
+	const int pidfd = cadre_process_open(who);
+
+	if (pidfd < 0)
+		return pidfd;
+	close(pidfd);
+	return 0;
+}
+
+bool cadre_process_lives(struct cadre_identity who)
+{
+	return try_open(who) == 0;
+}
+
+bool cadre_process_is_gone(struct cadre_identity who)
+{
+	return try_open(who) == -ESRCH;
+}
+
 int cadre_process_open_child(pid_t pid)
 {
 	const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

@@ -25,6 +25,12 @@ struct cadre_identity cadre_process_self(void);
  * another process), else negative errno. The descriptor is close-on-exec. */
 int cadre_process_open(struct cadre_identity who);
 
+/* True when exactly that process can be opened. */
+bool cadre_process_lives(struct cadre_identity who);
+
+/* True only when it is certain that there is none any more. */
+bool cadre_process_is_gone(struct cadre_identity who);
+
 /* Opens a pidfd of a child of ours whose zombie, should it be one, nobody collected. */
 int cadre_process_open_child(pid_t pid);
 

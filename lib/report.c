@@ -28,14 +28,7 @@ void cadre_report_copy_name(char *into, const char *from, size_t size)
 bool cadre_report_is_left_behind(const struct cadre_report *report,
 				 const struct cadre_place *place)
 {
-	int pidfd;
-
-	if (report->pool.alive)
-		return false;
-	pidfd = cadre_process_open(cadre_place_who(place));
-	if (pidfd >= 0)
-		close(pidfd);
-	return pidfd == -ESRCH;
+	return !report->pool.alive && cadre_process_is_gone(cadre_place_who(place));
 }
 
 /* ---- the pool ---- */

@@ -6,17 +6,12 @@
 #include "supervisor.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /* ---- a dead predecessor's ---- */
 
 static bool is_alive(const struct cadre_place *place)
 {
-	const int pidfd = cadre_process_open(cadre_place_who(place));
-
-	if (pidfd >= 0)
-		close(pidfd);
-	return pidfd >= 0;
+	return cadre_process_lives(cadre_place_who(place));
 }
 
 /* A client, or a guest, that left without a supervisor lives on, but not as a client. */

@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -161,6 +162,25 @@ Test(process, a_process_that_ended_and_was_not_reaped_is_gone)
 	cr_assert_eq(cadre_process_open(who), -ESRCH);
 	child_end(child);
 	cr_assert_eq(cadre_process_open(who), -ESRCH);
+}
+
+Test(process, one_that_cannot_be_opened_neither_lives_nor_is_gone)
+{
+	const pid_t child = child_start(wait_for_ever, NULL);
+	const struct cadre_identity who = identify(child);
+	struct rlimit limit, none;
+
+	cr_assert(cadre_process_lives(who));
+	cr_assert_not(cadre_process_is_gone(who));
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = limit.rlim_max };
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	cr_assert_not(cadre_process_lives(who));
+	cr_assert_not(cadre_process_is_gone(who));
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	child_kill(child);
+	cr_assert_not(cadre_process_lives(who));
+	cr_assert(cadre_process_is_gone(who));
 }
 
 Test(process, pids_that_cannot_be_are_gone)
