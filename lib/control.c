@@ -185,10 +185,11 @@ int cadre_control_receive(int fd, struct cadre_control *ret_message, pid_t *ret_
 	return receive(fd, ret_message, ret_sender, NULL, 0, &count);
 }
 
-int cadre_control_receive_with(int fd, struct cadre_control *ret_message, int *ret_fds,
-			       size_t most, size_t *ret_count)
+int cadre_control_receive_with(int fd, struct cadre_control *ret_message,
+			       pid_t *ret_sender, int *ret_fds, size_t most,
+			       size_t *ret_count)
 {
-	return receive(fd, ret_message, NULL, ret_fds, most, ret_count);
+	return receive(fd, ret_message, ret_sender, ret_fds, most, ret_count);
 }
 
 /* Waits for an event on the descriptor. 0, -ETIMEDOUT. */

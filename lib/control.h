@@ -87,8 +87,9 @@ int cadre_control_receive(int fd, struct cadre_control *ret_message, pid_t *ret_
  * was no room for them in this process or in the array, and then they are closed. */
 int cadre_control_send_with(int fd, const struct cadre_control *message, const int *fds,
 			    size_t count);
-int cadre_control_receive_with(int fd, struct cadre_control *ret_message, int *ret_fds,
-			       size_t most, size_t *ret_count);
+int cadre_control_receive_with(int fd, struct cadre_control *ret_message,
+			       pid_t *ret_sender, int *ret_fds, size_t most,
+			       size_t *ret_count);
 
 /* A connection to the pool's supervisor: descriptor, -ECONNREFUSED, -ETIMEDOUT. */
 int cadre_control_connect(const char *pool, int64_t until_ns);

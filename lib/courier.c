@@ -95,7 +95,8 @@ static void hear_supervisor(struct cadre_courier *courier)
 	struct cadre_control message;
 	size_t count = 0;
 	int peer;
-	const int r = cadre_control_receive_with(look->fd, &message, &peer, 1, &count);
+	const int r = cadre_control_receive_with(look->fd, &message, NULL, &peer, 1,
+						 &count);
 
 	if (r == 1 && count == 1) {
 		add_peer(courier, peer);

@@ -103,8 +103,8 @@ static int ask(struct cadre_job *job, int fd, int64_t until_ns)
 		if (left_ns == 0)
 			return -ETIMEDOUT;
 	}
-	r = cadre_control_receive_with(fd, &message, job->fds, CADRE_DESCRIPTORS_MAX,
-				       &count);
+	r = cadre_control_receive_with(fd, &message, NULL, job->fds,
+				       CADRE_DESCRIPTORS_MAX, &count);
 	if (r == -EMFILE)
 		return r;
 	/* Its other end is gone: the supervisor's, before it handed it on, or the courier's. */

@@ -45,20 +45,10 @@ static void make_name(char name[CADRE_NAME_MAX + 1])
 		 atomic_fetch_add(&count, 1));
 }
 
-/* ThreadSanitizer keeps a thread of its own in every process. */
-static unsigned threads_of_program(void)
-{
-#if defined(__SANITIZE_THREAD__)
-	return cadre_process_threads() - 1;
-#else
-	return cadre_process_threads();
-#endif
-}
-
 static int check(const struct cadre_service *service, struct cadre_pool_options *options,
 		 struct cadre_diag *diag)
 {
-	const unsigned threads = threads_of_program();
+	const unsigned threads = cadre_process_own_threads();
 	int r = cadre_pool_options_complete(options, diag);
 
 	if (r == 0 && (service || options->workers_max != CADRE_NONE))

@@ -217,6 +217,15 @@ unsigned cadre_process_threads(void)
 	return count ? count : 1;
 }
 
+unsigned cadre_process_own_threads(void)
+{
+#if defined(__SANITIZE_THREAD__)
+	return cadre_process_threads() - 1;
+#else
+	return cadre_process_threads();
+#endif
+}
+
 /* CPUs granted by the quota of the cgroup (version 2), or `most` when there is none. */
 static unsigned quota_cpus(unsigned most)
 {

@@ -61,6 +61,9 @@ int cadre_process_kill(int pidfd, int signal_number);
 /* How many threads this process has; 1 when that cannot be seen. */
 unsigned cadre_process_threads(void);
 
+/* The same without the one that ThreadSanitizer keeps in every process. */
+unsigned cadre_process_own_threads(void);
+
 /* CPUs that this process may use: affinity, then the quota of its cgroup, rounded up. */
 unsigned cadre_process_cpus(void);
 

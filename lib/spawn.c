@@ -27,17 +27,24 @@ int cadre_spawn_shed_descriptors(int kept)
 	return START_FD;
 }
 
-/* A worker is no part of the terminal's foreground: the supervisor ends it in order. */
-static void shed_signals(void)
+void cadre_spawn_shed_signals(const int *ignored, size_t count)
 {
 	sigset_t none;
 
 	for (int number = 1; number < NSIG; number++)
 		signal(number, SIG_DFL);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
+	for (size_t i = 0; i < count; i++)
+		signal(ignored[i], SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* A worker is no part of the terminal's foreground: the supervisor ends it in order. */
+static void shed_signals(void)
+{
+	static const int ignored[] = { SIGINT, SIGHUP };
+
+	cadre_spawn_shed_signals(ignored, CADRE_COUNT_OF(ignored));
 }
 
 static void shed_input(void)

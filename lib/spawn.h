@@ -29,6 +29,9 @@ int cadre_spawn_probe(const struct cadre_source *source, const char *pool,
 /* Closes every descriptor from 3 on but `kept`, which becomes 3. Returns 3. */
 int cadre_spawn_shed_descriptors(int kept);
 
+/* Every signal does what it does by default, but those that are ignored; none is blocked. */
+void cadre_spawn_shed_signals(const int *ignored, size_t count);
+
 /* How a child ended, in words: "was killed by SIGSEGV". */
 void cadre_spawn_say_end(const siginfo_t *end, char *text, size_t size);
 
