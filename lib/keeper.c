@@ -133,39 +133,83 @@ _Noreturn static void keep(struct keeper *keeper)
 	_exit(EXIT_SUCCESS);
 }
 
-/* The child of the child: nobody's but ours. */
-_Noreturn static void be_keeper(struct keeper *keeper, const struct cadre_identity *owner)
+void cadre_keeper_be(const struct cadre_service *service,
+		     const struct cadre_pool_options *options,
+		     const struct cadre_identity *program, int line)
 {
-	sigset_t none;
+	static const int ignored[] = { SIGINT, SIGTERM, SIGPIPE };
+	struct keeper keeper = {
+		.source = { .service = service },
+		.options = *options,
+	};
 
-	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	cadre_spawn_shed_signals(ignored, CADRE_COUNT_OF(ignored));
 	setsid();
-	keeper->program_fd = cadre_spawn_shed_descriptors(keeper->program_fd);
-	keeper->owner_pidfd = cadre_process_open(*owner);
-	if (keeper->owner_pidfd < 0)
+	keeper.program_fd = cadre_spawn_shed_descriptors(line);
+	keeper.owner_pidfd = cadre_process_open(*program);
+	if (keeper.owner_pidfd < 0)
 		_exit(EXIT_FAILURE); /* the program has ended already */
-	keep(keeper);
+	keep(&keeper);
 }
 
-/* Waits for the word of the first supervisor. The pid of the keeper is its parent's. */
-static int await_word(int fd, int64_t until_ns, struct cadre_diag *diag)
+int cadre_keeper_say_who(int line)
 {
+	const struct cadre_identity self = cadre_process_self();
+	struct cadre_control message = cadre_control_message(CADRE_CONTROL_STARTED);
+
+	message.place = (uint32_t)self.pid;
+	message.start_time = self.start_time;
+	return cadre_control_send(line, &message);
+}
+
+void cadre_keeper_say_why_not(int line, int error, const char *text)
+{
+	tell(line, CADRE_CONTROL_FAILED, error, text);
+}
+
+int cadre_keeper_meet(int line, int64_t until_ns, struct cadre_keeper *ret_keeper,
+		      struct cadre_diag *diag)
+{
+	struct cadre_identity keeper;
+	struct cadre_control message;
+	int pidfd, r;
+
+	r = cadre_control_await(line, until_ns);
+	if (r < 0)
+		return cadre_refuse(diag, r, "the keeper of the pool did not start: %s",
+				    strerror(-r));
+	if (cadre_control_receive(line, &message, NULL) != 1)
+		return cadre_refuse(diag, -ENOEXEC, "cannot start the keeper of the pool");
+	if (message.kind != CADRE_CONTROL_STARTED)
+		return cadre_refuse(diag, message.error < 0 ? message.error : -ENOEXEC,
+				    "%s", message.text);
+	keeper = (struct cadre_identity){ .pid = (pid_t)message.place,
+					  .start_time = message.start_time };
+	/* It may have ended by now: then the line says why. */
+	pidfd = cadre_process_open(keeper);
+	if (pidfd < 0 && pidfd != -ESRCH)
+		return cadre_refuse(diag, pidfd, "cannot watch the keeper of the pool: %s",
+				    strerror(-pidfd));
+	*ret_keeper = (struct cadre_keeper){ .pid = keeper.pid, .pidfd = pidfd };
+	return 0;
+}
+
+int cadre_keeper_await_ready(int line, const struct cadre_pool_options *options,
+			     struct cadre_diag *diag)
+{
+	const int64_t until_ns = cadre_clock_in_ns(2 * options->start_timeout_ns +
+						   CADRE_NS_PER_S);
+
 	for (;;) {
 		const int64_t left_ns = cadre_clock_left_ns(until_ns, CADRE_NS_PER_S);
-		struct pollfd look = { .fd = fd, .events = POLLIN };
+		struct pollfd look = { .fd = line, .events = POLLIN };
 		struct cadre_control message;
 		int r;
 
 		if (poll(&look, 1, (int)(left_ns / CADRE_NS_PER_MS)) == 0 && left_ns == 0)
 			return cadre_refuse(diag, -ETIMEDOUT,
 					    "the pool did not start in time");
-		r = cadre_control_receive(fd, &message, NULL);
+		r = cadre_control_receive(line, &message, NULL);
 		if (r == -EAGAIN)
 			continue;
 		if (r != 1)
@@ -178,41 +222,24 @@ static int await_word(int fd, int64_t until_ns, struct cadre_diag *diag)
 	}
 }
 
-/* The first message says who the keeper is. */
-static int await_keeper(int fd, struct cadre_keeper *ret_keeper)
-{
-	struct pollfd look = { .fd = fd, .events = POLLIN };
-	struct cadre_control message;
-
-	while (poll(&look, 1, -1) < 0) {
-	}
-	if (cadre_control_receive(fd, &message, NULL) != 1)
-		return -ENOEXEC;
-	ret_keeper->pid = (pid_t)message.place;
-	ret_keeper->pidfd = cadre_process_open_child(ret_keeper->pid);
-	return ret_keeper->pidfd < 0 ? ret_keeper->pidfd : 0;
-}
-
-static void fork_twice(struct keeper *keeper, const struct cadre_identity *owner)
+/* The child of the child: nobody's but ours. */
+_Noreturn static void fork_twice(const struct cadre_service *service,
+				 const struct cadre_pool_options *options,
+				 const struct cadre_identity *program, int line)
 {
 	const pid_t pid = fork();
 
 	if (pid != 0)
 		_exit(pid < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-	tell(keeper->program_fd, CADRE_CONTROL_STARTED, 0, "");
-	be_keeper(keeper, owner);
+	(void)cadre_keeper_say_who(line);
+	cadre_keeper_be(service, options, program, line);
 }
 
 int cadre_keeper_start(const struct cadre_service *service,
 		       const struct cadre_pool_options *options,
 		       struct cadre_keeper *ret_keeper, struct cadre_diag *diag)
 {
-	const struct cadre_identity owner = cadre_process_self();
-	struct keeper keeper = {
-		.source = { .service = service },
-		.options = *options,
-		.owner_pidfd = -1,
-	};
+	const struct cadre_identity program = cadre_process_self();
 	int pair[2];
 	pid_t middle;
 	int r;
@@ -220,11 +247,10 @@ int cadre_keeper_start(const struct cadre_service *service,
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return cadre_refuse(diag, -errno, "cannot make a socket pair: %s",
 				    strerror(errno));
-	keeper.program_fd = pair[1];
 	fflush(NULL);
 	middle = fork();
 	if (middle == 0)
-		fork_twice(&keeper, &owner);
+		fork_twice(service, options, &program, pair[1]);
 	close(pair[1]);
 	if (middle < 0) {
 		close(pair[0]);
@@ -232,14 +258,9 @@ int cadre_keeper_start(const struct cadre_service *service,
 	}
 	while (waitpid(middle, NULL, 0) < 0 && errno == EINTR) {
 	}
-	r = await_keeper(pair[0], ret_keeper);
-	if (r < 0) {
-		close(pair[0]);
-		return cadre_refuse(diag, r, "cannot start the keeper of the pool");
-	}
-	r = await_word(pair[0],
-		       cadre_clock_in_ns(2 * options->start_timeout_ns + CADRE_NS_PER_S),
-		       diag);
+	r = cadre_keeper_meet(pair[0], CADRE_FOREVER, ret_keeper, diag);
+	if (r == 0)
+		r = cadre_keeper_await_ready(pair[0], options, diag);
 	close(pair[0]);
 	return r;
 }
