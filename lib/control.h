@@ -50,6 +50,9 @@ enum cadre_control_kind {
 	/* questions of a local worker to a supervisor, as HELLO and GOODBYE */
 	CADRE_CONTROL_GUEST,
 	CADRE_CONTROL_GUEST_GOODBYE,
+	/* from a program to its fork server, with descriptors: count = which of 0, 1, 2 are
+	 * among them; START then tells the keeper to go on */
+	CADRE_CONTROL_FORK,
 };
 
 /* A goodbye: of whichever window, or guest's place, was leased for this nonce, if one was. */

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "control.h"
 #include "diag.h"
+#include "fork_server.h"
 #include "forkguard.h"
 #include "keeper.h"
 #include "process.h"
@@ -59,14 +60,24 @@ static int check(const struct cadre_service *service, struct cadre_pool_options 
 				 "(cadre_log_open reads its log in this one)");
 	if (r == 0 && options->name)
 		r = cadre_name_check(options->name, diag);
-	if (r == 0 && threads > 1)
+	if (r == 0 && threads > 1 && !cadre_fork_server_is_wanted())
 		r = cadre_refuse(
 			diag, -ENOTSUP,
 			"cannot start an embedded pool: this program has %u threads, and a "
-			"fork would copy their locks as they are (start the pool first, or "
-			"serve a shared object or a program with \"cadre serve\")",
+			"fork would copy their locks as they are (start the pool, or a fork "
+			"server, first; or serve a shared object or a program with \"cadre "
+			"serve\")",
 			threads);
 	return r;
+}
+
+static int start_keeper(const struct cadre_service *service,
+			const struct cadre_pool_options *options,
+			struct cadre_keeper *ret_keeper, struct cadre_diag *diag)
+{
+	return cadre_fork_server_is_wanted() ?
+		       cadre_fork_server_start_keeper(service, options, ret_keeper, diag) :
+		       cadre_keeper_start(service, options, ret_keeper, diag);
 }
 
 int cadre_pool_start(const struct cadre_service *service,
@@ -94,7 +105,7 @@ int cadre_pool_start(const struct cadre_service *service,
 
 	r = cadre_forkguard_init(&pool->guard);
 	if (r == 0)
-		r = cadre_keeper_start(service, &completed, &pool->keeper, diag);
+		r = start_keeper(service, &completed, &pool->keeper, diag);
 	/* A supervisor that is only late has taken the name; it must be told to end. One that
 	 * found it taken must not end whoever has it. */
 	pool->began = r == 0 || r == -ETIMEDOUT;

@@ -3,6 +3,7 @@
  *
  *   service.h  what a worker does: operations, handlers, replies
  *   pool.h     start a pool: in this program, or as a server of its own
+ *   fork_server.h  fork pools from the program as it was when it was small
  *   client.h   submit jobs and take their results
  *   descriptors.h  descriptors that travel with a job
  *   stream.h   jobs that answer with many items
@@ -27,6 +28,7 @@
 #include <cadre/client.h>
 #include <cadre/descriptors.h>
 #include <cadre/error.h>
+#include <cadre/fork_server.h>
 #include <cadre/local.h>
 #include <cadre/log.h>
 #include <cadre/map.h>

@@ -24,7 +24,8 @@
  *   ENOMEM           this process has no memory, or no room for the mapping
  *   ENOSPC           /dev/shm is full or too small for this pool
  *   EACCES           the pool belongs to somebody who did not let us in
- *   ECONNREFUSED     the pool is dead, or its supervisor does not answer
+ *   ECONNREFUSED     the pool is dead, or its supervisor does not answer; or the program's fork
+ *                    server is dead
  *   ESHUTDOWN        the pool is stopped and takes no new jobs
  *   EOWNERDEAD       the pool died: nothing is accepted any more
  *   ESTALE           the ticket names a job whose result was released already; the token was
@@ -35,14 +36,15 @@
  *   ECANCELED        of a submission: the token of the job has ended before it; of an emit:
  *                    nobody reads on, since the job was cancelled, timed out, or its client
  *                    left; of descriptors: nobody waits for this job any more
- *   EPERM            only a cancellable token can be cancelled by hand
+ *   EPERM            only a cancellable token can be cancelled by hand; or the program has other
+ *                    rights than when it started its fork server
  *   EXDEV            the token is another pool's
  *   EMLINK           a composite of more members than one may have
  *   ELOOP            composites are nested too deep
  *   EALREADY         the job has its reply already
  *   ENOSTR           the job was not submitted as a stream
  *   ECHILD           the handle belongs to the process that forked this one
- *   ENOTSUP          a program that has threads cannot fork workers of itself
+ *   ENOTSUP          a program that has threads cannot fork workers, or a fork server, of itself
  *   EBADF            one of the descriptors to be sent is not open
  *   EHOSTDOWN        the channel leads to nobody any more: its worker has ended, or its pool;
  *                    or the pool has no workers but local ones

@@ -98,8 +98,10 @@ struct cadre_pool;
 
 /* Starts an embedded pool and returns when workers_min workers have started. Blocks up to
  * start_timeout_ns. On failure nothing is left behind. The service must stay valid. Not
- * thread-safe against itself. -EINVAL, -EEXIST, -ENOSPC, -EACCES, -ENOEXEC, -ENOTSUP (the
- * program has more than one thread), -ETIMEDOUT. */
+ * thread-safe against itself. -EINVAL, -EEXIST, -ENOSPC, -EACCES, -ENOEXEC, -ETIMEDOUT, -ENOTSUP
+ * (the program has more than one thread, and no fork server). With a fork server
+ * (fork_server.h) also -ECONNREFUSED (it is dead), -EPERM (the program has other rights than
+ * it), -EINVAL (a function of the service that was not there yet). */
 CADRE_API int cadre_pool_start(const struct cadre_service *service,
 			       const struct cadre_pool_options *options,
 			       struct cadre_pool **ret_pool, struct cadre_diag *diag);

@@ -96,6 +96,12 @@ const struct killing_point killing_points[] = {
 	/* descriptors change hands: kill_descriptors.c */
 	{ "G1", KILLING_ELSEWHERE },
 	{ "G2", KILLING_ELSEWHERE },
+	/* a fork server starts, is asked, and forks a keeper */
+	{ "P9", KILLING_FORK_SERVER },
+	{ "P10", KILLING_FORK_SERVER },
+	{ "P11", KILLING_FORK_SERVER },
+	{ "P12", KILLING_FORK_SERVER },
+	{ "P13", KILLING_FORK_SERVER },
 };
 
 const size_t killing_point_count = sizeof(killing_points) / sizeof(killing_points[0]);

@@ -22,6 +22,8 @@ enum {
 	KILLING_AIMING_CLIENT = 1u << 9,
 	KILLING_AIMED_SUPERVISOR = 1u << 10,
 	KILLING_HOST_SUPERVISOR = 1u << 11,
+	KILLING_FORK_SERVER = 1u
+			      << 12, /* it, its program, its keepers: kill_fork_server.c */
 };
 
 struct killing_point {

@@ -335,7 +335,8 @@ static int obey(struct cadre_pool *pool, const struct order *order)
 }
 
 /* Until the test hangs up. Exit status: was anything left in this process? */
-static int be_program(int line, const struct cadre_service *service,
+static int be_program(const struct troupe *troupe, int line,
+		      const struct cadre_service *service,
 		      const struct cadre_pool_options *options)
 {
 	const unsigned descriptors = scene_descriptors();
@@ -343,7 +344,10 @@ static int be_program(int line, const struct cadre_service *service,
 	struct cadre_pool *pool = NULL;
 	struct order order;
 
-	answer.result = cadre_pool_start(service, options, &pool, &answer.diag);
+	if (troupe->prepare)
+		answer.result = troupe->prepare(&answer.diag);
+	if (answer.result == 0)
+		answer.result = cadre_pool_start(service, options, &pool, &answer.diag);
 	do {
 		if (send(line, &answer, sizeof(answer), MSG_NOSIGNAL) < 0)
 			break;
@@ -353,6 +357,7 @@ static int be_program(int line, const struct cadre_service *service,
 	} while (pool);
 
 	cadre_pool_close(pool);
+	cadre_fork_server_stop();
 	return scene_descriptors() == descriptors ? CHILD_FINE : CHILD_FAILED;
 }
 
@@ -443,7 +448,7 @@ int troupe_start(struct troupe *troupe, const struct cadre_service *service,
 		abort();
 	if (troupe->program == 0) {
 		close(line[0]);
-		_exit(be_program(line[1], service, &options));
+		_exit(be_program(troupe, line[1], service, &options));
 	}
 	close(line[1]);
 	troupe->line = line[0];

@@ -81,6 +81,9 @@ struct troupe {
 	struct troupe_board *board;
 	pid_t program; /* whose pool it is; 0 for none */
 	int line;      /* to the program; -1 when it is a server */
+	/* What the program does before it starts its pool; NULL: nothing. An error is that of
+	 * the start. A fork server that it starts is let go of at the end. */
+	int (*prepare)(struct cadre_diag *diag);
 	struct cadre_client *client;
 	struct cadre_diag diag; /* of the last start that failed */
 };
