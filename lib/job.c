@@ -65,6 +65,7 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	atomic_store_explicit(&job->parties, 2, memory_order_relaxed);
 	atomic_store_explicit(&job->ended, false, memory_order_relaxed);
 	atomic_store_explicit(&job->deferred, false, memory_order_relaxed);
+	atomic_store_explicit(&job->shared, false, memory_order_relaxed);
 	atomic_store_explicit(&job->watched.state, CADRE_UNWATCHED, memory_order_relaxed);
 
 	/* Aimed at the worker that sat here before us. */
@@ -84,21 +85,12 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	return -EBADMSG;
 }
 
-/* True while no thread but the handler's has to do with it: then there is nobody to be
- * ordered with, and a read-modify-write would wait for every store before it. */
-static bool is_private(const struct cadre_job *job)
-{
-	/* Relaxed: deferred by the handler, or before whoever ends it heard of it. */
-	return !atomic_load_explicit(&job->deferred, memory_order_relaxed) &&
-	       !cadre_job_is_watched(job);
-}
-
 /* One of the two parties is done. */
 static void leave(struct cadre_job *job)
 {
 	struct cadre_job_host *const host = job->host;
 
-	if (is_private(job)) {
+	if (cadre_job_is_private(job)) {
 		const uint32_t left = atomic_load_explicit(&job->parties,
 							   memory_order_relaxed) -
 				      1;
@@ -159,7 +151,7 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 /* True for the one call that may end the job. */
 static bool begin_end(struct cadre_job *job)
 {
-	if (is_private(job)) {
+	if (cadre_job_is_private(job)) {
 		if (atomic_load_explicit(&job->ended, memory_order_relaxed))
 			return false;
 		atomic_store_explicit(&job->ended, true, memory_order_relaxed);
@@ -203,6 +195,8 @@ static uint32_t take_block(struct cadre_job *job, size_t size)
 
 static void drop_room(struct cadre_job *job)
 {
+	if (!job->room)
+		return;
 	if (job->room_block != CADRE_NO_BLOCK)
 		cadre_block_give(&job->host->blocks, job->room_block, job->number,
 				 cadre_word_generation(job->claimed));
@@ -274,7 +268,9 @@ int cadre_job_reply_commit(struct cadre_job *job, size_t length)
 	return 0;
 }
 
-int cadre_job_reply(struct cadre_job *job, const void *data, size_t length)
+/* One that does not fit the slot. */
+CADRE_RARELY static int reply_in_block(struct cadre_job *job, const void *data,
+				       size_t length)
 {
 	void *room;
 	int r;
@@ -286,14 +282,29 @@ int cadre_job_reply(struct cadre_job *job, const void *data, size_t length)
 	r = cadre_job_reply_room(job, length, &room);
 	if (r < 0)
 		return r;
-	/* Its block is written before the end, what lies in the slot's lines behind it. */
-	if (length > CADRE_INLINE_MAX)
-		memcpy(room, data, length);
+	/* Written before the end, what lies in the slot's lines behind it. */
+	memcpy(room, data, length);
 	if (!begin_end(job))
 		return -EALREADY;
-	if (length && length <= CADRE_INLINE_MAX)
-		memcpy(room, data, length);
 	end(job, CADRE_OK, 0, (uint32_t)length, job->room_block);
+	return 0;
+}
+
+CADRE_EACH_JOB int cadre_job_reply(struct cadre_job *job, const void *data, size_t length)
+{
+	if (length > CADRE_INLINE_MAX)
+		return reply_in_block(job, data, length);
+	if (length > job->host->view->limits.payload_max)
+		return atomic_load_explicit(&job->ended, memory_order_relaxed) ?
+			       -EALREADY :
+			       -EMSGSIZE;
+	if (!begin_end(job))
+		return -EALREADY;
+	/* It may be what was written into its room. */
+	if (length)
+		memmove(job->slot->reply.payload, data, length);
+	drop_room(job);
+	end(job, CADRE_OK, 0, (uint32_t)length, CADRE_NO_BLOCK);
 	return 0;
 }
 
@@ -334,6 +345,7 @@ void cadre_job_handler_returned(struct cadre_job *job)
 
 void cadre_job_defer(struct cadre_job *job)
 {
+	cadre_job_share(job);
 	/* J8: release, pairs with J9. */
 	atomic_store_explicit(&job->deferred, true, memory_order_release);
 }

@@ -95,6 +95,7 @@ struct cadre_job {
 	_Atomic uint32_t parties; /* 2: handler and reply; 0: over */
 	_Atomic bool ended;
 	_Atomic bool deferred;
+	_Atomic bool shared; /* deferred, or watched: other threads may have to do with it */
 	struct cadre_watched watched;
 	/* fetch.c: of descriptors that came with it and that the handler has not got yet. */
 	uint8_t fd_count;
@@ -116,12 +117,17 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 void cadre_job_hold(struct cadre_job *job);
 void cadre_job_let_go(struct cadre_job *job);
 
-/* True when a watcher's thread may be the last of its parties. */
-static inline bool cadre_job_is_watched(const struct cadre_job *job)
+/* True while no thread but the handler's has to do with it: then there is nobody to be
+ * ordered with, and a read-modify-write would wait for every store before it. */
+static inline bool cadre_job_is_private(const struct cadre_job *job)
 {
-	/* Relaxed: written by the handler's thread, or on account of it. */
-	return atomic_load_explicit(&job->watched.state, memory_order_relaxed) !=
-	       CADRE_UNWATCHED;
+	/* Relaxed: written by the handler's thread, or before whoever ends it heard of it. */
+	return !atomic_load_explicit(&job->shared, memory_order_relaxed);
+}
+
+static inline void cadre_job_share(struct cadre_job *job)
+{
+	atomic_store_explicit(&job->shared, true, memory_order_relaxed);
 }
 
 /* True once somebody has begun to end it. */

@@ -52,6 +52,11 @@ static inline void cadre_prefetch_to_write(const void *line)
 #endif
 }
 
+/* What each job passes: whatever it calls becomes a part of it. What hardly any job passes
+ * stays outside. */
+#define CADRE_EACH_JOB __attribute__((flatten))
+#define CADRE_RARELY __attribute__((cold, noinline))
+
 #ifdef CADRE_KILL_POINTS
 void cadre_kill_point(const char *label);
 #define CADRE_KILL_POINT(label) cadre_kill_point(label)

@@ -326,11 +326,12 @@ static void reap_client_slot(const struct cadre_view *view, uint32_t number)
 
 	switch (parts.phase) {
 	case CADRE_FILLING:
-		cadre_slot_free(slot, books, parts.generation, CADRE_WITHDRAWN);
+		cadre_slot_free_after_death(slot, books, parts.generation,
+					    CADRE_WITHDRAWN);
 		break;
 	case CADRE_DONE:
 		/* Blocks become free with the slot. */
-		cadre_slot_free(slot, books, parts.generation, parts.outcome);
+		cadre_slot_free_after_death(slot, books, parts.generation, parts.outcome);
 		break;
 	case CADRE_QUEUED:
 	case CADRE_RUNNING:

@@ -176,9 +176,7 @@ static bool is_deserted(struct cadre_job_host *host, int64_t *alone_since_ns)
 /* Nobody but the dispatcher has to do with it. */
 static bool is_alone(const struct cadre_worker *worker, const struct cadre_job *job)
 {
-	return !worker->shares_stats &&
-	       !atomic_load_explicit(&job->deferred, memory_order_relaxed) &&
-	       !cadre_job_is_watched(job);
+	return !worker->shares_stats && cadre_job_is_private(job);
 }
 
 /* The job keeps the code that it runs. */
@@ -305,10 +303,8 @@ static struct cadre_task *take_task(struct cadre_worker *worker)
 	for (uint32_t tried = 0; tried < worker->parallel; tried++) {
 		struct cadre_task *const task = &worker->tasks[worker->task_turn];
 
-		/* A division would take as long as the rest of this. */
-		worker->task_turn = worker->task_turn + 1 < worker->parallel ?
-					    worker->task_turn + 1 :
-					    0;
+		if (++worker->task_turn >= worker->parallel)
+			worker->task_turn = 0;
 		/* R9: acquire, pairs with R1. */
 		if (!atomic_load_explicit(&task->taken, memory_order_acquire)) {
 			atomic_store_explicit(&task->taken, true, memory_order_relaxed);
@@ -482,7 +478,7 @@ static void take(struct cadre_worker *worker, const struct cadre_found *found,
 	run(worker, found, ended_ns ? ended_ns : cadre_clock_ns());
 }
 
-bool cadre_run_next_door(struct cadre_worker *worker)
+CADRE_EACH_JOB bool cadre_run_next_door(struct cadre_worker *worker)
 {
 	const int64_t ended_ns = ended_just_now(worker);
 	struct cadre_found found;

@@ -199,20 +199,32 @@ bool cadre_slot_strand(struct cadre_slot *slot, uint64_t seen)
 	return true;
 }
 
-void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
-		     uint64_t generation, enum cadre_outcome outcome)
+static void set_free(struct cadre_slot *slot, uint64_t generation)
 {
-	CADRE_KILL_POINT("C1");
-	/* Booked once, even when an earlier owner of this step died behind the booking. */
-	if (cadre_books_sum(books) != generation)
-		cadre_books_enter(books, outcome);
 	CADRE_KILL_POINT("C2");
-
 	/* F1: release, so that the booking is seen by whoever sees the slot FREE, and our
 	 * reads of the reply are over before a worker may write the next. */
 	atomic_store_explicit(&slot->request.word, free_word(generation),
 			      memory_order_release);
 	CADRE_KILL_POINT("C3");
+}
+
+void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
+		     uint64_t generation, enum cadre_outcome outcome)
+{
+	CADRE_KILL_POINT("C1");
+	cadre_books_enter(books, outcome);
+	set_free(slot, generation);
+}
+
+void cadre_slot_free_after_death(struct cadre_slot *slot, struct cadre_books *books,
+				 uint64_t generation, enum cadre_outcome outcome)
+{
+	CADRE_KILL_POINT("C1");
+	/* An earlier owner of this step may have died behind the booking. */
+	if (cadre_books_sum(books) != generation)
+		cadre_books_enter(books, outcome);
+	set_free(slot, generation);
 }
 
 bool cadre_slot_claim(struct cadre_slot *slot, uint64_t seen, unsigned owner,
@@ -299,8 +311,6 @@ uint64_t cadre_books_sum(const struct cadre_books *books)
 	uint64_t sum = 0;
 
 	/* Relaxed: one writer at a time; other readers accept a sum that is a moment old. */
-	/* Each job passes here. */
-#pragma GCC unroll 8
 	for (unsigned i = 0; i < CADRE_OUTCOME_COUNT; i++)
 		sum += atomic_load_explicit(&books->ended[i], memory_order_relaxed);
 	return sum & CADRE_GENERATION_MAX;

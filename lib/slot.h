@@ -280,6 +280,10 @@ bool cadre_slot_strand(struct cadre_slot *slot, uint64_t seen);
 void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
 		     uint64_t generation, enum cadre_outcome outcome);
 
+/* The same by whoever goes on with a dead client's slot: books once, whatever that did. */
+void cadre_slot_free_after_death(struct cadre_slot *slot, struct cadre_books *books,
+				 uint64_t generation, enum cadre_outcome outcome);
+
 /* ---- the worker's steps ---- */
 
 /* W2: QUEUED -> RUNNING(owner), exactly from the word seen. */

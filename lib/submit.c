@@ -47,7 +47,8 @@ static void vacate(struct cadre_client *client, uint32_t index)
 }
 
 /* LEFT and DONE by now: free it, and keep it for the caller. */
-static bool reclaim(struct cadre_client *client, uint32_t index, uint64_t left)
+CADRE_RARELY static bool reclaim(struct cadre_client *client, uint32_t index,
+				 uint64_t left)
 {
 	struct cadre_pending *const pending = &client->pending[index];
 	uint64_t word;
@@ -131,8 +132,8 @@ static uint64_t take_slot(struct cadre_client *client)
 }
 
 /* A stream that is delivered by callback has both of them; nobody reads a detached one. */
-static int check_stream(const struct cadre_client *client,
-			const struct cadre_request *request)
+CADRE_RARELY static int check_stream(const struct cadre_client *client,
+				     const struct cadre_request *request)
 {
 	if (!(request->flags & CADRE_STREAM) || request->flags & CADRE_DETACHED ||
 	    !request->item != !request->ended ||
@@ -174,8 +175,8 @@ static unsigned with(const struct cadre_request *request)
 }
 
 /* A pool whose longest payload fits a slot has no blocks, and no room for more. */
-static int check_token(const struct cadre_client *client,
-		       const struct cadre_request *request)
+CADRE_RARELY static int check_token(const struct cadre_client *client,
+				    const struct cadre_request *request)
 {
 	if (request->length > cadre_request_inline_max(CADRE_WITH_TOKEN) &&
 	    client->view.plan.total == 0)
@@ -403,7 +404,7 @@ static void move_tail(struct cadre_client *client, uint64_t tail)
 		cadre_window_look_back(hints, tail - 1);
 }
 
-static void ask_for_workers(struct cadre_client *client)
+CADRE_RARELY static void ask_for_workers(struct cadre_client *client)
 {
 	const struct cadre_control knock = cadre_control_message(CADRE_CONTROL_KNOCK);
 	struct cadre_header *const header = client->view.header;
@@ -417,7 +418,7 @@ static void ask_for_workers(struct cadre_client *client)
 	(void)cadre_control_ask(client->pool, &knock, 0, NULL);
 }
 
-static void wake_one(struct cadre_client *client)
+CADRE_RARELY static void wake_one(struct cadre_client *client)
 {
 	unsigned turn = atomic_load_explicit(&client->crew_turn, memory_order_relaxed);
 
@@ -486,7 +487,8 @@ void cadre_client_nudge_once(struct cadre_client *client, uint32_t index, uint64
 
 /* A job that nobody may have seen and nobody may ever run: ours to take back, as long as it
  * has not been claimed. */
-static bool take_back(struct cadre_client *client, uint32_t index, uint64_t generation)
+CADRE_RARELY static bool take_back(struct cadre_client *client, uint32_t index,
+				   uint64_t generation)
 {
 	struct cadre_pending *const pending = &client->pending[index];
 	const uint64_t taken = cadre_pending_pack(CADRE_PENDING_TAKEN, generation);
@@ -541,7 +543,7 @@ static void end_if_terminated(struct cadre_client *client)
 }
 
 /* Gives back a slot that was prepared. */
-static void abandon(struct cadre_client *client, uint32_t index)
+CADRE_RARELY static void abandon(struct cadre_client *client, uint32_t index)
 {
 	struct cadre_slot *const slot = &client->slots[index];
 	const uint64_t word = cadre_slot_peek(slot);
@@ -636,9 +638,10 @@ static int accept_one(struct cadre_client *client, const struct cadre_request *r
 	return 0;
 }
 
-int cadre_try_submit_batch(struct cadre_client *client,
-			   const struct cadre_request *requests, size_t count_wanted,
-			   struct cadre_ticket *ret_tickets)
+CADRE_EACH_JOB int cadre_try_submit_batch(struct cadre_client *client,
+					  const struct cadre_request *requests,
+					  size_t count_wanted,
+					  struct cadre_ticket *ret_tickets)
 {
 	const int64_t now_ns = cadre_clock_ns();
 	struct accepted last = { 0 };

@@ -13,8 +13,7 @@ static int compare_duties(const void *a, const void *b)
 {
 	const struct cadre_duty *const left = a, *const right = b;
 
-	return (left->operation->id > right->operation->id) -
-	       (left->operation->id < right->operation->id);
+	return (left->id > right->id) - (left->id < right->id);
 }
 
 struct cadre_table *cadre_table_make(const struct cadre_service *service)
@@ -31,10 +30,14 @@ struct cadre_table *cadre_table_make(const struct cadre_service *service)
 	}
 	for (size_t i = 0; i < service->operation_count; i++) {
 		table->duties[i].operation = &service->operations[i];
+		table->duties[i].id = service->operations[i].id;
 		atomic_init(&table->duties[i].expected_ns, EXPECTED_AT_FIRST_NS);
 	}
 	qsort(table->duties, service->operation_count, sizeof(*table->duties),
 	      compare_duties);
+	for (size_t i = service->operation_count; i-- > 0;)
+		table->near[(uint32_t)table->duties[i].id % CADRE_TABLE_NEAR] =
+			&table->duties[i];
 	atomic_init(&table->users, 1);
 	return table;
 }
@@ -46,10 +49,9 @@ void cadre_table_free(struct cadre_table *table)
 	free(table);
 }
 
-struct cadre_duty *cadre_table_find(const struct cadre_table *table, int32_t operation)
+struct cadre_duty *cadre_table_search(const struct cadre_table *table, int32_t operation)
 {
-	const struct cadre_operation wanted = { .id = operation };
-	const struct cadre_duty key = { .operation = &wanted };
+	const struct cadre_duty key = { .id = operation };
 
 	return bsearch(&key, table->duties, table->service->operation_count,
 		       sizeof(*table->duties), compare_duties);

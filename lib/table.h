@@ -33,15 +33,20 @@ struct cadre_latency_line;
 /* One operation, and how long its handler is expected to run. */
 struct cadre_duty {
 	const struct cadre_operation *operation;
+	int32_t id; /* the same as the operation's */
 	_Atomic int64_t expected_ns;
 	struct cadre_latency_line *line; /* of our place; NULL until it is first needed */
 };
+
+#define CADRE_TABLE_NEAR 64
 
 struct cadre_table {
 	const struct cadre_service *service;
 	void *state;               /* the service's own */
 	struct cadre_duty *duties; /* sorted by id; as many as the service has operations */
-	_Atomic uint64_t users;    /* holds, and one for being the present one */
+	/* By id modulo their number the first that has it: mostly there is no need to search. */
+	struct cadre_duty *near[CADRE_TABLE_NEAR];
+	_Atomic uint64_t users; /* holds, and one for being the present one */
 	cadre_released_fn *released;
 	void *context;
 	_Atomic uint32_t *replaced; /* counts those that were replaced and not released */
@@ -56,7 +61,15 @@ struct cadre_table *cadre_table_make(const struct cadre_service *service);
 void cadre_table_free(struct cadre_table *table);
 
 /* Who does what an operation asks for; NULL: nobody. */
-struct cadre_duty *cadre_table_find(const struct cadre_table *table, int32_t operation);
+struct cadre_duty *cadre_table_search(const struct cadre_table *table, int32_t operation);
+
+static inline struct cadre_duty *cadre_table_find(const struct cadre_table *table,
+						  int32_t operation)
+{
+	struct cadre_duty *const near = table->near[(uint32_t)operation % CADRE_TABLE_NEAR];
+
+	return near && near->id == operation ? near : cadre_table_search(table, operation);
+}
 
 /* J3: takes hold of the present table. Any thread. */
 struct cadre_table *cadre_table_hold_present(struct cadre_table *_Atomic *present);

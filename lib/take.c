@@ -172,8 +172,8 @@ static void say_decided(struct cadre_client *client, uint32_t index,
 
 /* A reply is looked at only where it is finished: not when the outcome was decided while
  * its worker runs. */
-static void say_why(struct cadre_client *client, uint32_t index,
-		    struct cadre_result *result)
+CADRE_RARELY static void say_why(struct cadre_client *client, uint32_t index,
+				 struct cadre_result *result)
 {
 	const struct cadre_reply_lines *const reply = &client->slots[index].reply;
 
@@ -358,8 +358,8 @@ static int accept(struct cadre_client *client, uint32_t index, uint64_t generati
 	return 0;
 }
 
-int cadre_try_take(struct cadre_client *client, struct cadre_ticket ticket,
-		   struct cadre_result *ret_result)
+CADRE_EACH_JOB int cadre_try_take(struct cadre_client *client, struct cadre_ticket ticket,
+				  struct cadre_result *ret_result)
 {
 	static _Thread_local unsigned look;
 	const uint64_t generation = cadre_ticket_generation(ticket);
@@ -384,7 +384,8 @@ int cadre_try_take(struct cadre_client *client, struct cadre_ticket ticket,
 	return accept(client, index, generation, ret_result);
 }
 
-int cadre_release(struct cadre_client *client, const struct cadre_result *result)
+CADRE_EACH_JOB int cadre_release(struct cadre_client *client,
+				 const struct cadre_result *result)
 {
 	const uint32_t index = cadre_ticket_index(result->ticket);
 	const uint64_t taken = cadre_pending_pack(CADRE_PENDING_TAKEN,
@@ -507,8 +508,8 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 
 /* Before a sleep: what is old and still pending gets a worker woken for it, once. What is
  * past its deadline ends. Says until when we may sleep, and for which bits. */
-static void prepare_sleep(struct wait *wait, int64_t now_ns, int64_t *wake_ns,
-			  uint32_t *ret_bits)
+CADRE_RARELY static void prepare_sleep(struct wait *wait, int64_t now_ns,
+				       int64_t *wake_ns, uint32_t *ret_bits)
 {
 	struct cadre_client *const client = wait->client;
 
@@ -533,8 +534,8 @@ static void prepare_sleep(struct wait *wait, int64_t now_ns, int64_t *wake_ns,
 	}
 }
 
-static int sleep_until_ended(struct wait *wait, int64_t until_ns,
-			     struct cadre_result *ret_result)
+CADRE_RARELY static int sleep_until_ended(struct wait *wait, int64_t until_ns,
+					  struct cadre_result *ret_result)
 {
 	struct cadre_client *const client = wait->client;
 
@@ -564,8 +565,9 @@ static int sleep_until_ended(struct wait *wait, int64_t until_ns,
 	}
 }
 
-int cadre_await_any(struct cadre_client *client, const struct cadre_ticket *tickets,
-		    size_t count, int64_t until_ns, struct cadre_result *ret_result)
+CADRE_EACH_JOB int cadre_await_any(struct cadre_client *client,
+				   const struct cadre_ticket *tickets, size_t count,
+				   int64_t until_ns, struct cadre_result *ret_result)
 {
 	struct wait wait = { .client = client, .tickets = tickets, .count = count };
 	int r = cadre_client_enter(client);

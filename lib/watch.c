@@ -27,6 +27,7 @@ static void enlist(struct cadre_watch *watch, struct cadre_job *job)
 	if (watch->first)
 		watch->first->watched.previous = &job->watched.next;
 	watch->first = job;
+	cadre_job_share(job);
 	set_state(job, CADRE_WATCHED);
 }
 

@@ -75,6 +75,8 @@ Test(stream, a_cancelled_stream_can_be_read_to_its_end_or_taken_at_once)
 	expect_items(ticket, 1, 8, 24);
 	cr_assert_eq(cadre_stream_next(CLIENT, ticket, GENEROUS, &item), 0);
 	expect(ticket, CADRE_CANCELLED);
+	/* Else it is the first that is seen blocked. */
+	cr_assert(eventually(atomic_load(&board->ended) == 1));
 
 	ticket = submit(STREAM(COUNT, 1000000, 24, .stream_room = 256));
 	cr_assert(eventually(is_blocked()));

@@ -655,21 +655,24 @@ Test(slot, freeing_does_not_book_again_what_was_booked_before_a_death)
 
 	/* The client died between booking and freeing; its reaper frees. */
 	cadre_books_enter(&books, CADRE_OK);
-	cadre_slot_free(&slot, &books, cadre_word_generation(cadre_slot_peek(&slot)),
-			CADRE_OK);
+	cadre_slot_free_after_death(&slot, &books,
+				    cadre_word_generation(cadre_slot_peek(&slot)),
+				    CADRE_OK);
 
 	cr_assert_eq(atomic_load(&books.ended[CADRE_OK]), 1);
 	cr_assert_eq(get().phase, CADRE_FREE);
 }
 
-Test(slot, freeing_twice_books_once)
+Test(slot, freeing_twice_after_a_death_books_once)
 {
 	cadre_slot_finish(&slot, run(0), CADRE_OK);
 
-	cadre_slot_free(&slot, &books, cadre_word_generation(cadre_slot_peek(&slot)),
-			CADRE_OK);
-	cadre_slot_free(&slot, &books, cadre_word_generation(cadre_slot_peek(&slot)),
-			CADRE_OK);
+	cadre_slot_free_after_death(&slot, &books,
+				    cadre_word_generation(cadre_slot_peek(&slot)),
+				    CADRE_OK);
+	cadre_slot_free_after_death(&slot, &books,
+				    cadre_word_generation(cadre_slot_peek(&slot)),
+				    CADRE_OK);
 
 	cr_assert_eq(cadre_books_sum(&books), 1);
 	cr_assert_eq(get().generation, 1);

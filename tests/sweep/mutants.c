@@ -102,6 +102,10 @@ void __real_cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
 			    uint64_t generation, enum cadre_outcome outcome);
 void __wrap_cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
 			    uint64_t generation, enum cadre_outcome outcome);
+void __real_cadre_slot_free_after_death(struct cadre_slot *slot, struct cadre_books *books,
+					uint64_t generation, enum cadre_outcome outcome);
+void __wrap_cadre_slot_free_after_death(struct cadre_slot *slot, struct cadre_books *books,
+					uint64_t generation, enum cadre_outcome outcome);
 bool __real_cadre_slot_claim(struct cadre_slot *slot, uint64_t seen, unsigned owner,
 			     uint64_t *ret_claimed);
 bool __wrap_cadre_slot_claim(struct cadre_slot *slot, uint64_t seen, unsigned owner,
@@ -150,8 +154,9 @@ uint64_t __wrap_cadre_slot_fill(struct cadre_slot *slot)
 	return word;
 }
 
-void __wrap_cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
-			    uint64_t generation, enum cadre_outcome outcome)
+/* True when a mutant has done it. */
+static bool free_wrongly(struct cadre_slot *slot, struct cadre_books *books,
+			 uint64_t generation, enum cadre_outcome outcome)
 {
 	const uint64_t word = cadre_word_pack(
 		(struct cadre_word){ .generation = generation });
@@ -163,8 +168,23 @@ void __wrap_cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
 		cadre_books_enter(books, outcome);
 		atomic_store(&slot->request.word, word);
 	} else {
-		__real_cadre_slot_free(slot, books, generation, outcome);
+		return false;
 	}
+	return true;
+}
+
+void __wrap_cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
+			    uint64_t generation, enum cadre_outcome outcome)
+{
+	if (!free_wrongly(slot, books, generation, outcome))
+		__real_cadre_slot_free(slot, books, generation, outcome);
+}
+
+void __wrap_cadre_slot_free_after_death(struct cadre_slot *slot, struct cadre_books *books,
+					uint64_t generation, enum cadre_outcome outcome)
+{
+	if (!free_wrongly(slot, books, generation, outcome))
+		__real_cadre_slot_free_after_death(slot, books, generation, outcome);
 }
 
 bool __wrap_cadre_slot_claim(struct cadre_slot *slot, uint64_t seen, unsigned owner,
@@ -239,7 +259,7 @@ static uint32_t skip_done(const struct cadre_view *view, unsigned client)
 		uint64_t replaced;
 
 		if (word.phase == CADRE_FILLING)
-			__real_cadre_slot_free(
+			__real_cadre_slot_free_after_death(
 				slot, &view->books[client * view->limits.slots + index],
 				word.generation, CADRE_WITHDRAWN);
 		else if (!(word.flags & CADRE_FLAG_DETACHED))
