@@ -429,6 +429,21 @@ static void forget_signals(const sigset_t *signals)
 		continue;
 }
 
+void cadre_supervisor_init(struct cadre_supervisor *supervisor)
+{
+	*supervisor = (struct cadre_supervisor){
+		.epoll_fd = -1,
+		.signal_fd = -1,
+		.listener = -1,
+		.owner_pidfd = -1,
+		.random = (uint64_t)cadre_clock_ns() | 1,
+	};
+	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++)
+		supervisor->connections[i] = -1;
+	cadre_relief_init(supervisor);
+	cadre_reload_init(supervisor);
+}
+
 int cadre_supervise(const struct cadre_source *source,
 		    const struct cadre_pool_options *options,
 		    const struct cadre_embedding *embedding, cadre_notice_fn *notice,
@@ -441,22 +456,13 @@ int cadre_supervise(const struct cadre_source *source,
 
 	if (!supervisor)
 		return cadre_refuse(diag, -ENOMEM, "out of memory");
-	*supervisor = (struct cadre_supervisor){
-		.source = source,
-		.options = *options,
-		.notice = notice,
-		.notice_context = notice_context,
-		.diag = diag,
-		.epoll_fd = -1,
-		.signal_fd = -1,
-		.listener = -1,
-		.owner_pidfd = embedding->owner_pidfd,
-		.random = (uint64_t)cadre_clock_ns() | 1,
-	};
-	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++)
-		supervisor->connections[i] = -1;
-	cadre_relief_init(supervisor);
-	cadre_reload_init(supervisor);
+	cadre_supervisor_init(supervisor);
+	supervisor->source = source;
+	supervisor->options = *options;
+	supervisor->notice = notice;
+	supervisor->notice_context = notice_context;
+	supervisor->diag = diag;
+	supervisor->owner_pidfd = embedding->owner_pidfd;
 
 	r = cadre_name_check(options->name, diag);
 	if (r == 0)

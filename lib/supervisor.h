@@ -183,6 +183,9 @@ struct cadre_embedding {
 	void *context;
 };
 
+/* One that has nothing yet: no descriptor, no connection, nobody to relieve or reload. */
+void cadre_supervisor_init(struct cadre_supervisor *supervisor);
+
 /* Runs the pool from taking the lock to letting it go. 0 after an orderly end. */
 int cadre_supervise(const struct cadre_source *source,
 		    const struct cadre_pool_options *options,

@@ -84,21 +84,14 @@ static size_t a_message(struct fuzz_script *script, uint8_t kind,
 static void begin(struct cadre_supervisor *supervisor, const struct cadre_view *view,
 		  int connection)
 {
-	*supervisor = (struct cadre_supervisor){
-		.source = &source,
-		.options = { .size = sizeof(supervisor->options), .name = FUZZ_POOL },
-		.view = *view,
-		.phase = CADRE_SERVING,
-		.epoll_fd = -1,
-		.signal_fd = -1,
-		.listener = -1,
-		.owner_pidfd = -1,
-	};
-	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++)
-		supervisor->connections[i] = -1;
+	cadre_supervisor_init(supervisor);
+	supervisor->source = &source;
+	supervisor->options.size = sizeof(supervisor->options);
+	supervisor->options.name = FUZZ_POOL;
+	supervisor->view = *view;
+	supervisor->phase = CADRE_SERVING;
+	supervisor->random = 1;
 	supervisor->connections[0] = connection;
-	cadre_relief_init(supervisor);
-	cadre_reload_init(supervisor);
 	if (cadre_staff_init(supervisor) < 0 || cadre_lease_init(supervisor) < 0)
 		abort();
 }

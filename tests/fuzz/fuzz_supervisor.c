@@ -14,22 +14,15 @@ static const struct cadre_source source;
 
 static void begin(struct cadre_supervisor *supervisor, const struct cadre_view *view)
 {
-	*supervisor = (struct cadre_supervisor){
-		.source = &source,
-		.options = { .size = sizeof(supervisor->options),
-			     .name = FUZZ_POOL,
-			     .workers_max = 2 },
-		.pool = FUZZ_POOL,
-		.view = *view,
-		.phase = CADRE_SERVING,
-		.epoll_fd = -1,
-		.signal_fd = -1,
-		.listener = -1,
-		.owner_pidfd = -1,
-		.random = 1,
-	};
-	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++)
-		supervisor->connections[i] = -1;
+	cadre_supervisor_init(supervisor);
+	supervisor->source = &source;
+	supervisor->options.size = sizeof(supervisor->options);
+	supervisor->options.name = FUZZ_POOL;
+	supervisor->options.workers_max = 2;
+	memcpy(supervisor->pool, FUZZ_POOL, sizeof(FUZZ_POOL));
+	supervisor->view = *view;
+	supervisor->phase = CADRE_SERVING;
+	supervisor->random = 1;
 	if (cadre_pool_options_complete(&supervisor->options, NULL) < 0 ||
 	    cadre_staff_init(supervisor) < 0 || cadre_lease_init(supervisor) < 0)
 		abort();
