@@ -44,9 +44,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		options->flags |= CADRE_GC_DRY_RUN;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (options->pool)
-			cadre_refuse_usage(state, "\"%s\" is one argument too many", arg);
-		options->pool = arg;
+		cadre_take_pool(state, &options->pool, arg);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

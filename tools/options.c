@@ -159,6 +159,13 @@ void cadre_option_workers(const struct argp_state *state, const char *option,
 	*ret_max = (uint32_t)most;
 }
 
+void cadre_take_pool(const struct argp_state *state, const char **pool, const char *text)
+{
+	if (*pool)
+		cadre_refuse_usage(state, "\"%s\" is one argument too many", text);
+	*pool = text;
+}
+
 int cadre_attach_to(const char *command, const char *pool,
 		    struct cadre_client **ret_client)
 {

@@ -50,6 +50,9 @@ void cadre_refuse_usage(const struct argp_state *state, const char *format, ...)
 
 /* ---- a pool and its operation, as several commands name them ---- */
 
+/* Takes POOL, the only argument there is: a second one is refused. */
+void cadre_take_pool(const struct argp_state *state, const char **pool, const char *text);
+
 /* Attaches; returns an exit status, having printed why when it is not 0. */
 int cadre_attach_to(const char *command, const char *pool,
 		    struct cadre_client **ret_client);
