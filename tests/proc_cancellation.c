@@ -176,18 +176,9 @@ static void defer(struct cadre_job *job, void *state)
 }
 
 /* As the troupe's own, which are static there. */
-static uint32_t number_of(const struct cadre_job *job)
-{
-	size_t length;
-	uint32_t number;
-
-	memcpy(&number, cadre_job_data(job, &length), sizeof(number));
-	return number;
-}
-
 static void hold(struct cadre_job *job, void *state)
 {
-	const uint32_t number = number_of(job);
+	const uint32_t number = troupe_number_of(job);
 
 	(void)state;
 	atomic_fetch_add(&told->waiting, 1);
@@ -200,7 +191,7 @@ static void hold(struct cadre_job *job, void *state)
 
 static void hold_or_log(struct cadre_job *job, void *state)
 {
-	const uint32_t number = number_of(job);
+	const uint32_t number = troupe_number_of(job);
 
 	(void)state;
 	atomic_fetch_add(&troupe.board->logged, 1);
@@ -423,24 +414,12 @@ Test(cancellation, a_handler_is_called_back_when_the_deadline_of_its_job_passes)
 	cr_assert_eq(atomic_load(&told->calls), atomic_load(&told->back));
 }
 
-static int submit_and_die(void *context)
-{
-	const struct cadre_request request = PLAIN(BLOCKED);
-	struct cadre_client *client;
-	struct cadre_ticket ticket;
-
-	(void)context;
-	CHILD_CHECK(cadre_client_attach(troupe.scene.pool, NULL, &client, NULL) == 0);
-	CHILD_CHECK(cadre_try_submit(client, &request, &ticket) == 0);
-	child_idle();
-}
-
 Test(cancellation, a_handler_is_called_back_when_its_client_dies)
 {
 	pid_t child;
 
 	BEGIN(ONE_WORKER);
-	child = child_start(submit_and_die, NULL);
+	child = child_start(submit_and_idle, &PLAIN(BLOCKED));
 	cr_assert(eventually(atomic_load(&told->waiting) == 1));
 	child_kill(child);
 	cr_assert(eventually(atomic_load(&told->back) == 1));

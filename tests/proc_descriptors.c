@@ -48,17 +48,6 @@ static int sign(struct cadre_job *job, uint32_t number)
 	return count;
 }
 
-static uint32_t number_of(const struct cadre_job *job)
-{
-	size_t length;
-	const void *const data = cadre_job_data(job, &length);
-	uint32_t number = 0;
-
-	if (length == sizeof(number))
-		memcpy(&number, data, sizeof(number));
-	return number;
-}
-
 static void end_with(struct cadre_job *job, int count)
 {
 	if (count < 0)
@@ -70,7 +59,7 @@ static void end_with(struct cadre_job *job, int count)
 static void do_sign(struct cadre_job *job, void *state)
 {
 	(void)state;
-	end_with(job, sign(job, number_of(job)));
+	end_with(job, sign(job, troupe_number_of(job)));
 }
 
 static void do_ignore(struct cadre_job *job, void *state)
@@ -99,10 +88,10 @@ static void do_hold(struct cadre_job *job, void *state)
 
 	(void)state;
 	atomic_fetch_add(&board->waiting, 1);
-	while (atomic_load(&board->gate) < number_of(job))
+	while (atomic_load(&board->gate) < troupe_number_of(job))
 		child_pause_ms(1);
 	atomic_fetch_sub(&board->waiting, 1);
-	atomic_store(&board->told[0], sign(job, number_of(job)));
+	atomic_store(&board->told[0], sign(job, troupe_number_of(job)));
 	atomic_fetch_add(&board->has_told, 1);
 	end_with(job, atomic_load(&board->told[0]));
 }
@@ -618,18 +607,11 @@ Test(descriptors, a_successor_of_the_supervisor_brings_worker_and_client_togethe
 static struct line inherited;
 
 /* Submits and never takes its result. */
-static int submit_and_idle(void *context)
+static int send_and_idle(void *context)
 {
-	const struct cadre_request request = SEND(HOLD, 1, inherited);
-	struct cadre_client *client;
-	struct cadre_ticket ticket;
-
 	(void)context;
 	close(inherited.from);
-	if (cadre_client_attach(troupe.scene.pool, NULL, &client, NULL) < 0 ||
-	    cadre_try_submit(client, &request, &ticket) < 0)
-		return CHILD_FAILED;
-	child_idle();
+	return submit_and_idle(&SEND(HOLD, 1, inherited));
 }
 
 Test(descriptors, a_client_that_dies_takes_along_what_was_not_asked_for)
@@ -638,7 +620,7 @@ Test(descriptors, a_client_that_dies_takes_along_what_was_not_asked_for)
 
 	START_SIGNATORY(ONE_WORKER);
 	inherited = open_pipe();
-	client = child_start(submit_and_idle, NULL);
+	client = child_start(send_and_idle, NULL);
 	close(inherited.to);
 	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
 	child_kill(client);
@@ -655,7 +637,7 @@ Test(descriptors, a_client_that_is_stopped_holds_a_worker_up_for_seconds_and_not
 	START_SIGNATORY(ONE_WORKER);
 	worker = ask_who_pid();
 	inherited = open_pipe();
-	client = child_start(submit_and_idle, NULL);
+	client = child_start(send_and_idle, NULL);
 	close(inherited.to);
 	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
 	kill(client, SIGSTOP);
@@ -685,7 +667,7 @@ Test(descriptors, the_supervisor_sleeps_while_a_question_waits_for_a_stopped_cli
 	START_SIGNATORY(ONE_WORKER);
 	supervisor = troupe_supervisor(troupe.scene.pool);
 	inherited = open_pipe();
-	client = child_start(submit_and_idle, NULL);
+	client = child_start(send_and_idle, NULL);
 	close(inherited.to);
 	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
 	kill(client, SIGSTOP);

@@ -86,24 +86,12 @@ Test(loss, other_jobs_of_a_client_that_has_died_never_run)
 	jobs_of_visitor_run(0, LEAVE_BY_DYING, 0);
 }
 
-static int hold_and_idle(void *context)
-{
-	const struct cadre_request request = ASK(TROUPE_HOLD, 1);
-	struct cadre_client *client;
-	struct cadre_ticket ticket;
-
-	(void)context;
-	CHILD_CHECK(cadre_client_attach(troupe.scene.pool, NULL, &client, NULL) == 0);
-	CHILD_CHECK(cadre_try_submit(client, &request, &ticket) == 0);
-	child_idle();
-}
-
 Test(loss, the_handler_of_a_client_that_dies_is_told)
 {
 	pid_t visitor;
 
 	START(ONE_WORKER, .clients_max = 3);
-	visitor = child_start(hold_and_idle, NULL);
+	visitor = child_start(submit_and_idle, &ASK(TROUPE_HOLD, 1));
 	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
 	cr_assert_eq(atomic_load(&troupe.board->cancels), 0);
 	child_kill(visitor);

@@ -580,24 +580,6 @@ Test(large_check, the_list_of_findings_has_an_end)
 	cr_assert(strstr(findings[256], "more things looked wrong"), "%s", findings[256]);
 }
 
-/* Words of each kind are likely. */
-static uint64_t random_word(unsigned *seed)
-{
-	const uint64_t bits = (uint64_t)rand_r(seed) << 42 ^
-			      (uint64_t)rand_r(seed) << 21 ^ (uint64_t)rand_r(seed);
-
-	switch (rand_r(seed) % 4) {
-	case 0:
-		return bits % 8;
-	case 1:
-		return bits % 1024 << 32;
-	case 2:
-		return UINT64_MAX - bits % 8;
-	default:
-		return bits;
-	}
-}
-
 static void expect_an_answer(void)
 {
 	struct cadre_diag diag = { "" };
@@ -617,7 +599,7 @@ Test(check, random_bytes_are_an_answer_not_a_fault)
 		unsigned state = seed;
 
 		for (size_t at = sizeof(struct cadre_header); at < end_of_blocks; at += 8) {
-			const uint64_t word = random_word(&state);
+			const uint64_t word = backdrop_random_word(&state);
 
 			memcpy(view.segment.base + at, &word, sizeof(word));
 		}
@@ -641,7 +623,7 @@ static int scribble(void *context)
 
 	(void)context;
 	while (getppid() > 1) {
-		const uint64_t word = random_word(&seed);
+		const uint64_t word = backdrop_random_word(&seed);
 
 		memcpy(view.segment.base + from + (size_t)rand_r(&seed) % (size / 8) * 8,
 		       &word, sizeof(word));

@@ -772,24 +772,6 @@ Test(report, a_part_full_of_ones_is_shown_not_followed)
 	free(whole);
 }
 
-/* Words of each kind are likely, so that the scan goes everywhere, not only to '?'. */
-static uint64_t random_word(unsigned *seed)
-{
-	const uint64_t bits = (uint64_t)rand_r(seed) << 42 ^
-			      (uint64_t)rand_r(seed) << 21 ^ (uint64_t)rand_r(seed);
-
-	switch (rand_r(seed) % 4) {
-	case 0:
-		return bits % 8;
-	case 1:
-		return bits % 1024 << 32;
-	case 2:
-		return UINT64_MAX - bits % 8;
-	default:
-		return bits;
-	}
-}
-
 Test(report, random_bytes_are_shown_not_followed)
 {
 	size_t count;
@@ -801,7 +783,7 @@ Test(report, random_bytes_are_shown_not_followed)
 
 		for (size_t at = hit->from; at + 8 <= hit->to && at < hit->from + 65536;
 		     at += 8) {
-			const uint64_t word = random_word(&seed);
+			const uint64_t word = backdrop_random_word(&seed);
 
 			memcpy(view.segment.base + at, &word, sizeof(word));
 		}

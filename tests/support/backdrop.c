@@ -104,3 +104,20 @@ struct cadre_identity backdrop_somebody_dead(void)
 		abort();
 	return who;
 }
+
+uint64_t backdrop_random_word(unsigned *seed)
+{
+	const uint64_t bits = (uint64_t)rand_r(seed) << 42 ^
+			      (uint64_t)rand_r(seed) << 21 ^ (uint64_t)rand_r(seed);
+
+	switch (rand_r(seed) % 4) {
+	case 0:
+		return bits % 8;
+	case 1:
+		return bits % 1024 << 32;
+	case 2:
+		return UINT64_MAX - bits % 8;
+	default:
+		return bits;
+	}
+}

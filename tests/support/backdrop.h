@@ -33,4 +33,8 @@ void backdrop_seat(struct cadre_place *place, enum cadre_place_state state,
 /* A process that certainly does not live any more. */
 struct cadre_identity backdrop_somebody_dead(void);
 
+/* To be scribbled over the segment. Words of each kind are likely, so that who reads it goes
+ * everywhere, and not only to where nothing can be. */
+uint64_t backdrop_random_word(unsigned *seed);
+
 #endif

@@ -187,6 +187,18 @@ bool killing_is_told(const char *label, const char *const *told, size_t count)
 	return false;
 }
 
+const char *killing_missing_story(const char *const *told, size_t count, unsigned role)
+{
+	for (size_t i = 0; i < killing_point_count; i++) {
+		const struct killing_point *const point = &killing_points[i];
+
+		if (killing_is_told(point->label, told, count) !=
+		    ((point->roles & role) != 0))
+			return point->label;
+	}
+	return NULL;
+}
+
 const char *killing_describe(const struct killing *killing)
 {
 	static char text[100];

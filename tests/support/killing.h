@@ -52,6 +52,9 @@ bool killing_is_passed(const char *label, unsigned role);
 /* It is among the labels that a file tells stories of. */
 bool killing_is_told(const char *label, const char *const *told, size_t count);
 
+/* NULL when a file tells stories of exactly those that the role passes; else another one. */
+const char *killing_missing_story(const char *const *told, size_t count, unsigned role);
+
 /* "W6, pass 5, SIGKILL" */
 const char *killing_describe(const struct killing *killing);
 

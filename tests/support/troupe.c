@@ -62,7 +62,7 @@ static void tell(int first, int second)
 	atomic_fetch_add(&board->has_told, 1);
 }
 
-static uint32_t number_of(const struct cadre_job *job)
+uint32_t troupe_number_of(const struct cadre_job *job)
 {
 	size_t length;
 	const void *const data = cadre_job_data(job, &length);
@@ -109,7 +109,7 @@ static void wait_at_gate(const struct cadre_job *job, uint32_t height)
 
 static void hold(struct cadre_job *job, void *state)
 {
-	const uint32_t number = number_of(job);
+	const uint32_t number = troupe_number_of(job);
 
 	(void)state;
 	wait_at_gate(job, number);
@@ -136,7 +136,7 @@ static void later(struct cadre_job *job, void *state)
 
 static void linger(struct cadre_job *job, void *state)
 {
-	const uint32_t number = number_of(job);
+	const uint32_t number = troupe_number_of(job);
 
 	(void)state;
 	reply_with_number(job, number);
@@ -180,7 +180,7 @@ static void die(struct cadre_job *job, void *state)
  * must still be there. */
 static void grow(struct cadre_job *job, void *state)
 {
-	const uint32_t length = number_of(job);
+	const uint32_t length = troupe_number_of(job);
 	unsigned char *pattern = malloc(length + 1), *room = NULL;
 	uint32_t size = 0;
 	int r = pattern ? 0 : -1;
@@ -243,7 +243,7 @@ static void fail(struct cadre_job *job, void *state)
 
 static void write_log(struct cadre_job *job, void *state)
 {
-	const uint32_t number = number_of(job);
+	const uint32_t number = troupe_number_of(job);
 	const uint32_t line = atomic_fetch_add(&board->logged, 1);
 
 	(void)state;

@@ -92,6 +92,9 @@ struct troupe {
  * began in this process. */
 extern const struct cadre_service troupe_service;
 
+/* For handlers: the number that the request carries, 0 when it is none. */
+uint32_t troupe_number_of(const struct cadre_job *job);
+
 void troupe_begin(struct troupe *troupe);
 
 /* An init for such copies: that of the service, unless what this points to is an error. The
