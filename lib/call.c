@@ -1,6 +1,6 @@
 /*
- * call.c - a handler that calls: it waits for another's job, and no longer than anybody waits
- * for its own.
+ * call.c - a handler that calls: it says who it is, waits for another's job, and no longer than
+ * anybody waits for its own.
  */
 #include "channel.h"
 #include "client.h"
@@ -13,6 +13,11 @@
 
 #define LOOK_AT_JOB_NS (20 * CADRE_NS_PER_MS)
 #define CALL_MOST_NS (30 * CADRE_NS_PER_S)
+
+void cadre_channel_of_job(const struct cadre_job *job, struct cadre_channel *ret_channel)
+{
+	*ret_channel = *job->host->channel;
+}
 
 /* Is the request for the pool that `job` runs in? */
 static bool is_own_pool(const struct cadre_job *job, const struct cadre_client *client)

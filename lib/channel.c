@@ -1,7 +1,6 @@
 #include "channel.h"
 #include "client.h"
 #include "diag.h"
-#include "job.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,11 +46,6 @@ int cadre_channel_of_worker(const struct cadre_client *client, uint32_t place,
 	cadre_channel_name_worker(ret_channel, client->pool, client->created_ns, place,
 				  cadre_place_incarnation_of(state));
 	return 0;
-}
-
-void cadre_channel_of_job(const struct cadre_job *job, struct cadre_channel *ret_channel)
-{
-	*ret_channel = *job->host->channel;
 }
 
 int cadre_channel_of_name(const char *pool, struct cadre_channel *ret_channel,
