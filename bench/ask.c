@@ -81,6 +81,12 @@ static void *zeros(size_t count, size_t size)
 	return memory;
 }
 
+static void forget(const struct asked *asked, struct answers *answers)
+{
+	for (size_t i = 0; i < asked->rounds * asked->question->column_count; i++)
+		answers->values[i] = NAN;
+}
+
 static void prepare(struct run *run, const struct choice *choice,
 		    const struct question *question)
 {
@@ -98,8 +104,7 @@ static void prepare(struct run *run, const struct choice *choice,
 			continue;
 		answers->contender = &question->contenders[i];
 		answers->values = zeros(count, sizeof(*answers->values));
-		for (size_t value = 0; value < count; value++)
-			answers->values[value] = NAN;
+		forget(asked, answers);
 		asked->count++;
 	}
 	if (asked->count > 0)
@@ -162,6 +167,14 @@ static bool is_ours(const struct contender *contender)
 	return strncmp(contender->name, "cadre", strlen("cadre")) == 0;
 }
 
+/* It loses its whole row: what it said in earlier rounds, or before it failed, is forgotten,
+ * so that no ratio and no goal is made of it. */
+static void leave_out(const struct asked *asked, struct answers *answers)
+{
+	forget(asked, answers);
+	memcpy(answers->absent, why_absent, sizeof(answers->absent));
+}
+
 static int ask(const struct bench *bench, struct asked *asked, unsigned round)
 {
 	for (size_t i = 0; i < asked->count; i++) {
@@ -177,9 +190,9 @@ static int ask(const struct bench *bench, struct asked *asked, unsigned round)
 		/* A rival that fails ends its own row, and not the run. */
 		if (r < 0 && r != -ENOTSUP && !is_ours(answers->contender))
 			r = bench_absent(answers->contender->name,
-					 "it failed (see above)");
+					 "it failed (see standard error)");
 		if (r == -ENOTSUP)
-			memcpy(answers->absent, why_absent, sizeof(answers->absent));
+			leave_out(asked, answers);
 		else if (r < 0)
 			return r;
 	}

@@ -45,9 +45,9 @@ struct column {
 
 /* Measures once and fills in the columns that it knows; the others stay NAN. `with` is the
  * contender's. 0; -ENOTSUP when the contender is not to be had here (a package is missing, a
- * kernel refuses), after saying why by bench_absent; or another negative errno, which ends
- * the run, after saying why on standard error. Leaves no process behind; the engine undoes
- * bench_pin. */
+ * kernel refuses), after saying why by bench_absent; or another negative errno after saying
+ * why on standard error: a rival loses its row then, and one whose name begins with "cadre"
+ * ends the run. Leaves no process behind; the engine undoes bench_pin. */
 typedef int measure_fn(const struct bench *bench, const void *with, double *ret_values);
 
 #define RIVALS_MAX 3
