@@ -225,10 +225,9 @@ static int ask_round(struct run *run, unsigned round)
 	return r;
 }
 
-int ask_all(struct run *run, const struct choice *choice)
+bool ask_prepare(struct run *run, const struct choice *choice)
 {
 	size_t questions = 0;
-	int r = 0;
 
 	while (bench_questions[questions])
 		questions++;
@@ -238,6 +237,13 @@ int ask_all(struct run *run, const struct choice *choice)
 		if (is_listed(choice->questions, bench_questions[i]->name))
 			prepare(run, choice, bench_questions[i]);
 	}
+	return run->count > 0;
+}
+
+int ask_all(struct run *run)
+{
+	int r = 0;
+
 	for (unsigned round = 0; r == 0 && round < run->bench->rounds; round++)
 		r = ask_round(run, round);
 	clear_progress();

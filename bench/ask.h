@@ -16,9 +16,13 @@ struct choice {
  * *ret_unknown is that part of the list. */
 bool ask_knows(const struct choice *choice, const char **ret_unknown);
 
-/* Asks; run->bench is set. 0, or negative errno after saying why. ask_dispose in any case. */
-int ask_all(struct run *run, const struct choice *choice);
+/* Makes room for the answers of those who take part; run->bench is set. False when nobody
+ * does. ask_dispose in any case. */
+bool ask_prepare(struct run *run, const struct choice *choice);
 void ask_dispose(struct run *run);
+
+/* Asks. 0, or negative errno after saying why. */
+int ask_all(struct run *run);
 
 /* Measures one contender once. 0, or negative errno after saying why. */
 int ask_one(const struct bench *bench, const struct question *question,

@@ -68,6 +68,10 @@ static int cadre_uncounted(const struct bench *bench, const void *with, double *
 
 	(void)with;
 	path[length > 0 ? length : 0] = '\0';
+	snprintf(command, sizeof(command), "%s-uncounted", path);
+	if (access(command, X_OK) < 0)
+		return bench_absent("cadre uncounted", "cadre-bench-uncounted was not "
+						       "built (./dev bench does it)");
 	snprintf(command, sizeof(command),
 		 "exec '%s-uncounted' --only in_flight --with cadre --rounds 1 --value%s%s",
 		 path, bench->quick ? " --quick" : "",
@@ -78,9 +82,8 @@ static int cadre_uncounted(const struct bench *bench, const void *with, double *
 	for (size_t i = 0; i < COUNT_OF(columns); i++)
 		read += fscanf(other, "%lf", &ret_values[i]);
 	if (pclose(other) != 0 || read != (int)COUNT_OF(columns)) {
-		fprintf(stderr, "cadre-bench: cadre-bench-uncounted says nothing (was it "
-				"built?)\n");
-		return -ECHILD;
+		fprintf(stderr, "cadre-bench: cadre-bench-uncounted says no numbers\n");
+		return -ECANCELED;
 	}
 	return 0;
 }

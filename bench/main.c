@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ROUNDS_DEFAULT 5
 #define ROUNDS_QUICK 3
@@ -78,6 +79,19 @@ static bool parse_rounds(const char *text, unsigned *ret_rounds)
 	return true;
 }
 
+/* Asked before minutes are spent on what could not be written. */
+static bool takes_files(const char *directory)
+{
+	char inside[4096];
+
+	snprintf(inside, sizeof(inside), "%s/.", directory);
+	if (access(inside, W_OK | X_OK) == 0)
+		return true;
+	fprintf(stderr, "cadre-bench: --out %s: cannot write there: %s\n", directory,
+		strerror(errno));
+	return false;
+}
+
 static bool check(struct options *options, int argc, char *argv[])
 {
 	const char *unknown;
@@ -93,6 +107,8 @@ static bool check(struct options *options, int argc, char *argv[])
 			(int)strcspn(unknown, ","), unknown);
 		return false;
 	}
+	if (options->out && !takes_files(options->out))
+		return false;
 	if (options->bench.rounds == 0)
 		options->bench.rounds = options->bench.quick ? ROUNDS_QUICK :
 							       ROUNDS_DEFAULT;
@@ -174,33 +190,39 @@ static void warn_if_busy(const struct bench *bench)
 }
 
 /* For one bench that asks another, built differently: the columns of the first contender. */
-static int print_values(struct run *run)
+static void print_values(const struct run *run)
 {
 	const struct asked *const asked = &run->asked[0];
 
 	for (size_t i = 0; i < asked->question->column_count; i++)
 		printf("%.17g\n", asked->answers[0].values[i]);
-	return fflush(stdout) == EOF ? -EIO : 0;
 }
 
-static int report(const struct options *options, struct run *run)
+static int print_report(const struct options *options, struct run *run)
 {
-	int r = options->out ? report_files(run, options->out) : 0;
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	if (options->value)
-		r = print_values(run);
+		print_values(run);
 	else if (options->json)
 		r = report_json(run, stdout);
 	else
 		report_tables(run);
-	if (r == 0 && fflush(stdout) == EOF)
+	if (r == 0 && (fflush(stdout) == EOF || ferror(stdout)))
 		r = -EIO;
 	if (r < 0)
 		fprintf(stderr, "cadre-bench: cannot write the report: %s\n",
 			strerror(-r));
 	return r;
+}
+
+/* What could not be written in one place may still be seen in the other. */
+static int report(const struct options *options, struct run *run)
+{
+	const int printed = print_report(options, run);
+	const int written = options->out ? report_files(run, options->out) : 0;
+
+	return printed < 0 ? printed : written;
 }
 
 static bool is_a_goal_missed(const struct run *run)
@@ -214,29 +236,43 @@ static bool is_a_goal_missed(const struct run *run)
 	return false;
 }
 
+static int refuse(void)
+{
+	fprintf(stderr,
+		"cadre-bench: nothing to measure: none of these contenders is asked "
+		"that (--list shows who is; --quick leaves out the slowest)\n");
+	return EXIT_USAGE;
+}
+
+static int measure(struct options *options, struct run *run)
+{
+	int r;
+
+	if (!machine_choose_cpus(&options->bench)) {
+		fprintf(stderr, "cadre-bench: cannot measure: needs two CPUs, one for the "
+				"client and one for the worker\n");
+		return EXIT_NOT_MEASURED;
+	}
+	warn_if_busy(&options->bench);
+	r = ask_all(run);
+	if (r == 0)
+		r = report(options, run);
+	if (r < 0)
+		return EXIT_NOT_MEASURED;
+	return !options->value && is_a_goal_missed(run) ? EXIT_GOAL_MISSED : EXIT_MEASURED;
+}
+
 int main(int argc, char *argv[])
 {
 	struct options options = { .out = NULL };
 	struct run run = { .bench = &options.bench };
-	int status, r;
+	int status;
 
 	if (!parse(argc, argv, &options, &status))
 		return status;
 	/* Whoever started us may have had it ignored: then nobody could await a child. */
 	signal(SIGCHLD, SIG_DFL);
-	if (!machine_choose_cpus(&options.bench)) {
-		fprintf(stderr, "cadre-bench: cannot measure: needs two CPUs, one for the "
-				"client and one for the worker\n");
-		return EXIT_NOT_MEASURED;
-	}
-	warn_if_busy(&options.bench);
-	r = ask_all(&run, &options.choice);
-	if (r == 0)
-		r = report(&options, &run);
-	status = r < 0                  ? EXIT_NOT_MEASURED :
-		 options.value          ? EXIT_MEASURED :
-		 is_a_goal_missed(&run) ? EXIT_GOAL_MISSED :
-					  EXIT_MEASURED;
+	status = ask_prepare(&run, &options.choice) ? measure(&options, &run) : refuse();
 	ask_dispose(&run);
 	return status;
 }
