@@ -78,16 +78,16 @@ static void be_late_comer(void *context)
 
 /* ---- the story ---- */
 
+/* Whoever has idled for less long than the others stays, in whichever place. */
 static bool has_shrunk(const void *context)
 {
 	const struct cadre_view *const view = context;
+	unsigned taken = 0;
 
-	for (unsigned worker = 1; worker < view->limits.workers; worker++) {
-		if (cadre_place_state_of(cadre_place_look(&view->worker_places[worker])) !=
-		    CADRE_PLACE_VACANT)
-			return false;
-	}
-	return atomic_load(&view->header->wish_to_grow) == 0;
+	for (unsigned worker = 0; worker < view->limits.workers; worker++)
+		taken += cadre_place_state_of(cadre_place_look(
+				 &view->worker_places[worker])) != CADRE_PLACE_VACANT;
+	return taken <= 1 && atomic_load(&view->header->wish_to_grow) == 0;
 }
 
 /* The pool is small and nobody else submits, so that the victim will want it to grow. */
