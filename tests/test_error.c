@@ -5,16 +5,15 @@
  * The headers and tests are read where they lie, so an error that is added to the list
  * without a test, or a test that is renamed, fails here.
  */
+#include "tree.h"
+
 #include <cadre/error.h>
 
 #include <criterion/criterion.h>
 #include <ctype.h>
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct witness {
 	const char *error;
@@ -111,27 +110,11 @@ static void forget(void)
 TestSuite(error, .fini = forget);
 
 /* The whole file; freed when the test ends. */
-static const char *text_of(const char *folder, const char *file)
+static const char *text_of(const char *path)
 {
-	const char *const source = getenv("CADRE_SOURCE_DIR");
-	char path[4096];
-	ssize_t length;
-	off_t size;
-	char *text;
-	int fd;
-
-	cr_assert_not_null(source, "CADRE_SOURCE_DIR must be set; `./dev test` does it");
-	snprintf(path, sizeof(path), "%s/%s/%s", source, folder, file);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	cr_assert_geq(fd, 0, "cannot open %s", path);
-	size = lseek(fd, 0, SEEK_END);
-	text = calloc(1, (size_t)size + 1);
-	length = pread(fd, text, (size_t)size, 0);
-	close(fd);
-	cr_assert_eq(length, size);
 	cr_assert_lt(text_count, sizeof(texts) / sizeof(texts[0]));
-	texts[text_count++] = text;
-	return text;
+	texts[text_count] = tree_read(path);
+	return texts[text_count++];
 }
 
 /* Copies the name of an error that begins here; false when none does. */
@@ -152,7 +135,7 @@ static bool read_error(const char *text, char name[32])
 static bool is_listed(const char *error)
 {
 	char line[64];
-	const char *const text = text_of("include/cadre", "error.h");
+	const char *const text = text_of("include/cadre/error.h");
 	const char *found;
 
 	snprintf(line, sizeof(line), "\n *   %s ", error);
@@ -173,7 +156,7 @@ static const struct witness *witness_of(const char *error)
 
 Test(error, each_error_of_the_list_has_a_test_that_produces_it)
 {
-	const char *const text = text_of("include/cadre", "error.h");
+	const char *const text = text_of("include/cadre/error.h");
 	const char *const end = strstr(text, "*/");
 	const char *line = text;
 	char name[32], again[40];
@@ -194,10 +177,11 @@ Test(error, each_error_of_the_list_has_a_test_that_produces_it)
 /* In the test itself, or in what stands between it and the test before. */
 static void expect_named(const struct witness *witness)
 {
-	const char *const text = text_of("tests", witness->file);
-	const char *before = text, *begin = text, *found, *named;
-	char head[128], error[40];
+	const char *text, *before, *begin, *found, *named;
+	char path[80], head[128], error[40];
 
+	snprintf(path, sizeof(path), "tests/%s", witness->file);
+	before = begin = text = text_of(path);
 	snprintf(head, sizeof(head), ", %s)\n{", witness->test);
 	found = strstr(text, head);
 	cr_assert_not_null(found, "%s has no test %s", witness->file, witness->test);
@@ -219,32 +203,28 @@ Test(error, each_test_of_the_table_exists_and_names_its_error)
 
 Test(error, no_public_header_promises_an_error_that_is_not_in_the_list)
 {
-	char path[4096], name[32];
-	const struct dirent *entry;
-	unsigned headers = 0;
-	DIR *folder;
+	glob_t headers = tree_files("include/cadre/*.h");
+	unsigned read = 0;
+	char name[32];
 
-	snprintf(path, sizeof(path), "%s/include/cadre", getenv("CADRE_SOURCE_DIR"));
-	folder = opendir(path);
-	cr_assert_not_null(folder);
-	while ((entry = readdir(folder))) {
+	for (size_t i = 0; i < headers.gl_pathc; i++) {
+		const char *const path = headers.gl_pathv[i];
 		const char *at;
 
 		/* Those of libcadre-http say what theirs mean. */
-		if (entry->d_name[0] == '.' || strncmp(entry->d_name, "http", 4) == 0)
+		if (strncmp(strrchr(path, '/'), "/http", 5) == 0)
 			continue;
-		headers++;
-		at = text_of("include/cadre", entry->d_name);
+		read++;
+		at = text_of(path);
 		while ((at = strstr(at, "-E"))) {
 			at++;
 			if (read_error(at, name))
-				cr_assert(is_listed(name), "%s promises %s",
-					  entry->d_name, name);
+				cr_assert(is_listed(name), "%s promises %s", path, name);
 		}
 		forget();
 	}
-	closedir(folder);
-	cr_assert_gt(headers, 15);
+	globfree(&headers);
+	cr_assert_gt(read, 15);
 }
 
 Test(error, each_outcome_has_a_name_of_its_own)

@@ -1,54 +1,32 @@
 /*
  * test_features.c - claims about doc/squadron.md: each test that it names as proof exists.
  */
+#include "tree.h"
+
 #include <criterion/criterion.h>
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_MAX (4u << 20)
-
 static char *tests; /* all of tests/, one file after the other */
-
-static const char *root(void)
-{
-	const char *const source = getenv("CADRE_SOURCE_DIR");
-
-	return source ? source : ".";
-}
-
-/* Appends a file to `text`. */
-static void append(char *text, const char *folder, const char *name)
-{
-	const size_t before = strlen(text);
-	char path[4400];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s/%s", root(), folder, name);
-	file = fopen(path, "re");
-	cr_assert_not_null(file, "%s cannot be read", path);
-	text[before + fread(text + before, 1, TEXT_MAX - before - 1, file)] = '\0';
-	fclose(file);
-}
 
 static void read_tests(void)
 {
-	char path[4300];
-	DIR *folder;
+	glob_t found = tree_files("tests/*.c");
+	size_t length = 0;
 
-	snprintf(path, sizeof(path), "%s/tests", root());
-	folder = opendir(path);
-	cr_assert_not_null(folder);
-	tests = calloc(1, TEXT_MAX);
-	for (const struct dirent *entry; (entry = readdir(folder));) {
-		const size_t length = strlen(entry->d_name);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		char *const text = tree_read(found.gl_pathv[i]);
+		const size_t more = strlen(text);
 
-		if (length > 2 && strcmp(entry->d_name + length - 2, ".c") == 0)
-			append(tests, "tests", entry->d_name);
+		tests = realloc(tests, length + more + 1);
+		cr_assert_not_null(tests);
+		memcpy(tests + length, text, more + 1);
+		length += more;
+		free(text);
 	}
-	closedir(folder);
+	globfree(&found);
 }
 
 static void forget_tests(void)
@@ -72,10 +50,9 @@ static bool exists(const char *suite, const char *claim)
 
 Test(features, each_test_that_the_table_names_exists)
 {
-	char *const table = calloc(1, TEXT_MAX);
+	char *const table = tree_read("doc/squadron.md");
 	unsigned named = 0;
 
-	append(table, "doc", "squadron.md");
 	/* `suite/claim` */
 	for (const char *at = table; (at = strchr(at, '`')); at++) {
 		char suite[64], claim[200];

@@ -5,19 +5,18 @@
  * An ordered access is a line of code with an order stronger than relaxed. Its labels (a letter
  * and a number) stand in a comment on that line or on the few before it, in the same function.
  */
+#include "tree.h"
+
 #include <criterion/criterion.h>
 
 #include <ctype.h>
-#include <glob.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define REACH 9 /* lines from a comment to its access, at most */
 #define LABELS_MAX 400
-#define TEXT_MAX (4u << 20)
 
 struct labels {
 	char names[LABELS_MAX][4];
@@ -30,37 +29,6 @@ struct reading {
 	unsigned accesses;
 	char complaints[2000]; /* a line for each access without a label */
 };
-
-/* ---- texts ---- */
-
-static const char *root(void)
-{
-	const char *const source = getenv("CADRE_SOURCE_DIR");
-
-	return source ? source : ".";
-}
-
-static char *read_text(const char *path)
-{
-	char *const text = calloc(1, TEXT_MAX);
-	FILE *const file = fopen(path, "re");
-
-	cr_assert(text && file, "%s cannot be read", path);
-	(void)!fread(text, 1, TEXT_MAX - 1, file);
-	fclose(file);
-	return text;
-}
-
-/* The files of this tree that fit a pattern. */
-static glob_t files(const char *pattern)
-{
-	char path[4300];
-	glob_t found;
-
-	snprintf(path, sizeof(path), "%s/%s", root(), pattern);
-	cr_assert_eq(glob(path, 0, NULL, &found), 0, "nothing fits %s", path);
-	return found;
-}
 
 /* ---- labels ---- */
 
@@ -202,10 +170,10 @@ static void read_code(struct reading *reading, const char *name, const char *tex
 static struct reading read_lib(void)
 {
 	struct reading reading = { 0 };
-	glob_t sources = files("lib/*.[ch]");
+	glob_t sources = tree_files("lib/*.[ch]");
 
 	for (size_t i = 0; i < sources.gl_pathc; i++) {
-		char *const text = read_text(sources.gl_pathv[i]);
+		char *const text = tree_read(sources.gl_pathv[i]);
 
 		read_code(&reading, sources.gl_pathv[i], text);
 		free(text);
@@ -223,10 +191,9 @@ static char *table; /* in it, from the first row to the last */
 
 static void read_table(void)
 {
-	char path[4300], *end;
+	char *end;
 
-	snprintf(path, sizeof(path), "%s/lib/README.md", root());
-	page = read_text(path);
+	page = tree_read("lib/README.md");
 	table = strstr(page, "## Ordered pairs");
 	cr_assert_not_null(table);
 	table = strstr(table, "\n|---");
@@ -282,7 +249,7 @@ static bool is_somewhere(const glob_t *sources, const char *word)
 
 	snprintf(pattern, sizeof(pattern), "(^|[^a-z_])%s\\(", word);
 	for (size_t i = 0; i < sources->gl_pathc; i++) {
-		char *const text = read_text(sources->gl_pathv[i]);
+		char *const text = tree_read(sources->gl_pathv[i]);
 		const bool found = strstr(text, word) && fits(pattern, text);
 
 		free(text);
@@ -294,7 +261,8 @@ static bool is_somewhere(const glob_t *sources, const char *word)
 
 Test(labels, each_function_that_the_table_names_exists)
 {
-	glob_t sources = files("lib/*.[ch]"), headers = files("include/cadre/*.h");
+	glob_t sources = tree_files("lib/*.[ch]"),
+	       headers = tree_files("include/cadre/*.h");
 	unsigned named = 0;
 
 	for (const char *at = table; (at = strchr(at, '`')); at++) {
@@ -329,13 +297,13 @@ Test(labels, each_test_that_the_table_names_exists)
 		cr_assert_not_null(cell);
 		for (word = strtok_r(cell, "|, ", &rest); word;
 		     word = strtok_r(NULL, "|, ", &rest)) {
-			char path[4400];
+			char path[1100];
 
 			if (!strchr(word, '_'))
 				continue;
-			snprintf(path, sizeof(path), "%s/tests/%s%s.c", root(),
+			snprintf(path, sizeof(path), "tests/%s%s.c",
 				 strncmp(word, "fuzz_", 5) == 0 ? "fuzz/" : "", word);
-			cr_expect_eq(access(path, R_OK), 0, "there is no %s", path);
+			cr_expect(tree_has(path), "there is no %s", path);
 			named++;
 		}
 	}

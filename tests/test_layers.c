@@ -5,17 +5,17 @@
  * The table, the list and the sources are read where they lie. killpoint is in no layer: only
  * tests have it.
  */
+#include "tree.h"
+
 #include <criterion/criterion.h>
 
 #include <ctype.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FILES_MAX 300
 #define NAME_MAX_HERE 60
-#define TEXT_MAX (1u << 20)
 
 static struct layers {
 	struct {
@@ -24,34 +24,6 @@ static struct layers {
 	} files[FILES_MAX];
 	size_t count;
 } table; /* as README.md has it */
-
-/* ---- texts ---- */
-
-static const char *root(void)
-{
-	const char *const source = getenv("CADRE_SOURCE_DIR");
-
-	return source ? source : ".";
-}
-
-static char *read_path(const char *path)
-{
-	char *const text = calloc(1, TEXT_MAX);
-	FILE *const file = fopen(path, "re");
-
-	cr_assert(text && file, "%s cannot be read", path);
-	(void)!fread(text, 1, TEXT_MAX - 1, file);
-	fclose(file);
-	return text;
-}
-
-static char *read_file(const char *name)
-{
-	char path[4400];
-
-	snprintf(path, sizeof(path), "%s/%s", root(), name);
-	return read_path(path);
-}
 
 /* "/a/b/name.c" to "name". */
 static void base_name(const char *path, char name[NAME_MAX_HERE])
@@ -97,7 +69,7 @@ static void read_row(struct layers *layers, const char *row, int layer)
 
 static void read_table(void)
 {
-	char *const page = read_file("lib/README.md");
+	char *const page = tree_read("lib/README.md");
 	const char *line = strstr(page, "## Layers");
 	const char *end;
 	int layer, at;
@@ -119,11 +91,9 @@ TestSuite(layers, .init = read_table);
 
 Test(layers, each_file_stands_in_one_and_only_once)
 {
-	char name[NAME_MAX_HERE], pattern[4300];
-	glob_t found;
+	char name[NAME_MAX_HERE];
+	glob_t found = tree_files("lib/*.[ch]");
 
-	snprintf(pattern, sizeof(pattern), "%s/lib/*.[ch]", root());
-	cr_assert_eq(glob(pattern, 0, NULL, &found), 0);
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		base_name(found.gl_pathv[i], name);
 		cr_expect(layer_of(&table, name) || strcmp(name, "killpoint") == 0,
@@ -138,7 +108,7 @@ Test(layers, each_file_stands_in_one_and_only_once)
 
 Test(layers, the_list_of_sources_has_the_same_ones)
 {
-	char *const list = read_file("lib/CMakeLists.txt");
+	char *const list = tree_read("lib/CMakeLists.txt");
 	const char *const end = strstr(list, "\n)");
 	char name[NAME_MAX_HERE];
 	int layer = 0, next;
@@ -159,14 +129,12 @@ Test(layers, the_list_of_sources_has_the_same_ones)
 
 Test(layers, a_file_includes_only_from_its_own_or_from_below)
 {
-	char name[NAME_MAX_HERE], pattern[4300];
+	char name[NAME_MAX_HERE];
+	glob_t found = tree_files("lib/*.[ch]");
 	unsigned includes = 0;
-	glob_t found;
 
-	snprintf(pattern, sizeof(pattern), "%s/lib/*.[ch]", root());
-	cr_assert_eq(glob(pattern, 0, NULL, &found), 0);
 	for (size_t i = 0; i < found.gl_pathc; i++) {
-		char *const text = read_path(found.gl_pathv[i]);
+		char *const text = tree_read(found.gl_pathv[i]);
 		int own;
 
 		base_name(found.gl_pathv[i], name);
