@@ -278,18 +278,29 @@ static int measure_opened(const struct bench *whole, const struct messenger *mes
 	return r;
 }
 
+static int open_transport(const struct transport *transport, size_t size, unsigned depth)
+{
+	return transport->open ? transport->open(size, depth) : (int)depth;
+}
+
+static void close_transport(const struct transport *transport)
+{
+	if (transport->close)
+		transport->close();
+}
+
 static int measure(const struct bench *bench, const struct messenger *messenger,
 		   void (*client)(struct meeting *, double *), double *ret_values,
 		   size_t count)
 {
-	const int depth = messenger->transport->open(PAYLOAD, IN_FLIGHT_MAX);
+	const int depth = open_transport(messenger->transport, PAYLOAD, IN_FLIGHT_MAX);
 	int r;
 
 	if (depth < 0)
 		return depth;
 	r = measure_opened(bench, messenger, (unsigned)depth, PAYLOAD, client, ret_values,
 			   count);
-	messenger->transport->close();
+	close_transport(messenger->transport);
 	return r;
 }
 
@@ -309,7 +320,7 @@ int messages_payload(const struct bench *bench, const void *with, double *ret_va
 {
 	static const size_t sizes[] = BENCH_SIZES;
 	const struct messenger *const messenger = with;
-	const int depth = messenger->transport->open(BENCH_SIZE_MAX, 1);
+	const int depth = open_transport(messenger->transport, BENCH_SIZE_MAX, 1);
 	int r = depth < 0 ? depth : 0;
 
 	if (r < 0)
@@ -317,6 +328,6 @@ int messages_payload(const struct bench *bench, const void *with, double *ret_va
 	for (size_t i = 0; r == 0 && i < COUNT_OF(sizes); i++)
 		r = measure_opened(bench, messenger, (unsigned)depth, sizes[i],
 				   measure_size, &ret_values[i], 1);
-	messenger->transport->close();
+	close_transport(messenger->transport);
 	return r;
 }

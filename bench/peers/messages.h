@@ -18,9 +18,10 @@ extern "C" {
  * return nothing say 0 or negative errno, after saying why on standard error. */
 struct transport {
 	/* In the process that forks both sides: for messages of up to `size` bytes, of which
-	 * `depth` are under way. How many it can hold each way, or -ENOTSUP as measure_fn. */
+	 * `depth` are under way. How many it can hold each way, or -ENOTSUP as measure_fn. NULL:
+	 * there is nothing to open, and it holds as many. */
 	int (*open)(size_t size, unsigned depth);
-	void (*close)(void);
+	void (*close)(void); /* may be NULL */
 
 	/* In each side, after the fork. May be NULL. */
 	int (*join)(bool is_client);

@@ -1,15 +1,11 @@
-/* nng: a pair over ipc://; each side has threads of the library beside its own. */
+/* nng: a pair over a Unix socket; each side has threads of the library beside its own. */
 #include "messengers.h"
 
 #include <errno.h>
 #include <nng/nng.h>
 #include <nng/protocol/pair0/pair.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-static char directory[] = "/tmp/cadre-bench-nng-XXXXXX";
-static char path[64], address[80];
 static nng_socket pair;
 
 static int refuse(const char *what, int error)
@@ -18,31 +14,15 @@ static int refuse(const char *what, int error)
 	return -EIO;
 }
 
-/* A name for the socket in the file system. */
-static int open_name(size_t size, unsigned depth)
-{
-	(void)size;
-	if (!mkdtemp(directory)) {
-		perror("cadre-bench-nng: cannot make a directory in /tmp");
-		return -errno;
-	}
-	snprintf(path, sizeof(path), "%s/pair", directory);
-	snprintf(address, sizeof(address), "ipc://%s", path);
-	return (int)depth;
-}
-
-static void close_name(void)
-{
-	unlink(path);
-	rmdir(directory);
-}
-
-/* The client dials until somebody listens. */
+/* The client dials until somebody listens, at a name that is in no file system and gone with
+ * the sockets. */
 static int join(bool is_client)
 {
 	const int room = IN_FLIGHT_MAX;
+	char address[64];
 	int r = nng_pair0_open(&pair);
 
+	snprintf(address, sizeof(address), "abstract://%s", messengers_place());
 	if (r == 0)
 		r = nng_socket_set_int(pair, NNG_OPT_SENDBUF, room);
 	if (r == 0)
@@ -83,8 +63,6 @@ static int receive_one(void *data, size_t length, bool waits)
 }
 
 static const struct transport nng = {
-	.open = open_name,
-	.close = close_name,
 	.join = join,
 	.leave = leave,
 	.send = send_one,

@@ -1,14 +1,10 @@
-/* ZeroMQ: a PAIR of sockets over ipc://; each side has an I/O thread of its own. */
+/* ZeroMQ: a PAIR over a Unix socket; each side has an I/O thread of its own. */
 #include "messengers.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 #include <zmq.h>
 
-static char directory[] = "/tmp/cadre-bench-zeromq-XXXXXX";
-static char path[64], address[80];
 static void *context, *pair;
 
 static int refuse(const char *what)
@@ -18,29 +14,12 @@ static int refuse(const char *what)
 	return -EIO;
 }
 
-/* A name for the socket in the file system. */
-static int open_name(size_t size, unsigned depth)
-{
-	(void)size;
-	if (!mkdtemp(directory)) {
-		perror("cadre-bench-zeromq: cannot make a directory in /tmp");
-		return -errno;
-	}
-	snprintf(path, sizeof(path), "%s/pair", directory);
-	snprintf(address, sizeof(address), "ipc://%s", path);
-	return (int)depth;
-}
-
-static void close_name(void)
-{
-	unlink(path);
-	rmdir(directory);
-}
-
-/* The one that comes first waits for the other. */
+/* The one that comes first waits for the other, at a name that is in no file system and gone
+ * with the sockets. */
 static int join(bool is_client)
 {
 	const int at_once = 0, no_bound = 0;
+	char address[64];
 	int r;
 
 	context = zmq_ctx_new();
@@ -50,6 +29,7 @@ static int join(bool is_client)
 	zmq_setsockopt(pair, ZMQ_LINGER, &at_once, sizeof(at_once));
 	zmq_setsockopt(pair, ZMQ_SNDHWM, &no_bound, sizeof(no_bound));
 	zmq_setsockopt(pair, ZMQ_RCVHWM, &no_bound, sizeof(no_bound));
+	snprintf(address, sizeof(address), "ipc://@%s", messengers_place());
 	r = is_client ? zmq_connect(pair, address) : zmq_bind(pair, address);
 	return r < 0 ? refuse(is_client ? "connect" : "bind") : 0;
 }
@@ -79,8 +59,6 @@ static int receive_one(void *data, size_t length, bool waits)
 }
 
 static const struct transport zeromq = {
-	.open = open_name,
-	.close = close_name,
 	.join = join,
 	.leave = leave,
 	.send = send_one,
