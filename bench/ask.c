@@ -128,9 +128,8 @@ void ask_dispose(struct run *run)
 
 static char why_absent[REASON_MAX];
 
-int bench_absent(const char *contender, const char *why)
+int bench_absent(const char *why)
 {
-	(void)contender;
 	snprintf(why_absent, sizeof(why_absent), "%s", why);
 	return -ENOTSUP;
 }
@@ -189,8 +188,7 @@ static int ask(const struct bench *bench, struct asked *asked, unsigned round)
 			    &answers->values[round * asked->question->column_count]);
 		/* A rival that fails ends its own row, and not the run. */
 		if (r < 0 && r != -ENOTSUP && !is_ours(answers->contender))
-			r = bench_absent(answers->contender->name,
-					 "it failed (see standard error)");
+			r = bench_absent("it failed (see standard error)");
 		if (r == -ENOTSUP)
 			leave_out(asked, answers);
 		else if (r < 0)

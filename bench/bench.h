@@ -151,8 +151,8 @@ struct awake {
 int bench_keep_awake(const struct bench *bench, struct awake *ret_awake);
 void bench_let_halt(const struct awake *awake);
 
-/* Says once why a contender is not here; -ENOTSUP. */
-int bench_absent(const char *contender, const char *why);
+/* Says why the contender that is asked is not here; -ENOTSUP. */
+int bench_absent(const char *why);
 
 /* Calls `batch` until enough is known, and says the median of what it returned. */
 double bench_median_batch(const struct bench *bench, double (*batch)(void *context),

@@ -40,19 +40,17 @@ static int run_cadre(struct server *server, const char *manner)
 					    manner, NULL });
 }
 
+static int use_cadre(struct server *server, const void *manner, double *ret_values)
+{
+	const int r = run_cadre(server, manner);
+
+	return r < 0 ? r : web_ask(server, HELLO, ret_values);
+}
+
 /* with: the option, or NULL. */
 static int cadre_http(const struct bench *bench, const void *with, double *ret_values)
 {
-	struct server server;
-	int r = server_open(&server, bench, with ? "cadre handoff" : "cadre proxy");
-
-	if (r < 0)
-		return r;
-	r = run_cadre(&server, with);
-	if (r == 0)
-		r = web_ask(&server, HELLO, ret_values);
-	server_close(&server);
-	return r;
+	return server_measure(bench, use_cadre, with, ret_values);
 }
 
 static const struct column columns[WEB_COLUMNS] = {

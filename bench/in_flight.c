@@ -8,13 +8,12 @@
 #include "feeder.h"
 #include "packed.h"
 #include "peers/ck.h"
+#include "peers/command.h"
 #include "peers/mpmc.h"
 #include "peers/rivals.h"
 #include "peers/spsc.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #define JOBS 2000u
 
@@ -61,31 +60,17 @@ static int cadre_in_flight(const struct bench *bench, const void *with, double *
 /* Another program, beside this one, whose worker counts nothing. */
 static int cadre_uncounted(const struct bench *bench, const void *with, double *ret_values)
 {
-	char path[4096], command[4200];
-	const ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
-	int read = 0;
-	FILE *other;
+	char path[4096];
+	const char *argv[9 + COMMAND_MANNERS] = { path,     "--only", "in_flight",
+						  "--with", "cadre",  "--rounds",
+						  "1",      "--value" };
 
 	(void)with;
-	path[length > 0 ? length : 0] = '\0';
-	snprintf(command, sizeof(command), "%s-uncounted", path);
-	if (access(command, X_OK) < 0)
-		return bench_absent("cadre uncounted", "cadre-bench-uncounted was not "
-						       "built (./dev bench does it)");
-	snprintf(command, sizeof(command),
-		 "exec '%s-uncounted' --only in_flight --with cadre --rounds 1 --value%s%s",
-		 path, bench->quick ? " --quick" : "",
-		 bench->realtime ? " --realtime" : "");
-	other = popen(command, "re");
-	if (!other)
-		return -errno;
-	for (size_t i = 0; i < COUNT_OF(columns); i++)
-		read += fscanf(other, "%lf", &ret_values[i]);
-	if (pclose(other) != 0 || read != (int)COUNT_OF(columns)) {
-		fprintf(stderr, "cadre-bench: cadre-bench-uncounted says no numbers\n");
-		return -ECANCELED;
-	}
-	return 0;
+	if (!command_find_own("uncounted", path, sizeof(path)))
+		return bench_absent(
+			"cadre-bench-uncounted was not built (./dev bench does it)");
+	command_add_manners(bench, argv);
+	return command_ask(bench, "", argv, ret_values, COUNT_OF(columns));
 }
 
 static const struct contender contenders[] = {

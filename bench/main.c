@@ -189,13 +189,16 @@ static void warn_if_busy(const struct bench *bench)
 			load);
 }
 
-/* For one bench that asks another, built differently: the columns of the first contender. */
+/* For one bench that asks another, built differently (peers/command.h): the columns of the
+ * first contender. */
 static void print_values(const struct run *run)
 {
 	const struct asked *const asked = &run->asked[0];
 
+	printf("RESULT");
 	for (size_t i = 0; i < asked->question->column_count; i++)
-		printf("%.17g\n", asked->answers[0].values[i]);
+		printf(" %.17g", asked->answers[0].values[i]);
+	printf("\n");
 }
 
 static int print_report(const struct options *options, struct run *run)

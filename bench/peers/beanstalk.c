@@ -1,7 +1,6 @@
 #include "beanstalk.h"
-#include "peer.h"
+#include "broker.h"
 #include "pools.h"
-#include "server.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,7 +12,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define CONTENDER "beanstalkd"
 #define PUT "put 0 0 60 0\r\n\r\n" /* priority, delay, seconds to run, bytes */
 
 struct line {
@@ -185,37 +183,28 @@ static void close_lines(struct client *client)
 		fclose(client->takes.in);
 }
 
-static int measure(const struct bench *bench, struct server *server, double *ret_values)
+static int ask(const struct server *server, double *ret_values)
 {
-	const pid_t worker = peer_start(bench, work, server);
 	struct client client = { .outstanding = 0 };
-	int r;
+	int r = open_lines(&client, server->port);
 
-	if (worker < 0)
-		return worker;
-	r = open_lines(&client, server->port);
 	if (r == 0)
-		r = pools_measure(bench, turn, &client, ret_values);
+		r = pools_measure(server->bench, turn, &client, ret_values);
 	close_lines(&client);
-	peer_end(worker);
 	return r;
+}
+
+static int run(struct server *server)
+{
+	return server_run(server, "package beanstalkd",
+			  (const char *[]){ "beanstalkd", "-l", "127.0.0.1", "-p",
+					    server->port_text, NULL });
 }
 
 int beanstalk_pools(const struct bench *bench, const void *with, double *ret_values)
 {
-	struct server server;
-	char port[16];
-	int r = server_open(&server, bench, CONTENDER);
+	static const struct broker beanstalkd = { run, work, ask };
 
 	(void)with;
-	if (r < 0)
-		return r;
-	snprintf(port, sizeof(port), "%u", server.port);
-	r = server_run(&server, "package beanstalkd",
-		       (const char *[]){ "beanstalkd", "-l", "127.0.0.1", "-p", port,
-					 NULL });
-	if (r == 0)
-		r = measure(bench, &server, ret_values);
-	server_close(&server);
-	return r;
+	return broker_pools(bench, &beanstalkd, ret_values);
 }

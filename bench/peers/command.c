@@ -39,12 +39,33 @@ bool command_find(const char *name, char *ret_path, size_t size)
 	return false;
 }
 
-int command_missing(const char *contender, const char *program, const char *source)
+bool command_find_own(const char *name, char *ret_path, size_t size)
+{
+	char own[4000];
+	const ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+
+	own[length > 0 ? length : 0] = '\0';
+	snprintf(ret_path, size, "%s-%s", own, name);
+	return access(ret_path, X_OK) == 0;
+}
+
+void command_add_manners(const struct bench *bench, const char *argv[])
+{
+	while (*argv)
+		argv++;
+	if (bench->quick)
+		*argv++ = "--quick";
+	if (bench->realtime)
+		*argv++ = "--realtime";
+	*argv = NULL;
+}
+
+int command_missing(const char *program, const char *source)
 {
 	char why[128];
 
 	snprintf(why, sizeof(why), "no program %s (%s)", program, source);
-	return bench_absent(contender, why);
+	return bench_absent(why);
 }
 
 void command_become(const struct bench *bench, const char *path, const char *const argv[],
@@ -57,33 +78,49 @@ void command_become(const struct bench *bench, const char *path, const char *con
 	_exit(127);
 }
 
-static bool read_result(FILE *said, double *ret_values, size_t count)
+static int read_absence(FILE *said)
 {
-	char word[256];
-	size_t read = 0;
+	char why[128];
 
-	while (fscanf(said, "%255s", word) == 1 && strcmp(word, "RESULT") != 0)
-		continue;
-	while (read < count && fscanf(said, "%lf", &ret_values[read]) == 1)
-		read++;
-	/* To the end, so that it is not killed by its last words. */
-	while (fgetc(said) != EOF)
-		continue;
-	return read == count;
+	if (!fgets(why, sizeof(why), said))
+		return -ECANCELED;
+	why[strcspn(why, "\n")] = '\0';
+	return bench_absent(why + strspn(why, " "));
 }
 
-int command_ask(const struct bench *bench, const char *contender, const char *source,
-		const char *const argv[], double *ret_values, size_t count)
+static int read_numbers(FILE *said, double *ret_values, size_t count)
+{
+	size_t read = 0;
+
+	while (read < count && fscanf(said, "%lf", &ret_values[read]) == 1)
+		read++;
+	return read == count ? 0 : -ECANCELED;
+}
+
+static int read_answer(FILE *said, double *ret_values, size_t count)
+{
+	char word[256];
+
+	while (fscanf(said, "%255s", word) == 1) {
+		if (strcmp(word, "RESULT") == 0)
+			return read_numbers(said, ret_values, count);
+		if (strcmp(word, "ABSENT") == 0)
+			return read_absence(said);
+	}
+	return -ECANCELED;
+}
+
+int command_ask(const struct bench *bench, const char *source, const char *const argv[],
+		double *ret_values, size_t count)
 {
 	const pid_t parent = getpid();
-	char path[4096], why[128];
-	bool answered;
-	int ends[2];
+	char path[4096];
+	int ends[2], r;
 	FILE *said;
 	pid_t pid;
 
 	if (!command_find(argv[0], path, sizeof(path)))
-		return command_missing(contender, argv[0], source);
+		return command_missing(argv[0], source);
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return complain(argv[0]);
 	pid = fork();
@@ -96,11 +133,13 @@ int command_ask(const struct bench *bench, const char *contender, const char *so
 	said = fdopen(ends[0], "r");
 	if (pid < 0 || !said)
 		return complain(argv[0]);
-	answered = read_result(said, ret_values, count);
+	r = read_answer(said, ret_values, count);
+	/* To the end, so that it is not killed by its last words. */
+	while (fgetc(said) != EOF)
+		continue;
 	fclose(said);
 	peer_await(pid);
-	if (answered)
-		return 0;
-	snprintf(why, sizeof(why), "%s said no numbers (see standard error)", argv[0]);
-	return bench_absent(contender, why);
+	if (r < 0 && r != -ENOTSUP)
+		fprintf(stderr, "cadre-bench: %s said no numbers\n", argv[0]);
+	return r;
 }

@@ -2,9 +2,8 @@
 
 #if BENCH_HAS_GEARMAN
 
-#include "peer.h"
+#include "broker.h"
 #include "pools.h"
-#include "server.h"
 
 #include <errno.h>
 #include <libgearman-1.0/gearman.h>
@@ -12,7 +11,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CONTENDER "gearmand"
 #define FUNCTION "empty"
 #define PATIENCE_MS 10000
 
@@ -69,40 +67,31 @@ static int turn(void *context, uint32_t in_flight)
 	return gearman_success(result) ? (int)in_flight : refuse(client);
 }
 
-static int measure(const struct bench *bench, struct server *server, double *ret_values)
+static int ask(const struct server *server, double *ret_values)
 {
-	const pid_t worker = peer_start(bench, work, server);
-	gearman_client_st *client;
+	gearman_client_st *const client = gearman_client_create(NULL);
 	int r;
 
-	if (worker < 0)
-		return worker;
-	client = gearman_client_create(NULL);
 	gearman_client_add_server(client, "127.0.0.1", server->port);
 	gearman_client_set_timeout(client, PATIENCE_MS);
-	r = pools_measure(bench, turn, client, ret_values);
+	r = pools_measure(server->bench, turn, client, ret_values);
 	gearman_client_free(client);
-	peer_end(worker);
 	return r;
+}
+
+static int run(struct server *server)
+{
+	return server_run(server, "package gearman-job-server",
+			  (const char *[]){ "gearmand", "-L", "127.0.0.1", "-p",
+					    server->port_text, "-l", "stderr", NULL });
 }
 
 int gearman_pools(const struct bench *bench, const void *with, double *ret_values)
 {
-	struct server server;
-	char port[16];
-	int r = server_open(&server, bench, CONTENDER);
+	static const struct broker gearmand = { run, work, ask };
 
 	(void)with;
-	if (r < 0)
-		return r;
-	snprintf(port, sizeof(port), "%u", server.port);
-	r = server_run(&server, "package gearman-job-server",
-		       (const char *[]){ "gearmand", "-L", "127.0.0.1", "-p", port, "-l",
-					 "stderr", NULL });
-	if (r == 0)
-		r = measure(bench, &server, ret_values);
-	server_close(&server);
-	return r;
+	return broker_pools(bench, &gearmand, ret_values);
 }
 
 #else
@@ -112,8 +101,7 @@ int gearman_pools(const struct bench *bench, const void *with, double *ret_value
 	(void)bench;
 	(void)with;
 	(void)ret_values;
-	return bench_absent("gearmand",
-			    "built without libgearman (package libgearman-dev)");
+	return bench_absent("built without libgearman (package libgearman-dev)");
 }
 
 #endif

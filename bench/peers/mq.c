@@ -58,7 +58,7 @@ static int open_queues(size_t size, unsigned depth)
 	} while (depth > 0 && (r == -EINVAL || r == -EMFILE));
 	snprintf(why, sizeof(why), "no message queue for %zu bytes: %s", size,
 		 strerror(-r));
-	return bench_absent("posix mq", why);
+	return bench_absent(why);
 }
 
 static void close_queues(void)

@@ -1,65 +1,20 @@
 #include "program.h"
+#include "command.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-/* It begins its answer with this when it cannot be measured here; then why. */
-#define ABSENT "absent: "
-
-static void path_of(const char *peer, char *ret_path, size_t size)
-{
-	char own[4000];
-	const ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
-
-	own[length > 0 ? length : 0] = '\0';
-	snprintf(ret_path, size, "%s-%s", own, peer);
-}
-
-static int read_answer(FILE *answer, const struct program *program, double *ret_values,
-		       size_t count)
-{
-	char line[160];
-
-	for (size_t i = 0; i < count; i++) {
-		if (!fgets(line, sizeof(line), answer))
-			return -ECHILD;
-		line[strcspn(line, "\n")] = '\0';
-		if (strncmp(line, ABSENT, strlen(ABSENT)) == 0)
-			return bench_absent(program->messenger, line + strlen(ABSENT));
-		if (sscanf(line, "%lf", &ret_values[i]) != 1)
-			return -EBADMSG;
-	}
-	return 0;
-}
 
 static int ask(const struct bench *bench, const struct program *program,
 	       const char *question, double *ret_values, size_t count)
 {
-	char path[4096], command[4300];
-	FILE *answer;
-	int r, status;
+	char path[4096], why[128];
+	const char *argv[4 + COMMAND_MANNERS] = { path, question, program->messenger };
 
-	path_of(program->peer, path, sizeof(path));
-	if (access(path, X_OK) < 0) {
-		snprintf(command, sizeof(command), "built without %s", program->package);
-		return bench_absent(program->messenger, command);
+	if (!command_find_own(program->peer, path, sizeof(path))) {
+		snprintf(why, sizeof(why), "built without %s", program->package);
+		return bench_absent(why);
 	}
-	snprintf(command, sizeof(command), "exec '%s' %s '%s'%s%s", path, question,
-		 program->messenger, bench->quick ? " --quick" : "",
-		 bench->realtime ? " --realtime" : "");
-	answer = popen(command, "re"); /* NOLINT(cert-env33-c): a path of our own, quoted */
-	if (!answer)
-		return -errno;
-	r = read_answer(answer, program, ret_values, count);
-	status = pclose(answer);
-	if (r == -ENOTSUP || (r == 0 && status == 0))
-		return r;
-	/* A rival that fails ends its own row, and not the run. */
-	return bench_absent(program->messenger,
-			    "it ended without its numbers (see standard error)");
+	command_add_manners(bench, argv);
+	return command_ask(bench, "", argv, ret_values, count);
 }
 
 int program_round_trip(const struct bench *bench, const void *with, double *ret_values)

@@ -2,17 +2,14 @@
 
 #if BENCH_HAS_HIREDIS
 
-#include "peer.h"
+#include "broker.h"
 #include "pools.h"
-#include "server.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-#define CONTENDER "redis"
 
 struct client {
 	redisContext *connection;
@@ -114,42 +111,33 @@ static int turn(void *context, uint32_t in_flight)
 	return taken;
 }
 
-static int measure(const struct bench *bench, struct server *server, double *ret_values)
+static int ask(const struct server *server, double *ret_values)
 {
-	const pid_t worker = peer_start(bench, work, server);
-	struct client client = { .outstanding = 0 };
+	struct client client = { .connection = connect_to(server) };
 	int r;
 
-	if (worker < 0)
-		return worker;
-	client.connection = connect_to(server);
-	if (client.connection) {
-		redisSetTimeout(client.connection, (struct timeval){ .tv_sec = 10 });
-		r = pools_measure(bench, turn, &client, ret_values);
-		redisFree(client.connection);
-	} else {
-		r = bench_absent(CONTENDER, "its server takes no connection");
-	}
-	peer_end(worker);
+	if (!client.connection)
+		return bench_absent("its server takes no connection");
+	redisSetTimeout(client.connection, (struct timeval){ .tv_sec = 10 });
+	r = pools_measure(server->bench, turn, &client, ret_values);
+	redisFree(client.connection);
 	return r;
+}
+
+static int run(struct server *server)
+{
+	return server_run(server, "package redis-server",
+			  (const char *[]){ "redis-server", "--port", "0", "--unixsocket",
+					    server->socket, "--dir", server->directory,
+					    "--save", "", "--appendonly", "no", NULL });
 }
 
 int redis_pools(const struct bench *bench, const void *with, double *ret_values)
 {
-	struct server server;
-	int r = server_open(&server, bench, CONTENDER);
+	static const struct broker redis = { run, work, ask };
 
 	(void)with;
-	if (r < 0)
-		return r;
-	r = server_run(&server, "package redis-server",
-		       (const char *[]){ "redis-server", "--port", "0", "--unixsocket",
-					 server.socket, "--dir", server.directory,
-					 "--save", "", "--appendonly", "no", NULL });
-	if (r == 0)
-		r = measure(bench, &server, ret_values);
-	server_close(&server);
-	return r;
+	return broker_pools(bench, &redis, ret_values);
 }
 
 #else
@@ -159,7 +147,7 @@ int redis_pools(const struct bench *bench, const void *with, double *ret_values)
 	(void)bench;
 	(void)with;
 	(void)ret_values;
-	return bench_absent("redis", "built without hiredis (package libhiredis-dev)");
+	return bench_absent("built without hiredis (package libhiredis-dev)");
 }
 
 #endif

@@ -32,8 +32,7 @@ int python_pools(const struct bench *bench, const void *with, double *ret_values
 				     orders.slices, orders.slice_ms,
 				     NULL };
 
-	return command_ask(bench, with, "package python3", argv, ret_values,
-			   POOLS_COLUMNS);
+	return command_ask(bench, "package python3", argv, ret_values, POOLS_COLUMNS);
 }
 
 int piscina_pools(const struct bench *bench, const void *with, double *ret_values)
@@ -44,8 +43,7 @@ int piscina_pools(const struct bench *bench, const void *with, double *ret_value
 
 	(void)with;
 	if (access(piscina_module, F_OK) < 0)
-		return bench_absent("piscina", "not installed: needs npm (then ./dev bench "
-					       "puts it into build/npm)");
-	return command_ask(bench, "piscina", "package nodejs", argv, ret_values,
-			   POOLS_COLUMNS);
+		return bench_absent("not installed: needs npm (then ./dev bench "
+				    "puts it into build/npm)");
+	return command_ask(bench, "package nodejs", argv, ret_values, POOLS_COLUMNS);
 }

@@ -101,11 +101,9 @@ static uint16_t find_free_port(void)
 	return ntohs(address.sin_port);
 }
 
-int server_open(struct server *ret_server, const struct bench *bench,
-		const char *contender)
+static int open_server(struct server *ret_server, const struct bench *bench)
 {
 	struct server server = { .bench = bench,
-				 .contender = contender,
 				 .directory = "/tmp/cadre-bench.XXXXXX",
 				 .port = find_free_port() };
 	int r;
@@ -115,6 +113,7 @@ int server_open(struct server *ret_server, const struct bench *bench,
 	/* Servers that root starts go on as somebody else. */
 	chmod(server.directory, 0755);
 	snprintf(server.socket, sizeof(server.socket), "%s/socket", server.directory);
+	snprintf(server.port_text, sizeof(server.port_text), "%u", server.port);
 	r = start_guard(&server);
 	if (r < 0)
 		remove_directory(server.directory);
@@ -224,7 +223,7 @@ static int explain(const struct server *server, const char *program)
 
 	server_last_words(server, words, sizeof(words));
 	snprintf(why, sizeof(why), "%s did not start: %s", program, words);
-	return bench_absent(server->contender, why);
+	return bench_absent(why);
 }
 
 int server_run(struct server *server, const char *source, const char *const argv[])
@@ -233,7 +232,7 @@ int server_run(struct server *server, const char *source, const char *const argv
 	pid_t pid;
 
 	if (!command_find(argv[0], path, sizeof(path)))
-		return command_missing(server->contender, argv[0], source);
+		return command_missing(argv[0], source);
 	pid = start(server, path, argv);
 	if (pid < 0)
 		return complain("fork for", argv[0]);
@@ -265,10 +264,23 @@ static void end(pid_t pid)
 		peer_end(pid);
 }
 
-void server_close(struct server *server)
+static void close_server(struct server *server)
 {
 	if (server->pid > 0)
 		end(server->pid);
 	close(server->leash);
 	peer_await(server->guard);
+}
+
+int server_measure(const struct bench *bench, server_use *use, const void *with,
+		   double *ret_values)
+{
+	struct server server;
+	int r = open_server(&server, bench);
+
+	if (r < 0)
+		return r;
+	r = use(&server, with, ret_values);
+	close_server(&server);
+	return r;
 }

@@ -13,21 +13,22 @@
 
 struct server {
 	const struct bench *bench;
-	const char *contender; /* who is not here when it does not start */
 	char directory[32];
-	char socket[48]; /* in the directory; the server may listen there */
-	uint16_t port;   /* was free when this was opened; or it listens there */
-	pid_t pid;       /* 0: none was started. It leads a process group */
+	char socket[48];   /* in the directory; the server may listen there */
+	uint16_t port;     /* was free when this was opened; or it listens there */
+	char port_text[8]; /* the same, for command lines */
+	pid_t pid;         /* 0: none was started. It leads a process group */
 	pid_t guard;
 	int leash; /* the guard waits for its end */
 };
 
-/* Makes the directory. 0, or negative errno after saying why; then nothing is open. */
-int server_open(struct server *ret_server, const struct bench *bench,
-		const char *contender);
+/* Starts it (server_run) and measures, as measure_fn says. */
+typedef int server_use(struct server *server, const void *with, double *ret_values);
 
-/* Ends the program and whoever belongs to it, and removes the directory. */
-void server_close(struct server *server);
+/* Makes the directory and lets `use` measure there; then ends the program and whoever belongs
+ * to it, and removes the directory. What that returned, or negative errno after saying why. */
+int server_measure(const struct bench *bench, server_use *use, const void *with,
+		   double *ret_values);
 
 /* Writes a file into the directory. 0, or negative errno after saying why. */
 int server_write(const struct server *server, const char *name, const char *format, ...)

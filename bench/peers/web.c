@@ -16,7 +16,7 @@ int web_ask(const struct server *server, const char *path, double *ret_values)
 
 	snprintf(connections, sizeof(connections), "-c%d", WEB_CONNECTIONS);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", server->port, path);
-	return command_ask(server->bench, server->contender, "package wrk",
+	return command_ask(server->bench, "package wrk",
 			   (const char *[]){ "wrk", "-t1", connections, "-d2", "--timeout",
 					     "10s", "-s", wrk_script, url, NULL },
 			   ret_values, WEB_COLUMNS);
@@ -56,27 +56,20 @@ static int run_nginx(struct server *server, const char *location)
 					    "stderr", "-c", conf, NULL });
 }
 
-static int ask_nginx(const struct bench *bench, const char *contender,
-		     const char *location, double *ret_values)
+static int use_nginx(struct server *server, const void *location, double *ret_values)
 {
-	struct server server;
-	int r = server_open(&server, bench, contender);
+	const int r = run_nginx(server, location);
 
-	if (r < 0)
-		return r;
-	r = run_nginx(&server, location);
-	if (r == 0)
-		r = web_ask(&server, "/", ret_values);
-	server_close(&server);
-	return r;
+	return r < 0 ? r : web_ask(server, "/", ret_values);
 }
 
 int web_nginx(const struct bench *bench, const void *with, double *ret_values)
 {
+	static const char from_memory[] = "default_type text/plain; return 200 \"" ANSWER
+					  "\";";
+
 	(void)with;
-	return ask_nginx(bench, "nginx",
-			 "default_type text/plain; return 200 \"" ANSWER "\";",
-			 ret_values);
+	return server_measure(bench, use_nginx, from_memory, ret_values);
 }
 
 /* ---- nginx with uWSGI ---- */
@@ -102,11 +95,10 @@ static int run_uwsgi(struct server *server)
 					    "--need-app", "--wsgi-file", path, NULL });
 }
 
-int web_uwsgi(const struct bench *bench, const void *with, double *ret_values)
+static int use_uwsgi(struct server *server, const void *with, double *ret_values)
 {
-	struct server server;
 	char location[256];
-	int r = server_open(&server, bench, "nginx uwsgi");
+	const int r = run_uwsgi(server);
 
 	(void)with;
 	if (r < 0)
@@ -115,12 +107,13 @@ int web_uwsgi(const struct bench *bench, const void *with, double *ret_values)
 		 "uwsgi_pass unix:%s; uwsgi_param REQUEST_METHOD $request_method; "
 		 "uwsgi_param PATH_INFO $document_uri; uwsgi_param SERVER_NAME localhost; "
 		 "uwsgi_param SERVER_PORT $server_port;",
-		 server.socket);
-	r = run_uwsgi(&server);
-	if (r == 0)
-		r = ask_nginx(bench, "nginx uwsgi", location, ret_values);
-	server_close(&server);
-	return r;
+		 server->socket);
+	return server_measure(server->bench, use_nginx, location, ret_values);
+}
+
+int web_uwsgi(const struct bench *bench, const void *with, double *ret_values)
+{
+	return server_measure(bench, use_uwsgi, with, ret_values);
 }
 
 /* ---- Apache ---- */
@@ -161,17 +154,14 @@ static int run_apache(struct server *server, int processes, bool keeps_open)
 			  (const char *[]){ "apache2", "-DFOREGROUND", "-f", conf, NULL });
 }
 
+static int use_apache(struct server *server, const void *with, double *ret_values)
+{
+	const int r = run_apache(server, with ? WEB_CONNECTIONS : 2, with != NULL);
+
+	return r < 0 ? r : web_ask(server, "/answer", ret_values);
+}
+
 int web_apache(const struct bench *bench, const void *with, double *ret_values)
 {
-	const char *const contender = with ? "apache prefork 64" : "apache prefork";
-	struct server server;
-	int r = server_open(&server, bench, contender);
-
-	if (r < 0)
-		return r;
-	r = run_apache(&server, with ? WEB_CONNECTIONS : 2, with != NULL);
-	if (r == 0)
-		r = web_ask(&server, "/answer", ret_values);
-	server_close(&server);
-	return r;
+	return server_measure(bench, use_apache, with, ret_values);
 }

@@ -48,8 +48,7 @@ static int hide_mounts(void)
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("tmpfs", "/tmp", "tmpfs", 0, NULL) < 0 ||
 	    mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=1g") < 0)
-		return bench_absent("iceoryx", "only root can give iox-roudi a /dev/shm "
-					       "of its own");
+		return bench_absent("only root can give iox-roudi a /dev/shm of its own");
 	return 0;
 }
 
@@ -87,8 +86,7 @@ static int await_roudi(void)
 		if (access("/tmp/roudi", F_OK) == 0)
 			return 0;
 		if (waitpid(roudi, NULL, WNOHANG) == roudi)
-			return bench_absent("iceoryx",
-					    "iox-roudi ends at once (of Debian's "
+			return bench_absent("iox-roudi ends at once (of Debian's "
 					    "package iceoryx)");
 		usleep(1000);
 	}

@@ -1,6 +1,6 @@
 /*
  * cadre-bench-PEER QUESTION MESSENGER [--quick] [--realtime] - asks one peer one question and
- * prints the value of each column on a line, "nan" for what it cannot do; or "absent: " and why.
+ * prints RESULT and the value of each column, "nan" for what it cannot do; or ABSENT and why.
  *
  * Exit status: 0 said, 1 not measured, 2 bad usage.
  */
@@ -15,11 +15,10 @@
 
 static bool is_absent;
 
-int bench_absent(const char *contender, const char *why)
+int bench_absent(const char *why)
 {
-	(void)contender;
 	is_absent = true;
-	printf("absent: %s\n", why);
+	printf("ABSENT %s\n", why);
 	return -ENOTSUP;
 }
 
@@ -94,8 +93,14 @@ int main(int argc, char *argv[])
 		values[i] = NAN;
 	/* Before the two sides are forked, which shall know the same. */
 	snprintf(place, sizeof(place), "cadre-bench.%d", (int)getpid());
+	/* Whatever class we were started in, what we start begins in the usual one. */
+	bench_unpin();
 	r = question->measure(&bench, messenger, values);
-	for (size_t i = 0; r == 0 && i < question->columns; i++)
-		printf("%g\n", values[i]);
-	return r == 0 || is_absent ? EXIT_MEASURED : EXIT_NOT_MEASURED;
+	if (r < 0)
+		return is_absent ? EXIT_MEASURED : EXIT_NOT_MEASURED;
+	printf("RESULT");
+	for (size_t i = 0; i < question->columns; i++)
+		printf(" %g", values[i]);
+	printf("\n");
+	return EXIT_MEASURED;
 }
