@@ -5,23 +5,20 @@
  * way; two workers run them. How long a job waits, from its submission to the start of its
  * handler, depends mostly on how long the jobs before it run. So the ideal is computed from the
  * very same jobs: one queue in front of two workers that never let a job wait while one of them
- * is idle, and that take the oldest first (M/G/2), fed with the times of submission and the
- * running times that were measured.
+ * is idle, and that take the oldest first (M/G/2, ideal.h), fed with the times of submission and
+ * the running times that were measured.
  *
  * A job runs for 1 ms on the average, so that a wake-up (30 to 50 us in a virtual machine),
  * which the ideal does not have, does not decide the ratio. Handlers wait for a time to come:
  * asleep, but for the last part, so that client and two workers have room on two CPUs, and what
  * is measured is the queue.
  *
- * Lengths come from two distributions with that mean. Exponential: its standard deviation is
- * the mean. Heavy-tailed: bounded Pareto with shape 1.5 whose longest job is a thousand times
- * the shortest; few long jobs make most of the work, and the standard deviation is 3.1 means.
+ * Lengths come from two distributions with that mean, exponential and heavy-tailed (ideal.h).
  * Seeds are fixed, so each round has the same lengths and the same gaps.
  */
-#include "bench.h"
+#include "echo.h"
+#include "ideal.h"
 #include "sample.h"
-
-#include <cadre/cadre.h>
 
 #include <assert.h>
 #include <errno.h>
@@ -91,10 +88,8 @@ static int begin(const struct cadre_start *start, void **ret_state,
 
 	(void)ret_state;
 	(void)diag;
-	if (start->length == sizeof(bench)) {
-		memcpy(&bench, start->data, sizeof(bench));
+	if (echo_told(start, &bench))
 		bench_hurry(&bench);
-	}
 	prctl(PR_SET_TIMERSLACK, 1);
 	return 0;
 }
@@ -120,46 +115,8 @@ static struct cadre_pool *start_pool(const struct bench *bench)
 		.start_data = bench,
 		.start_length = sizeof(*bench),
 	};
-	struct cadre_pool *pool;
-	struct cadre_diag diag;
 
-	bench_unpin();
-	if (cadre_pool_start(&service, &options, &pool, &diag) == 0)
-		return pool;
-	fprintf(stderr, "cadre-bench: %s\n", diag.text);
-	return NULL;
-}
-
-static int stop_pool(struct cadre_pool *pool)
-{
-	int r = cadre_pool_stop(pool);
-
-	if (r == 0)
-		r = cadre_pool_await_end(pool, cadre_in_ms(10000));
-	cadre_pool_close(pool);
-	return r;
-}
-
-/* ---- random numbers ---- */
-
-typedef double draw_fn(unsigned short state[3]);
-
-static double draw_exponential(unsigned short state[3])
-{
-	return -MEAN_NS * log(1 - erand48(state));
-}
-
-#define PARETO_SHAPE 1.5
-#define PARETO_RANGE 1000.0
-
-/* By inversion; the least is chosen so that the mean is MEAN_NS. */
-static double draw_pareto(unsigned short state[3])
-{
-	const double rest = pow(PARETO_RANGE, -PARETO_SHAPE);
-	const double mean = PARETO_SHAPE / (PARETO_SHAPE - 1) *
-			    (1 - pow(PARETO_RANGE, 1 - PARETO_SHAPE)) / (1 - rest);
-
-	return MEAN_NS / mean * pow(1 - erand48(state) * (1 - rest), -1 / PARETO_SHAPE);
+	return echo_start_service(&service, &options);
 }
 
 /* ---- a trial: one distribution at one load ---- */
@@ -242,34 +199,14 @@ static int run_trial(struct cadre_client *client, draw_fn *draw, double load, si
 	source->client = client;
 	source->trial = trial;
 	for (size_t n = 0; n < jobs && r == 0; n++) {
-		next_ns += draw_exponential(gaps) / (load * WORKERS);
+		next_ns += draw_exponential(MEAN_NS, gaps) / (load * WORKERS);
 		sleep_until((int64_t)next_ns);
-		r = submit(source, (int64_t)draw(lengths));
+		r = submit(source, (int64_t)draw(MEAN_NS, lengths));
 	}
 	if (r == 0)
 		r = take_down_to(source, 0);
 	free(source);
 	return r;
-}
-
-/* What the same jobs would have waited. */
-static void simulate(const struct trial *trial, double *ret_waited_ns)
-{
-	double idle_from_ns[WORKERS] = { 0 };
-
-	for (size_t n = 0; n < trial->count; n++) {
-		const double submitted_ns = trial->submitted_ns[n];
-		unsigned first = 0;
-		double start_ns;
-
-		for (unsigned worker = 1; worker < WORKERS; worker++) {
-			if (idle_from_ns[worker] < idle_from_ns[first])
-				first = worker;
-		}
-		start_ns = fmax(submitted_ns, idle_from_ns[first]);
-		idle_from_ns[first] = start_ns + trial->ran_ns[n];
-		ret_waited_ns[n] = start_ns - submitted_ns;
-	}
 }
 
 /* ---- the contenders ---- */
@@ -308,7 +245,7 @@ static int measure_load(const struct bench *bench, struct cadre_client *client,
 		return -ENOMEM;
 	r = run_trial(client, distribution->draw, loads[load], jobs, &trial);
 	if (r == 0) {
-		simulate(&trial, ideal_ns);
+		ideal_waits(trial.submitted_ns, trial.ran_ns, jobs, WORKERS, ideal_ns);
 		summarize(trial.waited_ns, jobs, &ret_measured->ms[load * SHARES]);
 		summarize(ideal_ns, jobs, &distribution->ideal.ms[load * SHARES]);
 	}
@@ -334,7 +271,7 @@ static int measure(const struct bench *bench, struct distribution *distribution,
 					 load, ret_measured);
 	}
 	prctl(PR_SET_TIMERSLACK, 0);
-	stop = stop_pool(pool);
+	stop = echo_stop(pool);
 	distribution->is_fresh = r == 0;
 	return r < 0 ? r : stop;
 }

@@ -15,6 +15,14 @@ static void echo(struct cadre_job *job, void *state)
 	cadre_job_reply(job, data, length);
 }
 
+bool echo_told(const struct cadre_start *start, struct bench *ret_bench)
+{
+	if (start->length != sizeof(*ret_bench))
+		return false;
+	memcpy(ret_bench, start->data, sizeof(*ret_bench));
+	return true;
+}
+
 int echo_bind_worker(const struct cadre_start *start, void **ret_state,
 		     struct cadre_diag *diag)
 {
@@ -22,10 +30,8 @@ int echo_bind_worker(const struct cadre_start *start, void **ret_state,
 
 	(void)ret_state;
 	(void)diag;
-	if (start->length == sizeof(bench)) {
-		memcpy(&bench, start->data, sizeof(bench));
+	if (echo_told(start, &bench))
 		bench_pin(&bench, bench.worker_cpu);
-	}
 	return 0;
 }
 

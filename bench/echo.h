@@ -28,8 +28,11 @@ extern const struct cadre_service echo_service;
 struct cadre_pool *echo_start_service(const struct cadre_service *service,
 				      const struct cadre_pool_options *options);
 
-/* Such a service's init. Binds the worker to its CPU when the start argument is a struct
- * bench; without one it runs where the kernel likes. */
+/* In a service's init: the struct bench that its start argument is. False without one. */
+bool echo_told(const struct cadre_start *start, struct bench *ret_bench);
+
+/* Such a service's init. Binds the worker to its CPU when it is told of the bench; else it runs
+ * where the kernel likes. */
 int echo_bind_worker(const struct cadre_start *start, void **ret_state,
 		     struct cadre_diag *diag);
 
