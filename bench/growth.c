@@ -2,10 +2,10 @@
  * growth.c - what does it cost to be big?
  *
  * One pool is made bigger in one respect: slots, slots of one client's window, attached
- * clients that do nothing, or workers that sleep while one works. The segment, attaching and `cadre stat` may grow with it; the
- * life of a job must not. So the round trips of the big pool are measured in turn with those
- * of the smallest pool of its kind, batch by batch, and their ratio is what counts: whatever
- * the machine does meanwhile it does to both.
+ * clients that do nothing, or workers that sleep while one works. The segment, attaching and
+ * `cadre stat` may grow with it; the life of a job must not. So the round trips of the big pool
+ * are measured in turn with those of the smallest pool of its kind, batch by batch, and their
+ * ratio is what counts: whatever the machine does meanwhile it does to both.
  */
 #include "echo.h"
 #include "sample.h"

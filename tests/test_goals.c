@@ -1,13 +1,16 @@
 /*
  * test_goals.c - claims about the goals of the bench: that each of them speaks of something that
- * is asked, and how it is judged by what was measured.
+ * is asked, and how it is judged by what was measured. And about bench/README.md, which tells of
+ * questions and files.
  */
 #include "asked.h"
+#include "tree.h"
 
 #include <criterion/criterion.h>
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the tables ---- */
@@ -119,6 +122,71 @@ Test(questions, every_rival_is_asked_the_same)
 					     one->name, one->rivals[n]);
 		}
 	}
+}
+
+/* ---- README.md ---- */
+
+static bool tells(const char *text, const char *format, const char *name)
+{
+	char wanted[200];
+
+	snprintf(wanted, sizeof(wanted), format, name);
+	return strstr(text, wanted) != NULL;
+}
+
+/* "pipe asleep" is told of as "pipe"; sizes in `growth` are told of together. */
+static bool is_told_of(const char *readme, const struct question *question,
+		       const char *contender)
+{
+	char name[100];
+	char *asleep;
+
+	snprintf(name, sizeof(name), "%s", contender);
+	asleep = strstr(name, " asleep");
+	if (asleep && !tells(readme, "`%s`", name))
+		*asleep = '\0';
+	return tells(readme, "`%s`", name) || strcmp(question->name, "growth") == 0;
+}
+
+Test(readme, tells_of_every_question_and_contender)
+{
+	char *const readme = tree_read("bench/README.md");
+
+	for (size_t i = 0; bench_questions[i]; i++) {
+		const struct question *const question = bench_questions[i];
+
+		cr_expect(tells(readme, "\n| `%s` | [", question->name), "no row of %s",
+			  question->name);
+		for (size_t j = 0; j < question->contender_count; j++)
+			cr_expect(is_told_of(readme, question,
+					     question->contenders[j].name),
+				  "%s: no word of %s", question->name,
+				  question->contenders[j].name);
+	}
+	free(readme);
+}
+
+static void expect_told_of(const char *readme, const char *pattern)
+{
+	glob_t files = tree_files(pattern);
+
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		const char *const name = strrchr(files.gl_pathv[i], '/') + 1;
+
+		cr_expect(tells(readme, "%s", name), "no word of %s", files.gl_pathv[i]);
+	}
+	globfree(&files);
+}
+
+Test(readme, tells_of_every_file)
+{
+	char *const readme = tree_read("bench/README.md");
+
+	expect_told_of(readme, "bench/?*.c");
+	expect_told_of(readme, "bench/?*.sh");
+	expect_told_of(readme, "bench/peers/?*.[clmp]*");
+	expect_told_of(readme, "bench/peers/programs/?*.c*");
+	free(readme);
 }
 
 /* ---- a verdict, of a run that is made by hand ---- */
