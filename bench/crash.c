@@ -8,7 +8,8 @@
  * while is restarted later on purpose.
  *
  * A program of 100 MB has touched so much before it starts the pool, in small pages: what is
- * forked from it copies the tables of 25,600 pages, and what dies has to give them back.
+ * forked from it copies the tables of 25,600 pages, and what dies has to give them back. Unless
+ * it has started a fork server before.
  */
 #include "echo.h"
 #include "peers/death.h"
@@ -175,13 +176,11 @@ static int die_once(struct death *ret_death)
 	return r < 0 ? r : stop;
 }
 
-static int die_often(const struct bench *bench, double *ret_values)
+static int kill_often(const struct bench *bench, double *ret_values)
 {
 	const unsigned kills = bench->quick ? KILLS_MAX / 3 : KILLS_MAX;
 	double lost[KILLS_MAX], started[KILLS_MAX], ran[KILLS_MAX];
 
-	if (pthread_atfork(NULL, NULL, stamp_birth) != 0)
-		return -ENOMEM;
 	for (unsigned i = 0; i < kills; i++) {
 		struct death death;
 		const int r = die_once(&death);
@@ -198,19 +197,56 @@ static int die_often(const struct bench *bench, double *ret_values)
 	return 0;
 }
 
-static int cadre_crash(const struct bench *bench, const void *with, double *ret_values)
+static int die_often(const struct bench *bench, double *ret_values)
+{
+	if (pthread_atfork(NULL, NULL, stamp_birth) != 0)
+		return -ENOMEM;
+	return kill_often(bench, ret_values);
+}
+
+static const size_t big_bytes = 100u << 20;
+
+/* What is registered later, the server does not have. */
+static int die_often_by_server(const struct bench *bench, double *ret_values)
+{
+	struct cadre_diag diag;
+	int r;
+
+	if (pthread_atfork(NULL, NULL, stamp_birth) != 0)
+		return -ENOMEM;
+	r = cadre_fork_server_start(&diag);
+	if (r < 0)
+		fprintf(stderr, "cadre-bench: %s\n", diag.text);
+	else
+		r = death_touch(big_bytes);
+	return r < 0 ? r : kill_often(bench, ret_values);
+}
+
+static int crash(const struct bench *bench, const size_t *bytes,
+		 int (*measure)(const struct bench *bench, double *ret_values),
+		 double *ret_values)
 {
 	int r;
 
 	stamps = peer_share(sizeof(*stamps));
 	if (!stamps)
 		return -ENOMEM;
-	r = death_in_program(bench, with, die_often, ret_values);
+	r = death_in_program(bench, bytes, measure, ret_values);
 	peer_unshare(stamps, sizeof(*stamps));
 	return r;
 }
 
-static const size_t big_bytes = 100u << 20;
+static int cadre_crash(const struct bench *bench, const void *with, double *ret_values)
+{
+	return crash(bench, with, die_often, ret_values);
+}
+
+static int cadre_crash_by_server(const struct bench *bench, const void *with,
+				 double *ret_values)
+{
+	(void)with;
+	return crash(bench, NULL, die_often_by_server, ret_values);
+}
 
 static const struct column columns[DEATH_COLUMNS] = {
 	{ "lost", "us", 0 },
@@ -248,6 +284,12 @@ static const struct contender contenders[] = {
 	  cadre_crash,
 	  &big_bytes,
 	  { "pidfd", "pidfd 100 MB" },
+	  false },
+	{ "cadre fork server",
+	  "the same with a program that started a fork server before it touched 100 MB",
+	  cadre_crash_by_server,
+	  NULL,
+	  { "pidfd", "cadre 100 MB" },
 	  false },
 };
 

@@ -23,16 +23,16 @@ static unsigned deaths(const struct bench *bench)
 
 /* ---- a program of some size ---- */
 
-static void *touch(size_t bytes)
+int death_touch(size_t bytes)
 {
 	void *const memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (memory == MAP_FAILED)
-		return NULL;
+		return -ENOMEM;
 	madvise(memory, bytes, MADV_NOHUGEPAGE);
 	memset(memory, 1, bytes);
-	return memory;
+	return 0;
 }
 
 struct outcome {
@@ -55,9 +55,9 @@ int death_in_program(const struct bench *bench, const size_t *bytes,
 	program = bench_fork();
 	if (program == 0) {
 		bench_hurry(bench);
-		if (bytes && !touch(*bytes))
-			outcome->error = -ENOMEM;
-		else
+		if (bytes)
+			outcome->error = death_touch(*bytes);
+		if (outcome->error == 0)
 			outcome->error = measure(bench, outcome->values);
 		_exit(0);
 	}

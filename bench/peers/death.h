@@ -18,6 +18,9 @@
 measure_fn death_fork;  /* started, from the call of fork */
 measure_fn death_pidfd; /* lost, started; `with`: as death_in_program's bytes */
 
+/* Touches so much of this process's memory, in small pages. 0, or -ENOMEM. */
+int death_touch(size_t bytes);
+
 /* Runs `measure` in a program of its own, which has touched *bytes of its memory before, in
  * small pages; NULL: none. 0, or negative errno. */
 int death_in_program(const struct bench *bench, const size_t *bytes,
