@@ -23,6 +23,10 @@ struct cadre_bell {
 	_Atomic uint32_t notices; /* everyone, by addition: something was cancelled */
 	_Atomic uint32_t listens; /* its owner: it wants to hear of that */
 	_Atomic uint32_t cpu; /* its owner: where it waited last, from 1 (whereabouts.h) */
+	/* A worker's: crew.h. */
+	_Atomic uint32_t naps;     /* its owner: times that it has lain down */
+	_Atomic uint32_t roused;   /* everyone: the nap that a ring has ended */
+	_Atomic int64_t roused_ns; /* everyone: CLOCK_MONOTONIC of that ring */
 };
 
 static_assert(sizeof(struct cadre_bell) == CADRE_CACHE_LINE, "segment layout");

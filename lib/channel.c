@@ -119,7 +119,7 @@ bool cadre_aim_stands(const struct cadre_view *view, struct cadre_aim aim)
 void cadre_aim_wake(const struct cadre_view *view, unsigned seat)
 {
 	if (cadre_mask_has(&cadre_view_crew(view, seat)->sleepers, seat))
-		cadre_bell_ring(&view->worker_bells[seat], CADRE_BELL_DISPATCHER, 1);
+		cadre_crew_rouse(&view->worker_bells[seat]);
 }
 
 bool cadre_aim_tell(const struct cadre_view *view, struct cadre_aim aim, unsigned window)

@@ -115,6 +115,7 @@ struct cadre_client {
 	uint64_t nonce;
 	int64_t created_ns; /* of the segment */
 	int64_t spin_ns;
+	unsigned roused_most; /* workers: as many as have a CPU besides ours, at least one */
 
 	/* Its window. */
 	uint32_t slot_count;
@@ -167,6 +168,11 @@ struct cadre_client {
 /* How long a waiter sleeps at most before it looks again at everything. */
 #define CADRE_LOOK_AGAIN_NS (200 * CADRE_NS_PER_MS)
 
+/* The same for the first sleep beside a worker on one's own CPU, which may hold a ring back
+ * (held.h). Not sooner than the kernel's own tick: an earlier timer would have to be set in
+ * the hardware, each time. */
+#define CADRE_LOOK_SOON_NS (10 * CADRE_NS_PER_MS)
+
 /* 0, or -ECHILD in a forked child. First line of each public function. */
 static inline int cadre_client_enter(const struct cadre_client *client)
 {
@@ -200,6 +206,9 @@ void cadre_client_reclaim_all(struct cadre_client *client);
 void cadre_client_nudge_once(struct cadre_client *client, uint32_t index, uint64_t word);
 
 /* take.c */
+
+/* Nobody who may end a wait of ours needs our CPU for it. */
+bool cadre_client_may_spin(const struct cadre_client *client);
 
 /* True when the job has ended for its caller: DONE, or decided while it runs. Of a word that
  * is not spoiled. */

@@ -89,19 +89,23 @@ static void *notify(void *argument)
 {
 	struct cadre_client *const client = argument;
 
+	bool soon = false;
+
 	while (!atomic_load(&client->notifier_ends)) {
 		/* L1: remembered before WAITING is set and the window is looked through. */
 		const uint32_t rings = cadre_bell_remember(client->bell);
 		const int64_t now_ns = cadre_clock_ns();
-		int64_t due_ns = now_ns + CADRE_LOOK_AGAIN_NS;
+		int64_t due_ns = now_ns +
+				 (soon ? CADRE_LOOK_SOON_NS : CADRE_LOOK_AGAIN_NS);
 
 		if (harvest(client, true, &due_ns) ||
 		    cadre_handle_has_news(client, now_ns, &due_ns))
 			signal_fd(client);
 		cadre_client_look_after_pool(client, now_ns);
 		if (due_ns > now_ns)
-			cadre_bell_sleep(client->bell, rings, CADRE_BELL_EVERYONE,
-					 due_ns - now_ns);
+			soon = cadre_bell_sleep(client->bell, rings, CADRE_BELL_EVERYONE,
+						due_ns - now_ns) &&
+			       !cadre_client_may_spin(client);
 	}
 	return NULL;
 }

@@ -1,4 +1,8 @@
 #include "crew.h"
+#include "clock.h"
+
+/* Who has been rung for longer ago than this may be stopped, or have no CPU. */
+#define ROUSED_MOST_NS CADRE_NS_PER_MS
 
 enum cadre_crew_look cadre_crew_look(const struct cadre_crew *crew, unsigned workers)
 {
@@ -15,13 +19,47 @@ enum cadre_crew_look cadre_crew_look(const struct cadre_crew *crew, unsigned wor
 	return asleep ? CADRE_CREW_ASLEEP : CADRE_CREW_ENGAGED;
 }
 
+static bool is_roused(const struct cadre_bell *bell, int64_t now_ns)
+{
+	/* Relaxed, all: behind F2, which is what counts (crew.h). */
+	return atomic_load_explicit(&bell->roused, memory_order_relaxed) ==
+		       atomic_load_explicit(&bell->naps, memory_order_relaxed) &&
+	       now_ns - atomic_load_explicit(&bell->roused_ns, memory_order_relaxed) <
+		       ROUSED_MOST_NS;
+}
+
+unsigned cadre_crew_roused(const struct cadre_crew *crew, const struct cadre_bell *bells,
+			   unsigned workers, int64_t now_ns)
+{
+	unsigned roused = 0;
+
+	for (unsigned worker = 0;
+	     (worker = cadre_mask_next(&crew->sleepers, worker, workers)) < workers;
+	     worker++)
+		roused += is_roused(&bells[worker], now_ns);
+	return roused;
+}
+
+int cadre_crew_rouse(struct cadre_bell *bell)
+{
+	/* Relaxed: L2 is a release, so this comes before it. */
+	const uint32_t nap = atomic_load_explicit(&bell->naps, memory_order_relaxed);
+	const int woken = cadre_bell_ring(bell, CADRE_BELL_DISPATCHER, 1);
+
+	/* The time first: an old nap with a new time means nothing. Relaxed: a hint; behind the
+	 * wake, so that nobody is said to be roused by who dies before it. */
+	atomic_store_explicit(&bell->roused_ns, cadre_clock_ns(), memory_order_relaxed);
+	atomic_store_explicit(&bell->roused, nap, memory_order_relaxed);
+	return woken;
+}
+
 /* Rings the sleepers of a range until one wakes. */
 static bool wake_between(const struct cadre_crew *crew, struct cadre_bell *bells,
 			 unsigned from, unsigned to, unsigned *turn)
 {
 	for (unsigned worker = from;
 	     (worker = cadre_mask_next(&crew->sleepers, worker, to)) < to; worker++) {
-		if (cadre_bell_ring(&bells[worker], CADRE_BELL_DISPATCHER, 1) > 0) {
+		if (cadre_crew_rouse(&bells[worker]) > 0) {
 			*turn = worker + 1;
 			return true;
 		}
@@ -47,7 +85,7 @@ int cadre_crew_wake_all(const struct cadre_crew *crew, struct cadre_bell *bells,
 	for (unsigned worker = 0;
 	     (worker = cadre_mask_next(&crew->sleepers, worker, workers)) < workers;
 	     worker++)
-		woken += cadre_bell_ring(&bells[worker], CADRE_BELL_DISPATCHER, 1);
+		woken += cadre_crew_rouse(&bells[worker]);
 	return woken;
 }
 

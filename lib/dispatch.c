@@ -37,7 +37,7 @@ bool cadre_dispatch_wake(const struct cadre_view *view, unsigned *turn)
 	worker = find_between(view, from, workers, &least, workers);
 	worker = find_between(view, 0, from, &least, worker);
 	if (worker < workers &&
-	    cadre_bell_ring(&view->worker_bells[worker], CADRE_BELL_DISPATCHER, 1) > 0) {
+	    cadre_crew_rouse(&view->worker_bells[worker]) > 0) {
 		*turn = worker + 1;
 		return true;
 	}

@@ -128,7 +128,6 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 	struct cadre_job_host *const host = job->host;
 	struct cadre_reply_lines *const reply = &job->slot->reply;
 	uint64_t replaced;
-	bool late;
 
 	reply->length = length;
 	reply->code = code;
@@ -137,14 +136,9 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 	reply->ended_ns = job->ended_ns;
 
 	replaced = cadre_slot_finish(job->slot, job->claimed, outcome);
-	/* 0: the word is not ours any more, so the segment is damaged. Nobody waits for
-	 * what we say; the supervisor's tick counts words that cannot be. */
 	CADRE_TRACE(finish, host->worker, job->number, job->claimed, outcome,
 		    job->taken_ns, job->ended_ns);
-	late = replaced == 0 || cadre_word_flags(replaced) & CADRE_FLAG_DECIDED;
-	/* Accounted for first: a ring may take this CPU away, and the worker be killed then. */
-	host->ended(host, job, outcome, late);
-	cadre_view_ring_if_awaited(host->view, job->number, replaced);
+	host->ended(host, job, outcome, replaced);
 	leave(job);
 }
 

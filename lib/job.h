@@ -51,9 +51,10 @@ struct cadre_job_host {
 	/* Handlers that may run at once; and how many of them wait for this very worker. */
 	uint32_t rooms;
 	_Atomic uint32_t waiting_for_itself;
-	/* The word says DONE; account for it. Any thread. */
+	/* The word says DONE, in place of `replaced`: account for it, then ring for whoever
+	 * waits. Any thread. */
 	void (*ended)(struct cadre_job_host *host, struct cadre_job *job,
-		      enum cadre_outcome outcome, bool late);
+		      enum cadre_outcome outcome, uint64_t replaced);
 	/* Both parties are done; the struct may be used again. Any thread. */
 	void (*over)(struct cadre_job_host *host, struct cadre_job *job);
 	/* Its producer begins or ends to wait for room in its stream. Any thread. */

@@ -154,7 +154,7 @@ static bool leave_to_lighter(struct cadre_looker *looker, uint32_t slot, uint64_
 	looker->left_word = word;
 	looker->left_until_ns = cadre_clock_in_ns(spread_ns);
 	if (asleep < view->limits.workers)
-		cadre_bell_ring(&view->worker_bells[asleep], CADRE_BELL_DISPATCHER, 1);
+		cadre_crew_rouse(&view->worker_bells[asleep]);
 	return true;
 }
 
@@ -391,6 +391,14 @@ bool cadre_look_everywhere(struct cadre_looker *looker, struct cadre_found *ret_
 		}
 	}
 	return found;
+}
+
+bool cadre_look_is_dry(const struct cadre_looker *looker, unsigned window)
+{
+	/* Relaxed: a hint. */
+	return looker->cursors[window].position >=
+	       atomic_load_explicit(&looker->view->client_lines[window].hints.tail,
+				    memory_order_relaxed);
 }
 
 static bool is_for_anyone(uint64_t word)

@@ -73,6 +73,9 @@ bool cadre_look_next_door(struct cadre_looker *looker, struct cadre_found *ret_f
  * the hints are made to point to it. */
 bool cadre_look_everywhere(struct cadre_looker *looker, struct cadre_found *ret_found);
 
+/* Has this window nothing for us, as far as its hints tell? */
+bool cadre_look_is_dry(const struct cadre_looker *looker, unsigned window);
+
 /* Is a job pending anywhere that any worker may take? Claims nothing. */
 bool cadre_look_for_more(const struct cadre_looker *looker);
 

@@ -4,6 +4,7 @@
  */
 #include "control.h"
 #include "diag.h"
+#include "process.h"
 #include "worker.h"
 
 #include <ctype.h>
@@ -158,14 +159,18 @@ int cadre_worker_main(const struct cadre_service *service)
 {
 	struct cadre_diag diag = { "" };
 	struct cadre_worker *worker = NULL;
-	const int r = cadre_worker_open(service, &worker, &diag);
+	int r;
 
+	/* As cadre_worker_serve: only here the whole process is a worker's and nothing else. */
+	cadre_process_be_patient();
+	r = cadre_worker_open(service, &worker, &diag);
 	if (r == -ENOENT) {
 		fprintf(stderr, "%s: %s\n", program_invocation_short_name, diag.text);
 		return NOT_STARTED_BY_SUPERVISOR;
 	}
 	if (r < 0 || !worker)
 		return CADRE_WORKER_START_FAILED;
+	worker->may_migrate = true;
 	cadre_worker_go_on(worker);
 	cadre_worker_stand_up(worker);
 	return EXIT_SUCCESS;

@@ -442,7 +442,7 @@ static void survey_aimed(const struct cadre_view *view, uint32_t number, uint64_
 	if (!cadre_mask_has(&view->worker_aims[seat], window))
 		cadre_mask_set(&view->worker_aims[seat], window);
 	if (cadre_mask_has(&cadre_view_crew(view, seat)->sleepers, seat))
-		cadre_bell_ring(&view->worker_bells[seat], CADRE_BELL_DISPATCHER, 1);
+		cadre_crew_rouse(&view->worker_bells[seat]);
 }
 
 static void survey_slot(const struct cadre_view *view, uint32_t number, int64_t now_ns,

@@ -98,10 +98,9 @@ static void account_taken(struct cadre_worker *worker, struct cadre_task *task)
 	unlock_stats(worker);
 }
 
-static void account_ended(struct cadre_job_host *host, struct cadre_job *job,
+static void account_ended(struct cadre_worker *worker, struct cadre_job *job,
 			  enum cadre_outcome outcome, bool late)
 {
-	struct cadre_worker *const worker = worker_of(host);
 	struct cadre_worker_counters *const counters = &worker->stats->worker;
 	struct cadre_latency_line *const line = task_of(job)->line;
 	struct cadre_duty *const duty = task_of(job)->duty;
@@ -134,6 +133,23 @@ static void account_ended(struct cadre_job_host *host, struct cadre_job *job,
 	unlock_stats(worker);
 }
 
+static void ended(struct cadre_job_host *host, struct cadre_job *job,
+		  enum cadre_outcome outcome, uint64_t replaced)
+{
+	struct cadre_worker *const worker = worker_of(host);
+	/* 0: the word is not ours any more, so the segment is damaged. Nobody waits for
+	 * what we say; the supervisor's tick counts words that cannot be. */
+	const bool late = replaced == 0 || cadre_word_flags(replaced) & CADRE_FLAG_DECIDED;
+
+	account_ended(worker, job, outcome, late);
+	/* Accounted for first: a ring may take this CPU away, and the worker be killed then. */
+	if (worker->holds_rings && cadre_job_is_private(job) && !job->emitter.stream)
+		cadre_held_ring(&worker->held, &worker->view, job->number, replaced,
+				job->ended_ns);
+	else
+		cadre_view_ring_if_awaited(&worker->view, job->number, replaced);
+}
+
 /* Blocked is a worker all of whose jobs wait for the consumers of their streams. */
 static void say_blocked(struct cadre_worker *worker, uint32_t workload, int64_t now_ns)
 {
@@ -153,6 +169,8 @@ static void account_blocked(struct cadre_job_host *host, struct cadre_job *job,
 	struct cadre_worker *const worker = worker_of(host);
 
 	(void)job;
+	if (begins && pthread_equal(pthread_self(), worker->dispatcher))
+		cadre_held_let_go(&worker->held, &worker->view);
 	/* Whoever counted on us to look for jobs soon must not. The rest is for the dispatcher's
 	 * eyes only: a job that was deferred is emitted for by other threads. */
 	if (begins && !worker->thread_count &&
@@ -290,12 +308,6 @@ void cadre_run_get_up(struct cadre_worker *worker)
 	worker->asleep = false;
 }
 
-static bool will_be_long(const struct cadre_worker *worker, const struct cadre_duty *duty)
-{
-	return worker->thread_count == 0 &&
-	       atomic_load_explicit(&duty->expected_ns, memory_order_relaxed) > LONG_NS;
-}
-
 /* ---- running ---- */
 
 static struct cadre_task *take_task(struct cadre_worker *worker)
@@ -407,14 +419,33 @@ static void hand_to_thread(struct cadre_worker *worker, struct cadre_task *task)
 	sem_post(&worker->queued);
 }
 
+/* Before a job is begun while a ring is held back: it goes out when its client has waited for
+ * long enough, and when that has no more jobs and this is another's. */
+static void look_at_held_ring(struct cadre_worker *worker, const struct cadre_job *job,
+			      int64_t expected_ns)
+{
+	const unsigned window = worker->held.window;
+
+	if (cadre_held_is_due(&worker->held, job->taken_ns + expected_ns) ||
+	    (cadre_view_window_of(&worker->view, job->number) != window &&
+	     cadre_look_is_dry(&worker->looker, window)))
+		cadre_held_give_way(&worker->held, &worker->view);
+}
+
 static void start(struct cadre_worker *worker, struct cadre_task *task)
 {
+	int64_t expected_ns;
+
 	if (worker->thread_count) {
 		hold_table(task);
 		hand_to_thread(worker, task);
 		return;
 	}
-	if (will_be_long(worker, task->duty))
+	/* Relaxed: a guess. */
+	expected_ns = atomic_load_explicit(&task->duty->expected_ns, memory_order_relaxed);
+	if (worker->held.bits)
+		look_at_held_ring(worker, &task->job, expected_ns);
+	if (expected_ns > LONG_NS)
 		cadre_run_engage(worker);
 	worker->handles = true;
 	handle(worker, task);
@@ -534,7 +565,7 @@ bool cadre_run_wants_threads(const struct cadre_worker *worker,
 
 int cadre_run_init(struct cadre_worker *worker, const struct cadre_service *service)
 {
-	worker->host.ended = account_ended;
+	worker->host.ended = ended;
 	worker->host.over = give_room_back;
 	worker->host.blocked = account_blocked;
 	worker->host.deserted = is_deserted;

@@ -431,7 +431,8 @@ CADRE_RARELY static void wake_one(struct cadre_client *client)
 
 /* S4: after a burst was published. The drawing stands in crew.h. What is aimed at one worker
  * is no work for the crew: that worker was told. */
-static void announce(struct cadre_client *client, uint64_t tail, bool for_anyone)
+static void announce(struct cadre_client *client, uint64_t tail, bool for_anyone,
+		     int64_t now_ns)
 {
 	struct cadre_header *const header = client->view.header;
 
@@ -448,7 +449,10 @@ static void announce(struct cadre_client *client, uint64_t tail, bool for_anyone
 	case CADRE_CREW_LOOKING:
 		break;
 	case CADRE_CREW_ASLEEP:
-		wake_one(client);
+		if (cadre_crew_roused(&header->crew, client->view.worker_bells,
+				      client->view.limits.workers,
+				      now_ns) < client->roused_most)
+			wake_one(client);
 		break;
 	case CADRE_CREW_ENGAGED:
 		ask_for_workers(client);
@@ -662,7 +666,7 @@ CADRE_EACH_JOB int cadre_try_submit_batch(struct cadre_client *client,
 	if (accepted == 0)
 		return r;
 
-	announce(client, last.position + 1, last.for_anyone);
+	announce(client, last.position + 1, last.for_anyone, now_ns);
 	index = (uint32_t)last.position & (client->slot_count - 1);
 	if (accepted == 1 && withdraw_if_stopped(client, index, last.generation))
 		return -ESHUTDOWN;
@@ -825,7 +829,7 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 	generation = publish(client, index, &filled, &aim);
 	if (withdraw_if_gone(client, index, generation, &aim))
 		return -EHOSTDOWN;
-	announce(client, position + 1, aim.owner == CADRE_OWNER_NONE);
+	announce(client, position + 1, aim.owner == CADRE_OWNER_NONE, now_ns);
 	return withdraw_if_stopped(client, index, generation) ? -ESHUTDOWN : 0;
 }
 

@@ -426,7 +426,8 @@ struct wait {
 	struct cadre_client *client;
 	const struct cadre_ticket *tickets;
 	size_t count;
-	bool at_word; /* the next look is at the words themselves */
+	bool at_word;         /* the next look is at the words themselves */
+	bool has_worker_here; /* on our CPU, as far as we know */
 };
 
 /* Looks at each once. The first that has ended and was accepted by us: its place in the
@@ -467,8 +468,7 @@ static void pause_for(const struct cadre_client *client)
 		cadre_pause();
 }
 
-/* Nobody who may end our wait needs our CPU for it. */
-static bool may_spin(const struct cadre_client *client)
+bool cadre_client_may_spin(const struct cadre_client *client)
 {
 	return cadre_whereabouts_may_await(&client->view.header->crew,
 					   client->view.worker_bells,
@@ -500,8 +500,10 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 				return -EAGAIN;
 		}
 		if (round % CLOCK_LOOK_EVERY == LOOKS_BEFORE_ASKING &&
-		    !may_spin(wait->client))
+		    !cadre_client_may_spin(wait->client)) {
+			wait->has_worker_here = true;
 			return -EAGAIN;
+		}
 		pause_for(wait->client);
 	}
 }
@@ -543,12 +545,14 @@ CADRE_RARELY static int sleep_until_ended(struct wait *wait, int64_t until_ns,
 		/* L1: remembered before WAITING is set and before the last look. */
 		const uint32_t rings = cadre_bell_remember(client->bell);
 		const int64_t now_ns = cadre_clock_ns();
-		int64_t wake_ns = now_ns + CADRE_LOOK_AGAIN_NS;
+		int64_t wake_ns = now_ns + (wait->has_worker_here ? CADRE_LOOK_SOON_NS :
+								    CADRE_LOOK_AGAIN_NS);
 		uint32_t bits;
 		int r;
 
 		if (until_ns < wake_ns)
 			wake_ns = until_ns;
+		wait->has_worker_here = false;
 		prepare_sleep(wait, now_ns, &wake_ns, &bits);
 		wait->at_word = true;
 		r = look_once(wait, ret_result);

@@ -111,6 +111,8 @@ static bool look_without_spinning(struct cadre_worker *worker)
 {
 	bool ran = cadre_run_one(worker, false);
 
+	if (!ran)
+		cadre_held_let_go(&worker->held, &worker->view);
 	while (!ran && worker->looker.left && !told_to_leave(worker)) {
 		sched_yield();
 		ran = cadre_run_one(worker, false);
@@ -119,15 +121,19 @@ static bool look_without_spinning(struct cadre_worker *worker)
 }
 
 /* Nobody who may give us a job, and no other worker that looks for one, is on our CPU. */
-static bool may_spin(const struct cadre_worker *worker)
+static bool may_spin(struct cadre_worker *worker)
 {
 	const struct cadre_view *const view = &worker->view;
 	const uint32_t here = cadre_whereabouts_say(worker->bell);
 
-	return !cadre_whereabouts_any_here(&view->header->active, view->client_bells,
-					   view->limits.clients, here) &&
-	       !cadre_whereabouts_worker_here(worker->crew, view->worker_bells,
-					      worker->host.worker, here);
+	if (cadre_whereabouts_worker_here(worker->crew, view->worker_bells,
+					  worker->host.worker, here))
+		return false;
+	if (!cadre_whereabouts_any_here(&view->header->active, view->client_bells,
+					view->limits.clients, here))
+		return true;
+	return worker->may_migrate &&
+	       cadre_migration_sight(&worker->migration, here, cadre_clock_ns());
 }
 
 static bool spin(struct cadre_worker *worker)
@@ -142,6 +148,7 @@ static bool spin(struct cadre_worker *worker)
 			if (look % LOOKS_PER_HINT ? cadre_run_next_door(worker) :
 						    cadre_run_one(worker, false))
 				return true;
+			cadre_held_let_go(&worker->held, &worker->view);
 			if (look == LOOKS_BEFORE_ASKING && !worker->looker.left &&
 			    !may_spin(worker))
 				return false;
@@ -166,6 +173,7 @@ static bool lie_down(struct cadre_worker *worker)
 	cadre_run_idle(worker);
 	cadre_look_settle(&worker->looker);
 	worker->asleep = true;
+	cadre_crew_take_nap(worker->bell);
 	cadre_mask_set(&worker->crew->sleepers, worker->host.worker); /* K1 */
 	atomic_thread_fence(memory_order_seq_cst); /* F3, pairs with F2 */
 	CADRE_KILL_POINT("K1");
@@ -237,10 +245,12 @@ static void be_dispatcher(struct cadre_worker *worker)
 void cadre_worker_go_on(struct cadre_worker *worker)
 {
 	be_dispatcher(worker);
+	worker->holds_rings = !worker->shares_stats;
 	while (!told_to_leave(worker)) {
 		cadre_run_turn_page(worker);
 		cadre_run_call_back(worker);
 		if (!cadre_worker_has_room(worker)) {
+			cadre_held_let_go(&worker->held, &worker->view);
 			await_room(worker, worker->parallel - 1, false);
 			/* Long handlers keep us from sleeping; look after the supervisor here too. */
 			if (is_orphan_for_long(worker))
@@ -249,6 +259,8 @@ void cadre_worker_go_on(struct cadre_worker *worker)
 			sleep_until_rung(worker);
 		}
 	}
+	worker->holds_rings = false;
+	cadre_held_let_go(&worker->held, &worker->view);
 	run_what_is_aimed(worker, true);
 	while (atomic_load(&worker->workload) > 0)
 		await_room(worker, 0, true);
@@ -294,11 +306,15 @@ int cadre_worker_serve(const struct cadre_service *service, const struct cadre_v
 {
 	struct cadre_diag diag = { "" };
 	struct cadre_worker *worker = NULL;
-	const int r = cadre_worker_sit_down(service, view, false, seat, &worker, &diag);
+	int r;
 
+	/* Before init: threads of the service's own are to be the same. */
+	cadre_process_be_patient();
+	r = cadre_worker_sit_down(service, view, false, seat, &worker, &diag);
 	close(seat->start_fd);
 	if (r < 0 || !worker)
 		return r == -ECONNREFUSED ? EXIT_SUCCESS : CADRE_WORKER_START_FAILED;
+	worker->may_migrate = true;
 	cadre_worker_go_on(worker);
 	cadre_worker_stand_up(worker);
 	return EXIT_SUCCESS;

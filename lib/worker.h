@@ -18,8 +18,10 @@
 
 #include "channel.h"
 #include "control.h"
+#include "held.h"
 #include "job.h"
 #include "look.h"
+#include "migrate.h"
 #include "table.h"
 
 /* What a worker must know to take its place. */
@@ -81,6 +83,10 @@ struct cadre_worker {
 	pthread_t dispatcher;
 	_Atomic uint32_t room_wanted; /* jobs that are to be called back when there is room */
 	int64_t last_ended_ns;
+	struct cadre_held held;
+	bool holds_rings; /* the loop is ours, so that none is forgotten */
+	bool may_migrate; /* the process is a worker's and nothing else */
+	struct cadre_migration migration;
 
 	/* Statistics have one writer: with parallel > 1 whoever holds this. */
 	bool shares_stats;

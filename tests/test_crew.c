@@ -237,3 +237,78 @@ Test(crew, waking_all_wakes_all)
 	for (unsigned i = 0; i < CADRE_COUNT_OF(sleepers); i++)
 		cr_assert_eq(child_end(sleepers[i]), WOKEN);
 }
+
+/* ---- roused ---- */
+
+static unsigned roused(int64_t after_ns)
+{
+	return cadre_crew_roused(&shared->crew, shared->bells, WORKERS,
+				 cadre_clock_ns() + after_ns);
+}
+
+/* As a worker does, and then sleeps or not. */
+static void lie_down(unsigned worker)
+{
+	be_up(worker);
+	cadre_crew_take_nap(&shared->bells[worker]);
+	say_asleep(worker);
+}
+
+Test(crew, who_sleeps_and_was_not_rung_for_is_not_roused)
+{
+	lie_down(0);
+	lie_down(WORKERS - 1);
+	cr_assert_eq(roused(0), 0);
+}
+
+Test(crew, who_was_rung_for_is_roused_until_he_is_up)
+{
+	lie_down(3);
+	lie_down(100);
+
+	/* Nobody was in his sleep: both were about to. */
+	cr_assert_eq(cadre_crew_rouse(&shared->bells[3]), 0);
+	cr_assert_eq(roused(0), 1);
+	cr_assert_eq(cadre_crew_wake_all(&shared->crew, shared->bells, WORKERS), 0);
+	cr_assert_eq(roused(0), 2);
+
+	cadre_mask_clear(&shared->crew.sleepers, 3);
+	cr_assert_eq(roused(0), 1);
+}
+
+Test(crew, a_ring_that_ended_one_nap_says_nothing_of_the_next)
+{
+	lie_down(7);
+	cadre_crew_rouse(&shared->bells[7]);
+	cadre_mask_clear(&shared->crew.sleepers, 7);
+
+	lie_down(7);
+	cr_assert_eq(roused(0), 0);
+}
+
+Test(crew, who_rings_for_one_nap_and_says_so_during_the_next_rouses_nobody)
+{
+	lie_down(7);
+	/* The waker stops between its look at the nap and the ring, and goes on later. */
+	atomic_store(&shared->bells[7].roused, 1);
+	atomic_store(&shared->bells[7].roused_ns, cadre_clock_ns());
+	cr_assert_eq(roused(0), 1);
+	lie_down(7);
+	cr_assert_eq(roused(0), 0);
+}
+
+Test(crew, one_who_does_not_get_up_is_not_counted_upon_for_long)
+{
+	lie_down(7);
+	cadre_crew_rouse(&shared->bells[7]);
+
+	cr_assert_eq(roused(0), 1);
+	cr_assert_eq(roused(10 * CADRE_NS_PER_MS), 0);
+}
+
+Test(crew, a_ring_for_somebody_else_on_the_bell_rouses_no_dispatcher)
+{
+	lie_down(7);
+	cadre_bell_ring(&shared->bells[7], 1, INT32_MAX);
+	cr_assert_eq(roused(0), 0);
+}

@@ -99,6 +99,13 @@ bit calm, shung[NW];
 
 #define BUSY(s) (ph[s] == QUEUED || ph[s] == RUNNING)
 
+/* Naps are counted in the code. Here roused[k] is "roused = naps" of worker k, and same[k] are the
+ * processes that have read naps of k since it was counted up. */
+bit roused[NW];
+byte same[NW];
+#define SAY_ROUSED if :: HAS(same[i], _pid) -> roused[i] = 1; CLR(same[i], _pid) :: else fi
+#define TAKE_NAP roused[k] = 0; same[k] = 0
+
 /* FUTEX_WAKE on the bells in the mask z; a wake that woke nobody tries the next bit. */
 #ifdef M_NONEXT
 #define WOKE_NOBODY i = NW
@@ -113,12 +120,21 @@ bit calm, shung[NW];
 inline wake(z, all)
 {
 	do
-	:: d_step { i < NW && HAS(z, i) -> BUMP };
+	:: d_step { i < NW && HAS(z, i) -> SET(same[i], _pid) };
+#ifdef M_ROUSEDFIRST
+	   SAY_ROUSED;
+#endif
+	   d_step { BUMP };
+	   d_step { woke = asl[i]; asl[i] = 0 };
 	   d_step {
+#ifndef M_ROUSEDFIRST
+		SAY_ROUSED;
+#endif
 		if
-		:: asl[i] -> asl[i] = 0; if :: all -> i++ :: else -> i = NW fi
+		:: woke -> if :: all -> i++ :: else -> i = NW fi
 		:: else -> WOKE_NOBODY
-		fi
+		fi;
+		woke = 0
 	   }
 	:: d_step { i < NW && !HAS(z, i) -> i++ }
 	:: d_step { i >= NW -> i = 0 }; break
@@ -172,7 +188,7 @@ inline claim()
 proctype worker(byte k)
 {
 	byte s, i, z, j, g;
-	bit w, slow, b;
+	bit w, slow, b, woke;
 begin:
 	{
 		walive[k];
@@ -197,6 +213,9 @@ look:
 		:: bell[k] = 0
 #endif
 		fi;
+#ifndef M_NAPLATE
+		d_step { TAKE_NAP };
+#endif
 #ifdef M_NOFENCEW
 		scan(s);			/* the loads pass the store of the bit */
 		if :: s < NS -> goto try :: else -> s = 0 fi;
@@ -213,6 +232,9 @@ look:
 #ifdef M_BELLLATE
 		bell[k] = 0;
 #endif
+#endif
+#ifdef M_NAPLATE
+		d_step { TAKE_NAP };
 #endif
 		d_step { if :: !bell[k] -> asl[k] = 1 :: else fi };
 ends:		!asl[k];
@@ -287,7 +309,7 @@ finish:
 		:: else
 		fi;
 		goto look
-	} unless { atomic { !walive[k] && !wgone[k] -> s = 0; i = 0; z = 0; j = 0; g = 0; w = 0; b = 0; slow = 0; shung[k] = 0; wgone[k] = 1 } };
+	} unless { atomic { !walive[k] && !wgone[k] -> s = 0; i = 0; z = 0; j = 0; g = 0; w = 0; b = 0; slow = 0; woke = 0; shung[k] = 0; wgone[k] = 1 } };
 	atomic { walive[k] -> wgone[k] = 0; goto begin }
 }
 
@@ -338,11 +360,22 @@ inline look_at_masks()
 	u = u & ~z & ~eng
 #endif
 }
+#if NW > 2
+#define ONE_ROUSED(z) ((HAS(z, 0) && roused[0]) || (HAS(z, 1) && roused[1]) || (HAS(z, 2) && roused[2]))
+#elif NW > 1
+#define ONE_ROUSED(z) ((HAS(z, 0) && roused[0]) || (HAS(z, 1) && roused[1]))
+#else
+#define ONE_ROUSED(z) (HAS(z, 0) && roused[0])
+#endif
 inline wake_if_none_awake()
 {
 	if
 	:: d_step { z == 0 || u != 0 -> z = 0; u = 0 }
-	:: d_step { z != 0 && u == 0 -> u = 0 }; wake(z, false); z = 0
+	:: d_step { z != 0 && u == 0 -> u = 0 };
+	   if
+	   :: d_step { ONE_ROUSED(z) -> z = 0 }
+	   :: d_step { !ONE_ROUSED(z) -> skip }; wake(z, false); z = 0
+	   fi
 	fi
 }
 /* The waiter's CAS on one slot, which it skips when the slot is marked already. x = one is decided. */
@@ -362,7 +395,7 @@ inline mark(s)
 proctype thread(byte q)
 {
 	byte s, i, u, z;
-	bit pub, x;
+	bit pub, x, woke;
 begin:
 	{
 		calive[q/NT];
@@ -438,7 +471,7 @@ take:
 		s = 0;
 #endif
 		goto begin
-	} unless { atomic { !calive[q/NT] && !cgone[q] -> s = 0; i = 0; u = 0; z = 0; pub = 0; x = 0; cgone[q] = 1 } };
+	} unless { atomic { !calive[q/NT] && !cgone[q] -> s = 0; i = 0; u = 0; z = 0; pub = 0; x = 0; woke = 0; cgone[q] = 1 } };
 	atomic { calive[q/NT] -> cgone[q] = 0; goto begin }
 }
 
@@ -457,7 +490,7 @@ inline cancel(s)
 proctype supervisor()
 {
 	byte s, i, k, z, g;
-	bit w, woke[NC];
+	bit w, woke, cwoke[NC];
 begin:
 	{
 #ifndef M_SUCCNORING
@@ -491,28 +524,28 @@ work:
 		:: atomic { wst[2] == DEAD -> k = 2 }; goto reap
 #endif
 		/* A client proven dead. */
-		:: d_step { cst[0] == UP && !calive[0] && CGONE(0) -> cst[0] = DEAD; woke[0] = 0 }
+		:: d_step { cst[0] == UP && !calive[0] && CGONE(0) -> cst[0] = DEAD; cwoke[0] = 0 }
 		:: atomic { cst[0] == DEAD && OPEN(0) -> s = 0 }; goto creap
 #if WIN > 1
 		:: atomic { cst[0] == DEAD && OPEN(1) -> s = 1 }; goto creap
 #endif
-		:: d_step { cst[0] == DEAD && !woke[0] -> woke[0] = 1 }; goto cwake
+		:: d_step { cst[0] == DEAD && !cwoke[0] -> cwoke[0] = 1 }; goto cwake
 		:: atomic {
-			cst[0] == DEAD && woke[0] && ph[0] == FREE && ph[WIN-1] == FREE -> 
+			cst[0] == DEAD && cwoke[0] && ph[0] == FREE && ph[WIN-1] == FREE -> 
 			if
 			:: !calm && jobs < NJ -> cst[0] = UP; calive[0] = 1
 			:: cst[0] = EMPTY
 			fi
 		   }
 #if NC > 1
-		:: d_step { cst[1] == UP && !calive[1] && CGONE(1) -> cst[1] = DEAD; woke[1] = 0 }
+		:: d_step { cst[1] == UP && !calive[1] && CGONE(1) -> cst[1] = DEAD; cwoke[1] = 0 }
 		:: atomic { cst[1] == DEAD && OPEN(WIN) -> s = WIN }; goto creap
 #if WIN > 1
 		:: atomic { cst[1] == DEAD && OPEN(WIN+1) -> s = WIN+1 }; goto creap
 #endif
-		:: d_step { cst[1] == DEAD && !woke[1] -> woke[1] = 1 }; goto cwake
+		:: d_step { cst[1] == DEAD && !cwoke[1] -> cwoke[1] = 1 }; goto cwake
 		:: atomic {
-			cst[1] == DEAD && woke[1] && ph[WIN] == FREE && ph[2*WIN-1] == FREE ->
+			cst[1] == DEAD && cwoke[1] && ph[WIN] == FREE && ph[2*WIN-1] == FREE ->
 			if
 			:: !calm && jobs < NJ -> cst[1] = UP; calive[1] = 1
 			:: cst[1] = EMPTY
@@ -619,9 +652,9 @@ creap:
 		fi;
 		s = 0;
 		goto work
-	} unless { atomic { sdie -> sdie = 0; s = 0; i = 0; k = 0; z = 0; g = 0; w = 0; woke[0] = 0;
+	} unless { atomic { sdie -> sdie = 0; s = 0; i = 0; k = 0; z = 0; g = 0; w = 0; woke = 0; cwoke[0] = 0;
 #if NC > 1
-		woke[1] = 0;
+		cwoke[1] = 0;
 #endif
 		goto begin } }
 }

@@ -1,7 +1,9 @@
 #include "operations.h"
 #include "clock.h"
+#include "whereabouts.h"
 #include "world.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -374,10 +376,31 @@ static void failing_scene(void)
 	await_first_job();
 }
 
+/* Its client waits on the worker's own CPU. */
+static void near_scene(void)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET((unsigned)sched_getcpu(), &here);
+	if (sched_setaffinity(0, sizeof(here), &here) < 0)
+		abort();
+	short_job_scene();
+	cadre_whereabouts_say(&world.view.client_bells[1]);
+	world.workers[0].holds_rings = true;
+}
+
 /* One that was frozen may find that another was faster. */
 static int run_along_hints(void)
 {
 	cadre_run_one(&world.workers[0], false);
+	return 0;
+}
+
+static int run_and_hold_the_ring(void)
+{
+	cadre_run_one(&world.workers[0], false);
+	cadre_held_let_go(&world.workers[0].held, &world.view);
 	return 0;
 }
 
@@ -685,6 +708,7 @@ const struct operation operations[] = {
 	OPERATION("detach (supervisor)", SUPERVISOR, goodbye, hear, tick, ),
 	OPERATION("claim", WORKER, short_job, claim, NULL, MAY(LOST)),
 	OPERATION("claim, finish inline", WORKER, short_job, run_along_hints, NULL, ),
+	OPERATION("claim, finish, ring late", WORKER, near, run_and_hold_the_ring, NULL, ),
 	OPERATION("claim, finish with blocks", WORKER, long_job, run_along_hints, NULL, ),
 	OPERATION("claim, finish idempotent", WORKER, idempotent, run_along_hints, NULL, ),
 	OPERATION("claim, fail", WORKER, failing, run_along_hints, NULL, ),
