@@ -36,8 +36,7 @@ bool cadre_dispatch_wake(const struct cadre_view *view, unsigned *turn)
 		return cadre_crew_wake(crew, view->worker_bells, workers, turn);
 	worker = find_between(view, from, workers, &least, workers);
 	worker = find_between(view, 0, from, &least, worker);
-	if (worker < workers &&
-	    cadre_crew_rouse(&view->worker_bells[worker]) > 0) {
+	if (worker < workers && cadre_crew_rouse(&view->worker_bells[worker]) > 0) {
 		*turn = worker + 1;
 		return true;
 	}
