@@ -257,14 +257,6 @@ uint32_t cadre_process_cpu(void)
 	return cpu < 0 ? 0 : (uint32_t)cpu + 1;
 }
 
-void cadre_process_be_patient(void)
-{
-	const struct sched_param none = { 0 };
-
-	if (sched_getscheduler(0) == SCHED_OTHER)
-		(void)sched_setscheduler(0, SCHED_BATCH, &none);
-}
-
 int64_t cadre_process_spin_ns(int64_t wish_ns)
 {
 	if (wish_ns != 0)

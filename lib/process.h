@@ -71,10 +71,6 @@ unsigned cadre_process_cpus(void);
  * nobody where the C library is registered for restartable sequences. */
 uint32_t cadre_process_cpu(void);
 
-/* From now on nobody loses his CPU to this process or thread just because that wakes up
- * (SCHED_BATCH), unless it has a policy that was chosen for it. */
-void cadre_process_be_patient(void);
-
 /* How long to look for news before sleeping, in nanoseconds: the wish; nothing when that is
  * negative. 0 wishes for what suits: 50 us, or nothing where one CPU is all there is. */
 int64_t cadre_process_spin_ns(int64_t wish_ns);

@@ -4,7 +4,6 @@
  */
 #include "control.h"
 #include "diag.h"
-#include "process.h"
 #include "worker.h"
 
 #include <ctype.h>
@@ -159,11 +158,8 @@ int cadre_worker_main(const struct cadre_service *service)
 {
 	struct cadre_diag diag = { "" };
 	struct cadre_worker *worker = NULL;
-	int r;
+	const int r = cadre_worker_open(service, &worker, &diag);
 
-	/* As cadre_worker_serve: only here the whole process is a worker's and nothing else. */
-	cadre_process_be_patient();
-	r = cadre_worker_open(service, &worker, &diag);
 	if (r == -ENOENT) {
 		fprintf(stderr, "%s: %s\n", program_invocation_short_name, diag.text);
 		return NOT_STARTED_BY_SUPERVISOR;

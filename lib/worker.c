@@ -136,6 +136,16 @@ static bool may_spin(struct cadre_worker *worker)
 	       cadre_migration_sight(&worker->migration, here, cadre_clock_ns());
 }
 
+/* A look for a job, now and then along the hints. */
+static bool look_once(struct cadre_worker *worker, int look)
+{
+	if (look % LOOKS_PER_HINT ? cadre_run_next_door(worker) :
+				    cadre_run_one(worker, false))
+		return true;
+	cadre_held_let_go(&worker->held, &worker->view);
+	return false;
+}
+
 static bool spin(struct cadre_worker *worker)
 {
 	const int64_t spin_ns = worker->view.limits.spin_ns;
@@ -144,14 +154,13 @@ static bool spin(struct cadre_worker *worker)
 	if (spin_ns == 0)
 		return look_without_spinning(worker);
 	for (;;) {
-		for (int look = 0; look < LOOKS_PER_CLOCK; look++) {
-			if (look % LOOKS_PER_HINT ? cadre_run_next_door(worker) :
-						    cadre_run_one(worker, false))
+		bool gives_way = false;
+
+		for (int look = 0; look < LOOKS_PER_CLOCK && !gives_way; look++) {
+			if (look_once(worker, look))
 				return true;
-			cadre_held_let_go(&worker->held, &worker->view);
-			if (look == LOOKS_BEFORE_ASKING && !worker->looker.left &&
-			    !may_spin(worker))
-				return false;
+			gives_way = look == LOOKS_BEFORE_ASKING && !worker->looker.left &&
+				    !may_spin(worker);
 			cadre_pause();
 		}
 		cadre_run_call_back(worker);
@@ -159,10 +168,16 @@ static bool spin(struct cadre_worker *worker)
 		cadre_run_idle(worker);
 		if (until_ns == 0)
 			until_ns = cadre_clock_in_ns(spin_ns);
+		/* A client on our CPU may be in the midst of submitting: let it go on before we
+		 * sleep, and have to be woken. When it has nothing to do, we are back at once. */
+		if (gives_way)
+			sched_yield();
 		/* A job that was left to somebody is taken by him, or soon by us. */
 		if ((cadre_clock_ns() >= until_ns && !worker->looker.left) ||
 		    told_to_leave(worker))
 			return false;
+		if (gives_way)
+			return look_once(worker, 0);
 	}
 }
 
@@ -306,11 +321,8 @@ int cadre_worker_serve(const struct cadre_service *service, const struct cadre_v
 {
 	struct cadre_diag diag = { "" };
 	struct cadre_worker *worker = NULL;
-	int r;
+	const int r = cadre_worker_sit_down(service, view, false, seat, &worker, &diag);
 
-	/* Before init: threads of the service's own are to be the same. */
-	cadre_process_be_patient();
-	r = cadre_worker_sit_down(service, view, false, seat, &worker, &diag);
 	close(seat->start_fd);
 	if (r < 0 || !worker)
 		return r == -ECONNREFUSED ? EXIT_SUCCESS : CADRE_WORKER_START_FAILED;
