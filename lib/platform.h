@@ -55,7 +55,7 @@ static inline void cadre_prefetch_to_write(const void *line)
 /* What each job passes: whatever it calls becomes a part of it. What hardly any job passes
  * stays outside. */
 #define CADRE_EACH_JOB __attribute__((flatten))
-#define CADRE_RARELY __attribute__((cold, noinline))
+#define CADRE_RARELY __attribute__((noinline))
 
 #ifdef CADRE_KILL_POINTS
 void cadre_kill_point(const char *label);
