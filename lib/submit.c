@@ -614,8 +614,7 @@ struct accepted {
 	bool for_anyone; /* any job of the burst is */
 };
 
-/* Accepts one job, and does not announce it to the crew. */
-static int accept_one(struct cadre_client *client, const struct cadre_request *request,
+static int accept_any(struct cadre_client *client, const struct cadre_request *request,
 		      int64_t now_ns, struct cadre_ticket *ret_ticket,
 		      struct accepted *last)
 {
@@ -640,6 +639,30 @@ static int accept_one(struct cadre_client *client, const struct cadre_request *r
 	last->generation = generation;
 	last->for_anyone |= aim.owner == CADRE_OWNER_NONE;
 	return 0;
+}
+
+/* A payload, and nothing else that a request may have. */
+static bool is_plain(const struct cadre_request *request)
+{
+	return !(request->flags | request->retries) && !request->deadline_ns &&
+	       !request->token && !request->ended && !request->item &&
+	       !request->stream_room && !request->descriptor_count && !request->counter &&
+	       !request->to;
+}
+
+/* Accepts one job, and does not announce it to the crew. Most requests are plain: of a copy
+ * the compiler knows that, and leaves out all the rest. */
+static int accept_one(struct cadre_client *client, const struct cadre_request *request,
+		      int64_t now_ns, struct cadre_ticket *ret_ticket,
+		      struct accepted *last)
+{
+	const struct cadre_request plain = { .operation = request->operation,
+					     .data = request->data,
+					     .length = request->length,
+					     .context = request->context };
+
+	return is_plain(request) ? accept_any(client, &plain, now_ns, ret_ticket, last) :
+				   accept_any(client, request, now_ns, ret_ticket, last);
 }
 
 CADRE_EACH_JOB int cadre_try_submit_batch(struct cadre_client *client,
