@@ -120,6 +120,17 @@ static bool look_in_window(struct cadre_looker *looker, unsigned window,
 	return false;
 }
 
+/* Is it somebody else's turn: another client's, or that of a job aimed at us? */
+static bool is_over(const struct cadre_looker *looker)
+{
+	const struct cadre_view *const view = looker->view;
+	const unsigned clients = view->limits.clients, window = looker->window;
+
+	return cadre_mask_next(&view->header->active, 0, window) < window ||
+	       cadre_mask_next(&view->header->active, window + 1, clients) < clients ||
+	       cadre_mask_next(aims_of(looker), 0, clients) < clients;
+}
+
 bool cadre_look_next_door(struct cadre_looker *looker, struct cadre_found *ret_found)
 {
 	const struct cadre_view *const view = looker->view;
@@ -127,11 +138,19 @@ bool cadre_look_next_door(struct cadre_looker *looker, struct cadre_found *ret_f
 	const uint64_t position = looker->cursors[window].position;
 	const uint32_t index = (uint32_t)position & (view->limits.slots - 1);
 
-	if (looker->in_a_row == 0 || looker->in_a_row >= IN_A_ROW_MAX || looker->burden ||
-	    looker->since_aimed >= AIMED_EVERY ||
-	    !try_claim(looker, window * view->limits.slots + index, ret_found))
+	if (looker->in_a_row == 0 || looker->burden)
 		return false;
+	/* The hints are on lines that the client writes for each job. Where jobs are many, a look
+	 * at them tells how far one may look ahead; where they come one by one, it is in vain. */
+	if ((looker->in_a_row >= IN_A_ROW_MAX || looker->since_aimed >= AIMED_EVERY) &&
+	    (!looker->waited || is_over(looker)))
+		return false;
+	if (!try_claim(looker, window * view->limits.slots + index, ret_found)) {
+		looker->waited = true;
+		return false;
+	}
 	claimed_at(looker, window, position);
+	looker->waited = false;
 	looker->in_a_row++;
 	looker->since_aimed++;
 	return true;

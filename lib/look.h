@@ -31,6 +31,7 @@ struct cadre_looker {
 	                               * or its own, when it takes only what is aimed at it */
 	unsigned window;    /* whose turn it is */
 	unsigned in_a_row;  /* jobs taken from it since it is its turn */
+	bool waited;        /* its last job was not there at once */
 	unsigned crew_turn; /* whom to wake next */
 	uint64_t seen_tail; /* of that window, by the last look at its hints */
 	struct cadre_cursor *cursors;       /* one per window */

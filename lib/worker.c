@@ -20,7 +20,7 @@
 
 #define SLEEP_MOST_NS CADRE_NS_PER_S
 #define LOOKS_PER_CLOCK 32
-#define LOOKS_PER_HINT 4      /* the others are next door */
+#define LOOKS_PER_HINT 32     /* the others are next door */
 #define LOOKS_BEFORE_ASKING 4 /* whether a spin is of any use: as in take.c */
 
 /* Set by SIGTERM: finish what there is, then leave. */
