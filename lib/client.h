@@ -115,6 +115,7 @@ struct cadre_client {
 	uint64_t nonce;
 	int64_t created_ns; /* of the segment */
 	int64_t spin_ns;
+	_Atomic bool shares_cpu; /* with a worker, when a wait looked last */
 	unsigned roused_most; /* workers: as many as have a CPU besides ours, at least one */
 
 	/* Its window. */

@@ -21,11 +21,14 @@ enum cadre_crew_look cadre_crew_look(const struct cadre_crew *crew, unsigned wor
 
 static bool is_roused(const struct cadre_bell *bell, int64_t now_ns)
 {
-	/* Relaxed, all: behind F2, which is what counts (crew.h). */
+	/* Relaxed, all: behind F2, which is what counts (crew.h). A ring may be a little later
+	 * than the caller's clock; what is not near it was not written by a clock. */
+	const int64_t roused_ns = atomic_load_explicit(&bell->roused_ns,
+						       memory_order_relaxed);
+
 	return atomic_load_explicit(&bell->roused, memory_order_relaxed) ==
 		       atomic_load_explicit(&bell->naps, memory_order_relaxed) &&
-	       now_ns - atomic_load_explicit(&bell->roused_ns, memory_order_relaxed) <
-		       ROUSED_MOST_NS;
+	       roused_ns > now_ns - ROUSED_MOST_NS && roused_ns < now_ns + ROUSED_MOST_NS;
 }
 
 unsigned cadre_crew_roused(const struct cadre_crew *crew, const struct cadre_bell *bells,

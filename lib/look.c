@@ -304,8 +304,10 @@ bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret
 	if (looker->since_aimed >= AIMED_EVERY && look_for_aimed(looker, ret_found))
 		return true;
 	if (looker->in_a_row >= IN_A_ROW_MAX) {
-		looker->in_a_row = 0;
-		looker->window = (looker->window + 1) % clients;
+		const bool goes_on = !is_over(looker);
+
+		looker->in_a_row = goes_on;
+		looker->window = goes_on ? looker->window : (looker->window + 1) % clients;
 	}
 	from = looker->window;
 	/* Once around, however the bits change meanwhile. */

@@ -19,9 +19,6 @@
 #define WORD_LOOK_EVERY_SPINNING 128
 #define CLOCK_LOOK_EVERY 32
 #define PAUSES_MAX 32
-/* So many looks at least before the question whether a spin is of any use; most answers
- * of a worker on another CPU come later, all of one that we keep from running never. */
-#define LOOKS_BEFORE_ASKING 4
 
 bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 			    uint64_t generation, bool at_word)
@@ -478,7 +475,10 @@ bool cadre_client_may_spin(const struct cadre_client *client)
 
 static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_result)
 {
-	const int64_t spin_ns = wait->client->spin_ns;
+	struct cadre_client *const client = wait->client;
+	const int64_t spin_ns = client->spin_ns;
+	const unsigned ask_every = CADRE_LOOKS_BEFORE_ASKING(
+		atomic_load_explicit(&client->shares_cpu, memory_order_relaxed));
 	int64_t spin_until_ns = 0;
 
 	for (unsigned round = 1;; round++) {
@@ -499,12 +499,15 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 			if (now_ns >= spin_until_ns || now_ns >= until_ns)
 				return -EAGAIN;
 		}
-		if (round % CLOCK_LOOK_EVERY == LOOKS_BEFORE_ASKING &&
-		    !cadre_client_may_spin(wait->client)) {
-			wait->has_worker_here = true;
-			return -EAGAIN;
+		if (round % ask_every == 0) {
+			wait->has_worker_here = !cadre_client_may_spin(client);
+			/* Relaxed: a hint for the next wait. */
+			atomic_store_explicit(&client->shares_cpu, wait->has_worker_here,
+					      memory_order_relaxed);
+			if (wait->has_worker_here)
+				return -EAGAIN;
 		}
-		pause_for(wait->client);
+		pause_for(client);
 	}
 }
 

@@ -12,6 +12,11 @@
 
 #include "crew.h"
 
+/* Who spins asks whether that is of any use, after so many looks: early if it was not the last
+ * time. Most answers of a peer on another CPU come before the later one, and the question
+ * reads a line of each worker that is up. */
+#define CADRE_LOOKS_BEFORE_ASKING(was_shared) ((was_shared) ? 4u : 64u)
+
 /* Says where the owner of the bell is. Returns that, for the two questions: 0 when the kernel
  * does not tell. */
 uint32_t cadre_whereabouts_say(struct cadre_bell *bell);

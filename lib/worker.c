@@ -20,8 +20,7 @@
 
 #define SLEEP_MOST_NS CADRE_NS_PER_S
 #define LOOKS_PER_CLOCK 32
-#define LOOKS_PER_HINT 32     /* the others are next door */
-#define LOOKS_BEFORE_ASKING 4 /* whether a spin is of any use: as in take.c */
+#define LOOKS_PER_HINT 16 /* the others are next door */
 
 /* Set by SIGTERM: finish what there is, then leave. */
 static volatile sig_atomic_t leave_wished;
@@ -137,7 +136,7 @@ static bool may_spin(struct cadre_worker *worker)
 }
 
 /* A look for a job, now and then along the hints. */
-static bool look_once(struct cadre_worker *worker, int look)
+static bool look_once(struct cadre_worker *worker, unsigned look)
 {
 	if (look % LOOKS_PER_HINT ? cadre_run_next_door(worker) :
 				    cadre_run_one(worker, false))
@@ -149,20 +148,22 @@ static bool look_once(struct cadre_worker *worker, int look)
 static bool spin(struct cadre_worker *worker)
 {
 	const int64_t spin_ns = worker->view.limits.spin_ns;
+	const unsigned ask_every = CADRE_LOOKS_BEFORE_ASKING(worker->shares_cpu);
 	int64_t until_ns = 0;
+	unsigned look = 0;
 
 	if (spin_ns == 0)
 		return look_without_spinning(worker);
 	for (;;) {
 		bool gives_way = false;
 
-		for (int look = 0; look < LOOKS_PER_CLOCK && !gives_way; look++) {
-			if (look_once(worker, look))
+		do {
+			if (look_once(worker, look++))
 				return true;
-			gives_way = look == LOOKS_BEFORE_ASKING && !worker->looker.left &&
-				    !may_spin(worker);
+			if (look % ask_every == 0 && !worker->looker.left)
+				gives_way = worker->shares_cpu = !may_spin(worker);
 			cadre_pause();
-		}
+		} while (look % LOOKS_PER_CLOCK && !gives_way);
 		cadre_run_call_back(worker);
 		/* The clock is read now and then only; a busy worker never gets here. */
 		cadre_run_idle(worker);

@@ -85,6 +85,7 @@ struct cadre_worker {
 	int64_t last_ended_ns;
 	struct cadre_held held;
 	bool holds_rings; /* the loop is ours, so that none is forgotten */
+	bool shares_cpu; /* with somebody who gives jobs, or looks for them, when it asked last */
 	bool may_migrate; /* the process is a worker's and nothing else */
 	struct cadre_migration migration;
 

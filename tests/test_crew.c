@@ -306,6 +306,18 @@ Test(crew, one_who_does_not_get_up_is_not_counted_upon_for_long)
 	cr_assert_eq(roused(10 * CADRE_NS_PER_MS), 0);
 }
 
+Test(crew, a_time_that_no_clock_has_told_makes_nobody_roused)
+{
+	static const int64_t times_ns[] = { INT64_MAX, INT64_MIN, 0 };
+
+	lie_down(7);
+	cadre_crew_rouse(&shared->bells[7]);
+	for (size_t i = 0; i < CADRE_COUNT_OF(times_ns); i++) {
+		atomic_store(&shared->bells[7].roused_ns, times_ns[i]);
+		cr_assert_eq(roused(0), 0, "%zu", i);
+	}
+}
+
 Test(crew, a_ring_for_somebody_else_on_the_bell_rouses_no_dispatcher)
 {
 	lie_down(7);
