@@ -11,6 +11,7 @@
 #include "peers/command.h"
 #include "peers/mpmc.h"
 #include "peers/rivals.h"
+#include "peers/slots.h"
 #include "peers/spsc.h"
 
 #include <errno.h>
@@ -97,6 +98,12 @@ static const struct contender contenders[] = {
 	  ck_mpmc_in_flight,
 	  NULL,
 	  { NULL },
+	  false },
+	{ "slots",
+	  "Cadre's slots alone: no client and no worker around them",
+	  slots_in_flight,
+	  NULL,
+	  { "spsc", "ck mpmc" },
 	  false },
 	{ "cadre",
 	  "cadre_try_submit and cadre_try_take, oldest first",

@@ -7,6 +7,7 @@
 #include "peers/line.h"
 #include "peers/mpmc.h"
 #include "peers/rivals.h"
+#include "peers/slots.h"
 #include "peers/spsc.h"
 
 #include <errno.h>
@@ -62,6 +63,12 @@ static const struct contender contenders[] = {
 	  ck_mpmc_round_trip,
 	  NULL,
 	  { NULL },
+	  false },
+	{ "slots",
+	  "Cadre's slots alone: no client and no worker around them",
+	  slots_round_trip,
+	  NULL,
+	  { "line", "mpmc" },
 	  false },
 	{ "cadre",
 	  "cadre_call of a 64-byte job, both sides spin",

@@ -1,0 +1,122 @@
+#include "slots.h"
+#include "slot.h"
+
+#include <string.h>
+
+#define CAPACITY 512u /* a power of two */
+#define PAUSES_MAX 32u
+
+/* The second ring of a pair has no slots of its own: replies come back in those of the first. */
+struct ring {
+	alignas(128) struct cadre_slot slots[CAPACITY];
+	struct cadre_books books[CAPACITY];
+	struct ring *requests;
+	bool is_for_replies;
+	alignas(128) uint32_t pushes; /* whoever pushes, private */
+	alignas(128) uint32_t pops;   /* whoever pops, private */
+	uint64_t claimed;             /* the worker, private: the word of its job */
+};
+
+static struct ring *first_of_pair;
+
+static void ring_init(struct ring *ring)
+{
+	ring->is_for_replies = first_of_pair != NULL;
+	ring->requests = first_of_pair ? first_of_pair : ring;
+	first_of_pair = first_of_pair ? NULL : ring;
+}
+
+static struct cadre_slot *slot_at(const struct ring *ring, uint32_t position)
+{
+	return &ring->requests->slots[position % CAPACITY];
+}
+
+static void ask_for_lines(const void *half)
+{
+	cadre_prefetch_to_write(half);
+	cadre_prefetch_to_write((const char *)half + CADRE_CACHE_LINE);
+}
+
+static bool submit(struct ring *ring, const unsigned char payload[PAYLOAD])
+{
+	struct cadre_slot *const slot = slot_at(ring, ring->pushes++);
+
+	memcpy(slot->request.payload, payload, PAYLOAD);
+	slot->request.length = PAYLOAD;
+	cadre_slot_publish(slot, 0, CADRE_OWNER_NONE);
+	ask_for_lines(&slot_at(ring, ring->pushes)->request);
+	return true;
+}
+
+static bool claim(struct ring *ring, unsigned char payload[PAYLOAD])
+{
+	struct cadre_slot *const slot = slot_at(ring, ring->pops);
+	const uint64_t word = cadre_slot_peek(slot);
+
+	if (cadre_word_phase(word) != CADRE_QUEUED) {
+		cadre_pause();
+		return false;
+	}
+	__builtin_prefetch((const char *)&slot->request + CADRE_CACHE_LINE);
+	if (!cadre_slot_claim(slot, word, 1, &ring->claimed))
+		return false;
+	ask_for_lines(&slot->reply);
+	memcpy(payload, slot->request.payload, PAYLOAD);
+	ring->pops++;
+	return true;
+}
+
+static bool reply(struct ring *ring, const unsigned char payload[PAYLOAD])
+{
+	struct cadre_slot *const slot = slot_at(ring, ring->pushes++);
+
+	memcpy(slot->reply.payload, payload, PAYLOAD);
+	slot->reply.length = PAYLOAD;
+	return cadre_slot_finish(slot, ring->requests->claimed, CADRE_OK) != 0;
+}
+
+/* Pauses as a client does: it polls the line that the worker writes next. */
+static bool take(struct ring *ring, unsigned char payload[PAYLOAD])
+{
+	struct cadre_slot *const slot = slot_at(ring, ring->pops);
+	const uint64_t generation = ring->pops / CAPACITY + 1;
+
+	if (!cadre_slot_is_stamped(slot, generation)) {
+		const uint32_t out = ring->requests->pushes - ring->pops;
+
+		for (uint32_t i = 0; i <= out / 2 && i < PAUSES_MAX; i++)
+			cadre_pause();
+		return false;
+	}
+	cadre_prefetch_to_write(&slot->request);
+	(void)cadre_slot_look_at_end(slot, generation);
+	memcpy(payload, slot->reply.payload, PAYLOAD);
+	cadre_slot_free(slot, &ring->requests->books[ring->pops % CAPACITY], generation,
+			CADRE_OK);
+	ring->pops++;
+	return true;
+}
+
+static bool ring_push(struct ring *ring, const unsigned char payload[PAYLOAD])
+{
+	return ring->is_for_replies ? reply(ring, payload) : submit(ring, payload);
+}
+
+static bool ring_pop(struct ring *ring, unsigned char payload[PAYLOAD])
+{
+	return ring->is_for_replies ? take(ring, payload) : claim(ring, payload);
+}
+
+#include "ring_pair.h"
+
+int slots_round_trip(const struct bench *bench, const void *with, double *ret_values)
+{
+	(void)with;
+	return pair_round_trip(bench, ret_values);
+}
+
+int slots_in_flight(const struct bench *bench, const void *with, double *ret_values)
+{
+	(void)with;
+	return pair_in_flight(bench, ret_values);
+}
