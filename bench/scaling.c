@@ -21,8 +21,8 @@
 #include <string.h>
 
 #define IN_FLIGHT 32u
-#define DURATION_NS INT64_C(500000000)
-#define DURATION_QUICK_NS INT64_C(250000000)
+#define DURATION_NS INT64_C(1000000000)
+#define DURATION_QUICK_NS INT64_C(500000000)
 
 /* One column: so many clients and workers. */
 struct crowd {
