@@ -143,7 +143,9 @@ static void ended(struct cadre_job_host *host, struct cadre_job *job,
 
 	account_ended(worker, job, outcome, late);
 	/* Accounted for first: a ring may take this CPU away, and the worker be killed then. */
-	if (worker->holds_rings && cadre_job_is_private(job) && !job->emitter.stream)
+	/* Without threads what is private ends on the dispatcher, whose rings these are. */
+	if (!worker->shares_stats && cadre_job_is_private(job) && worker->holds_rings &&
+	    !job->emitter.stream)
 		cadre_held_ring(&worker->held, &worker->view, job->number, replaced,
 				job->ended_ns);
 	else
@@ -267,8 +269,8 @@ void cadre_run_idle(struct cadre_worker *worker)
 	if (worker->busy &&
 	    atomic_load_explicit(&worker->workload, memory_order_acquire) == 0) {
 		worker->busy = false;
-		cadre_stats_turn_to(worker->stats, CADRE_ACTIVITY_IDLE,
-				    worker->last_ended_ns);
+		/* Now, and not when the last job ended: a reader may have counted what came since. */
+		cadre_stats_turn_to(worker->stats, CADRE_ACTIVITY_IDLE, cadre_clock_ns());
 	}
 	unlock_stats(worker);
 }

@@ -154,5 +154,6 @@ Test(trace, the_script_about_deaths_sees_them_and_the_states_they_lead_to)
 	serve();
 	trace(server, "trace_deaths.bt", "worker_death", kill_one);
 	cr_assert(says(run.out, "was killed by 9"), "%s", run.out);
-	cr_assert(says(run.out, "@deaths[2, 9]: 1"), "%s", run.out);
+	/* As many as were killed until it had seen the first. */
+	cr_assert(says(run.out, "@deaths[2, 9]: "), "%s", run.out);
 }
