@@ -18,11 +18,13 @@ void cadre_held_give_way(struct cadre_held *held, const struct cadre_view *view)
 		sched_yield();
 }
 
+/* Where the kernel does not tell, nobody is known to be here. */
 static bool sleeps_here(const struct cadre_bell *bell)
 {
+	const uint32_t here = cadre_process_cpu();
+
 	/* Relaxed: a hint (whereabouts.h). */
-	return atomic_load_explicit(&bell->cpu, memory_order_relaxed) ==
-	       cadre_process_cpu();
+	return here != 0 && atomic_load_explicit(&bell->cpu, memory_order_relaxed) == here;
 }
 
 void cadre_held_ring(struct cadre_held *held, const struct cadre_view *view,
