@@ -7,6 +7,7 @@
 #include "layout.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 

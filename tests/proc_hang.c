@@ -11,6 +11,7 @@
 #include "layout.h"
 
 #include <signal.h>
+#include <stdio.h>
 
 #define MS CADRE_NS_PER_MS
 

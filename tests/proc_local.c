@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 
 TestSuite(local, LOCALS);
 

@@ -7,6 +7,8 @@
 #include "control.h"
 #include "process.h"
 
+#include <stdio.h>
+
 TestSuite(local, LOCALS);
 
 Test(local, a_pool_has_as_many_places_as_it_was_told)

@@ -5,6 +5,8 @@
  */
 #include "streams.h"
 
+#include <stdio.h>
+
 TestSuite(stream, STREAMS);
 
 /* ---- order and end ---- */

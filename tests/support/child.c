@@ -11,6 +11,17 @@
 #include <time.h>
 #include <unistd.h>
 
+void child_fail(const char *file, int line, const char *condition)
+{
+	fprintf(stderr, "%s:%d: in a child: %s\n", file, line, condition);
+	_exit(CHILD_FAILED);
+}
+
+void child_skip(void)
+{
+	_exit(CHILD_SKIPPED);
+}
+
 pid_t child_start(int (*body)(void *context), void *context)
 {
 	const pid_t child = fork();

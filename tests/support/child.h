@@ -9,20 +9,22 @@
 #define CHILD_H
 
 #include <stddef.h>
-#include <stdio.h>
 #include <sys/types.h>
 
 enum { CHILD_FINE = 0, CHILD_FAILED = 1, CHILD_SKIPPED = 77 };
 
-/* For the body of a child: says what did not hold, and ends the body. */
-#define CHILD_CHECK(condition)                                                         \
-	do {                                                                           \
-		if (!(condition)) {                                                    \
-			fprintf(stderr, "%s:%d: in a child: %s\n", __FILE__, __LINE__, \
-				#condition);                                           \
-			return CHILD_FAILED;                                           \
-		}                                                                      \
+/* For a child, in its body or wherever that has got to: says what did not hold, and ends the
+ * child. */
+#define CHILD_CHECK(condition)                                      \
+	do {                                                        \
+		if (!(condition))                                   \
+			child_fail(__FILE__, __LINE__, #condition); \
 	} while (0)
+
+_Noreturn void child_fail(const char *file, int line, const char *condition);
+
+/* For a child that cannot do here what it is there for. */
+_Noreturn void child_skip(void);
 
 /* Forks. The function's value, 0 .. 127, becomes the exit status. */
 pid_t child_start(int (*body)(void *context), void *context);

@@ -7,6 +7,7 @@
 #ifndef CLAIMS_H
 #define CLAIMS_H
 
+#include "in_child.h"
 #include "troupe.h"
 
 #include <criterion/criterion.h>
