@@ -74,16 +74,17 @@ static const struct witness {
 	  "a_worker_that_may_open_no_more_says_so_and_nothing_leaks" },
 	{ "ECANCELED", "proc_descriptors.c",
 	  "a_job_that_was_cancelled_while_it_ran_does_not_get_them_any_more" },
-	{ "ENOTSUP", "proc_fork_server.c", "a_program_that_has_threads_starts_none" },
-	{ "ECONNREFUSED", "proc_fork_server.c",
+	{ "ENOTSUP", "proc_fork_server_refusals.c",
+	  "a_program_that_has_threads_starts_none" },
+	{ "ECONNREFUSED", "proc_fork_server_deaths.c",
 	  "a_pool_is_refused_when_it_is_dead_until_there_is_another_or_none" },
-	{ "EPERM", "proc_fork_server.c",
+	{ "EPERM", "proc_fork_server_refusals.c",
 	  "a_program_with_other_rights_than_it_gets_no_pool_of_it" },
-	{ "EMFILE", "proc_fork_server.c",
+	{ "EMFILE", "proc_fork_server_refusals.c",
 	  "without_descriptors_neither_a_server_nor_a_pool_starts" },
-	{ "ETIMEDOUT", "proc_fork_server.c",
+	{ "ETIMEDOUT", "proc_fork_server_deaths.c",
 	  "one_that_is_stopped_starts_no_pool_and_none_later" },
-	{ "EINVAL", "proc_fork_server.c",
+	{ "EINVAL", "proc_fork_server_refusals.c",
 	  "a_service_that_was_loaded_after_it_is_refused_by_name" },
 	{ "ENOEXEC", "kill_fork_server.c", "one_that_dies_before_it_is_ready_is_none" },
 	{ "EHOSTDOWN", "proc_channel.c",
@@ -185,7 +186,7 @@ static void expect_named(const struct witness *witness)
 	snprintf(head, sizeof(head), ", %s)\n{", witness->test);
 	found = strstr(text, head);
 	cr_assert_not_null(found, "%s has no test %s", witness->file, witness->test);
-	for (const char *at = text; (at = strstr(at, "\nTest(")) && at < found; at++) {
+	for (const char *at = text; (at = strstr(at, "\nTest")) && at < found; at++) {
 		before = begin;
 		begin = at;
 	}
