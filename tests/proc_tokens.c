@@ -2,11 +2,7 @@
  * proc_tokens.c - the claim that no token leaks: a million of them are made, used and let go
  * of, by clients that live and by some that die.
  */
-#include "claims.h"
-
-#include "layout.h"
-
-#include <signal.h>
+#include "tokens.h"
 
 #define HOUR_NS INT64_C(3600000000000)
 
@@ -17,51 +13,16 @@
 #endif
 #define OUT 32u
 
-/* Of the owners that die, shared with them. */
-static struct orphan {
-	_Atomic uint32_t step;
-	struct cadre_token_name name;
-} * orphan;
-
-static void enter(void)
-{
-	troupe_enter();
-	orphan = child_share(sizeof(*orphan));
-}
-
 TestSuite(tokens, .init = enter, .fini = troupe_leave, .timeout = 110);
 
-static struct cadre_token *cancellable(void)
-{
-	struct cadre_token *token = NULL;
-
-	cr_assert_eq(cadre_token_create(troupe.client, "one of many", &token), 0);
-	return token;
-}
-
-static struct cadre_token *timeout(int64_t duration_ns)
-{
-	struct cadre_token *token = NULL;
-
-	cr_assert_eq(cadre_token_create_timeout(troupe.client, duration_ns, NULL, &token),
-		     0);
-	return token;
-}
-
 /* Of one member, which is let go of before its first use, and now and then has ended. */
-static struct cadre_token *composite(bool any, bool ended)
+static struct cadre_token *composite(compose_fn *create, bool ended)
 {
-	struct cadre_token *const member = cancellable();
-	struct cadre_token *token = NULL;
-	int r;
+	struct cadre_token *const member = cancellable("one of many");
+	struct cadre_token *const token = compose(create, 1, &member);
 
-	if (any)
-		r = cadre_token_create_any(troupe.client, &member, 1, NULL, &token);
-	else
-		r = cadre_token_create_all(troupe.client, &member, 1, NULL, &token);
-	cr_assert_eq(r, 0);
 	if (ended)
-		cr_assert_eq(cadre_token_cancel(member), 0);
+		cancel(member);
 	cadre_token_release(member);
 	return token;
 }
@@ -70,33 +31,26 @@ static struct cadre_token *token_of_kind(uint32_t i)
 {
 	switch (i % 4) {
 	case 0:
-		return cancellable();
+		return cancellable("one of many");
 	case 1:
-		return timeout(i % 8 < 4 ? HOUR_NS : 0);
+		return timeout(i % 8 < 4 ? HOUR_NS : 0, NULL);
+	case 2:
+		return composite(cadre_token_create_any, i % 16 == 2);
 	default:
-		return composite(i % 4 == 2, i % 16 == 2);
+		return composite(cadre_token_create_all, false);
 	}
-}
-
-static bool has_ended(struct cadre_token *token)
-{
-	struct cadre_token_status status;
-
-	cr_assert_eq(cadre_token_look(token, &status), 0);
-	return status.ended;
 }
 
 /* Owns a few, has jobs with one out, and is killed. */
 static int own_and_die(void *context)
 {
-	struct cadre_token *mine, *theirs, *both[2];
-	struct cadre_client *client;
+	struct cadre_client *const client = attach_elsewhere();
+	struct cadre_token *const theirs = open_elsewhere(client);
+	struct cadre_token *mine, *both[2];
 	struct cadre_ticket ticket;
 
 	(void)context;
-	CHILD_CHECK(cadre_client_attach(troupe.scene.pool, NULL, &client, NULL) == 0);
 	CHILD_CHECK(cadre_token_create(client, NULL, &mine) == 0);
-	CHILD_CHECK(cadre_token_open(client, &orphan->name, &theirs) == 0);
 	both[0] = mine;
 	both[1] = theirs;
 	CHILD_CHECK(cadre_token_create_any(client, both, 2, NULL, &mine) == 0);
@@ -104,7 +58,7 @@ static int own_and_die(void *context)
 				     &ticket) == 0);
 	CHILD_CHECK(cadre_try_submit(client, &ASK(TROUPE_ECHO, 1, .token = theirs),
 				     &ticket) == 0);
-	atomic_store(&orphan->step, 1);
+	say_ready();
 	child_idle();
 }
 
@@ -112,10 +66,9 @@ static void let_one_die(struct cadre_token *token)
 {
 	pid_t child;
 
-	cadre_token_name(token, &orphan->name);
-	atomic_store(&orphan->step, 0);
+	name_for_children(token);
 	child = child_start(own_and_die, NULL);
-	cr_assert(eventually(atomic_load(&orphan->step) == 1));
+	await_ready();
 	child_kill(child);
 }
 
@@ -143,13 +96,13 @@ Test(tokens, none_is_left_after_a_million_uses_and_the_deaths_of_owners_and_user
 					       &ASK(TROUPE_ECHO, i, .token = token),
 					       ticket);
 
-		cr_assert(r == 0 || (r == -ECANCELED && has_ended(token)), "%d", r);
+		cr_assert(r == 0 || (r == -ECANCELED && look(token).ended), "%d", r);
 		if (r < 0)
 			ticket->id = 0;
 		if (i % (USES / 8) == 3)
 			let_one_die(token);
 		if (i % 8 == 0)
-			cr_assert_eq(cadre_token_cancel(token), 0);
+			cancel(token);
 		cadre_token_release(token);
 		if (i % OUT == OUT - 1)
 			take_all(tickets);
