@@ -254,7 +254,9 @@ static void check_function(struct unpacker *unpacker, uint64_t function,
 {
 	const char *const path = data_at(unpacker, origin->path_at, 1);
 
-	if (!function || unpacker->is_refused || object_of(function).mark == origin->mark)
+	/* Nothing is packed that lies nowhere, so a mark is never 0. */
+	if (!function || unpacker->is_refused ||
+	    (origin->mark && object_of(function).mark == origin->mark))
 		return;
 	unpacker->is_refused = true;
 	cadre_refuse(unpacker->diag, -EINVAL,

@@ -166,6 +166,35 @@ Test(parcel, a_function_that_lies_in_no_object_is_not_packed)
 	free(nowhere);
 }
 
+/* Where such bytes stand in the parcel, which must be but once. */
+static unsigned char *place_of(const void *data, size_t size)
+{
+	unsigned char *const found = memmem(bytes, length, data, size);
+
+	cr_assert_not_null(found);
+	cr_assert_null(memmem(found + 1,
+			      length - (size_t)(found + 1 - (unsigned char *)bytes), data,
+			      size));
+	return found;
+}
+
+Test(parcel, a_function_that_lies_in_no_object_is_not_taken)
+{
+	int (*const init)(const struct cadre_start *, void **,
+			  struct cadre_diag *) = begin;
+	void *const nowhere = calloc(1, 64);
+
+	pack(&service);
+	/* The service has no fini, so nothing says where that should lie. */
+	memcpy(place_of(&init, sizeof(init)) + offsetof(struct cadre_service, fini) -
+		       offsetof(struct cadre_service, init),
+	       &nowhere, sizeof(nowhere));
+	cr_assert_eq(unpack(), -EINVAL);
+	cr_assert_not_null(strstr(diag.text, "\"fini\" lies in an object"), "%s",
+			   diag.text);
+	free(nowhere);
+}
+
 /* Whatever stands in the bytes: a sentence, or a parcel that can be looked at. */
 static void look_at_all(void)
 {
