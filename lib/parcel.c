@@ -303,6 +303,8 @@ int cadre_parcel_unpack(const void *bytes, size_t length, struct cadre_parcel *r
 	ret_parcel->options.name = data_at(&unpacker, unpacker.head->pool_at, 1);
 	ret_parcel->options.start_data = data_at(&unpacker, unpacker.head->start_at,
 						 ret_parcel->options.start_length);
+	ret_parcel->options.log = NULL;
+	ret_parcel->options.log_context = NULL;
 	unpacker.pool = ret_parcel->options.name ? ret_parcel->options.name : "";
 	if (ret_parcel->has_service)
 		unpack_service(&unpacker, ret_parcel);

@@ -45,6 +45,12 @@ static const struct cadre_service service = {
 	.flags = CADRE_SERVICE_THREADS,
 };
 
+static void say(const struct cadre_log_line *line, void *context)
+{
+	(void)line;
+	(void)context;
+}
+
 static const struct cadre_pool_options options = {
 	.size = sizeof(options),
 	.name = "choir",
@@ -52,6 +58,7 @@ static const struct cadre_pool_options options = {
 	.start_data = "a\0b",
 	.start_length = 3,
 	.max_rss = 12345,
+	.log = say,
 };
 
 static void *bytes;
@@ -192,6 +199,21 @@ Test(parcel, a_function_that_lies_in_no_object_is_not_taken)
 	cr_assert_eq(unpack(), -EINVAL);
 	cr_assert_not_null(strstr(diag.text, "\"fini\" lies in an object"), "%s",
 			   diag.text);
+	free(nowhere);
+}
+
+Test(parcel, a_log_function_is_neither_packed_nor_taken)
+{
+	static const size_t number = 12345,
+			    behind = offsetof(struct cadre_pool_options, log) -
+				     offsetof(struct cadre_pool_options, max_rss);
+	void *const nowhere = calloc(1, 64);
+
+	pack(&service);
+	memcpy(place_of(&number, sizeof(number)) + behind, &nowhere, sizeof(nowhere));
+	cr_assert_eq(unpack(), 0, "%s", diag.text);
+	cr_assert_eq(parcel.options.max_rss, number);
+	cr_assert_null(parcel.options.log);
 	free(nowhere);
 }
 
