@@ -195,6 +195,11 @@ static uint64_t view_all(const struct cadre_token_table *table,
 		      0, &view->changed);
 }
 
+static bool is_made(enum cadre_token_phase phase)
+{
+	return phase >= CADRE_TOKEN_LIVE && phase <= CADRE_TOKEN_TIMED_OUT;
+}
+
 /* Members lie deeper each time, so that it ends whatever stands in the segment. */
 static struct cadre_token_view view_below(const struct cadre_token_table *table,
 					  uint64_t id, int64_t now_ns, unsigned below)
@@ -205,7 +210,7 @@ static struct cadre_token_view view_below(const struct cadre_token_table *table,
 	struct cadre_token_word word = cadre_token_unpack(bits);
 
 	if (!cell || word.generation != id >> 24 || word.depth >= below ||
-	    word.phase < CADRE_TOKEN_LIVE || word.phase > CADRE_TOKEN_TIMED_OUT)
+	    !is_made(word.phase))
 		return view;
 	if (word.phase == CADRE_TOKEN_LIVE) {
 		if (word.kind == CADRE_TOKEN_TIMEOUT)
@@ -215,8 +220,8 @@ static struct cadre_token_view view_below(const struct cadre_token_table *table,
 		else if (word.kind == CADRE_TOKEN_ALL)
 			bits = view_all(table, cell, bits, now_ns, word.depth, &view);
 		word = cadre_token_unpack(bits);
-		/* Vacated meanwhile. */
-		if (word.generation != id >> 24)
+		/* Vacated meanwhile, or scribbled over. */
+		if (word.generation != id >> 24 || !is_made(word.phase))
 			return (struct cadre_token_view){ .changed = view.changed,
 							  .due_ns = INT64_MAX };
 	}

@@ -8,6 +8,7 @@
 #include "token.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <string.h>
 
 #define CELLS 12u
@@ -398,4 +399,39 @@ Test(token, cells_full_of_nonsense_are_looked_at_and_end_every_look)
 		cadre_token_settle(&table, NOW);
 		cadre_token_let_go_of_all(&table, (unsigned)round % 1024);
 	}
+}
+
+static _Atomic bool scribbles;
+
+/* Each phase that the word can name, and between them that of a token whose time is over. */
+static void *scribble(void *context)
+{
+	struct cadre_token_cell *const cell = context;
+	const uint64_t word = atomic_load(&cell->word);
+
+	for (int round = 0; round < 300000; round++) {
+		atomic_store(&cell->word, (word & ~UINT64_C(7)) | (round & 7));
+		atomic_store(&cell->word, word);
+	}
+	atomic_store(&scribbles, false);
+	return NULL;
+}
+
+Test(token, whatever_is_scribbled_over_it_meanwhile_a_look_says_what_it_can_be)
+{
+	const uint64_t id = TIME(5);
+	pthread_t thread;
+
+	cadre_token_start(&table, id, NOW);
+	atomic_store(&scribbles, true);
+	cr_assert_eq(pthread_create(&thread, NULL, scribble, cadre_token_cell(&table, id)),
+		     0);
+	while (atomic_load(&scribbles)) {
+		const enum cadre_token_phase seen = phase_at(id, NOW + 5);
+
+		cr_assert(seen == CADRE_TOKEN_VACANT || (seen >= CADRE_TOKEN_LIVE &&
+							 seen <= CADRE_TOKEN_TIMED_OUT),
+			  "%d", (int)seen);
+	}
+	pthread_join(thread, NULL);
 }
