@@ -25,8 +25,8 @@ static struct {
 	unsigned char *whole; /* as a fresh pool is */
 	/* Where the words lie that somebody decides by. */
 	uint32_t hot[HOT_MAX];
-	uint32_t hot_count;
-	uint32_t rogue_count; /* of these, without those that only an attach reads */
+	_Atomic uint32_t hot_count;
+	uint32_t attach_from, attach_to; /* of these, those that only an attach reads */
 } arena;
 
 /* Small, so that a short script reaches everything. */
@@ -198,12 +198,15 @@ BLIND void __sanitizer_cov_load16(const __int128 *address)
 
 /* ---- the segment ---- */
 
-static void add_hot(const void *start, size_t length)
+void fuzz_add_hot(const void *start, size_t length)
 {
 	const size_t at = (size_t)((const unsigned char *)start - arena.front);
+	uint32_t count = arena.hot_count;
 
-	for (size_t i = 0; i + 8 <= length && arena.hot_count < HOT_MAX; i += 8)
-		arena.hot[arena.hot_count++] = (uint32_t)(at + i);
+	for (size_t i = 0; i + 8 <= length && count < HOT_MAX; i += 8)
+		arena.hot[count++] = (uint32_t)(at + i);
+	/* The rogue may be at it. */
+	atomic_store(&arena.hot_count, count);
 }
 
 static void find_hot_words(void)
@@ -214,39 +217,42 @@ static void find_hot_words(void)
 	for (uint32_t i = 0; i < view->slot_count; i++) {
 		const struct cadre_slot *const slot = &view->slots[i];
 
-		add_hot(&slot->request, offsetof(struct cadre_request_lines, payload));
-		add_hot(&slot->request.deadline_ns, 16);
-		add_hot(&slot->reply, offsetof(struct cadre_reply_lines, payload) + 8);
-		add_hot(&slot->reply.taken_ns, 16);
-		add_hot(&view->books[i], sizeof(view->books[i]));
+		fuzz_add_hot(&slot->request,
+			     offsetof(struct cadre_request_lines, payload));
+		fuzz_add_hot(&slot->request.deadline_ns, 16);
+		fuzz_add_hot(&slot->reply,
+			     offsetof(struct cadre_reply_lines, payload) + 8);
+		fuzz_add_hot(&slot->reply.taken_ns, 16);
+		fuzz_add_hot(&view->books[i], sizeof(view->books[i]));
 	}
 	for (uint32_t i = 0; i < view->limits.clients; i++) {
-		add_hot(&view->client_lines[i].hints.tail, 8);
-		add_hot(&view->client_lines[i].hints.cursor, 8);
-		add_hot(&view->client_places[i], sizeof(view->client_places[i]));
-		add_hot(&view->client_bells[i], 8);
+		fuzz_add_hot(&view->client_lines[i].hints.tail, 8);
+		fuzz_add_hot(&view->client_lines[i].hints.cursor, 8);
+		fuzz_add_hot(&view->client_places[i], sizeof(view->client_places[i]));
+		fuzz_add_hot(&view->client_bells[i], 8);
 	}
 	for (uint32_t i = 0; i < view->seat_count; i++) {
-		add_hot(&view->worker_aims[i], 8);
-		add_hot(&view->worker_places[i], sizeof(view->worker_places[i]));
-		add_hot(&view->worker_stats[i], 2 * CADRE_CACHE_LINE);
-		add_hot(cadre_view_latencies(view, i), 2 * CADRE_CACHE_LINE);
-		add_hot(&view->worker_stats[i].place, 64);
-		add_hot(&view->worker_bells[i], 8);
+		fuzz_add_hot(&view->worker_aims[i], 8);
+		fuzz_add_hot(&view->worker_places[i], sizeof(view->worker_places[i]));
+		fuzz_add_hot(&view->worker_stats[i], 2 * CADRE_CACHE_LINE);
+		fuzz_add_hot(cadre_view_latencies(view, i), 2 * CADRE_CACHE_LINE);
+		fuzz_add_hot(&view->worker_stats[i].place, 64);
+		fuzz_add_hot(&view->worker_bells[i], 8);
 	}
-	add_hot(view->block_owners, view->plan.total * sizeof(*view->block_owners));
-	add_hot(&header->state, 64);
-	add_hot(&header->wish_to_grow, 8);
-	add_hot(&header->crew.up, 8);
-	add_hot(&header->crew.sleepers, 8);
-	add_hot(&header->crew.engaged, 8);
-	add_hot(&header->guests.sleepers, 8);
-	add_hot(&header->leased, 8);
-	add_hot(&header->active, 8);
-	add_hot(&header->counters, 64);
-	add_hot(&header->operations, 3 * sizeof(header->operations[0]));
-	arena.rogue_count = arena.hot_count;
-	add_hot(header, offsetof(struct cadre_header, state));
+	fuzz_add_hot(view->block_owners, view->plan.total * sizeof(*view->block_owners));
+	fuzz_add_hot(&header->state, 64);
+	fuzz_add_hot(&header->wish_to_grow, 8);
+	fuzz_add_hot(&header->crew.up, 8);
+	fuzz_add_hot(&header->crew.sleepers, 8);
+	fuzz_add_hot(&header->crew.engaged, 8);
+	fuzz_add_hot(&header->guests.sleepers, 8);
+	fuzz_add_hot(&header->leased, 8);
+	fuzz_add_hot(&header->active, 8);
+	fuzz_add_hot(&header->counters, 64);
+	fuzz_add_hot(&header->operations, 3 * sizeof(header->operations[0]));
+	arena.attach_from = arena.hot_count;
+	fuzz_add_hot(header, offsetof(struct cadre_header, state));
+	arena.attach_to = arena.hot_count;
 }
 
 /* A pool with one client, two workers, and nothing to do. */
@@ -369,6 +375,7 @@ static void *overwrite(void *argument)
 	(void)argument;
 	for (;;) {
 		volatile unsigned char *at;
+		uint32_t which;
 
 		if (atomic_load_explicit(&leashed, memory_order_relaxed)) {
 			cadre_pause();
@@ -377,7 +384,10 @@ static void *overwrite(void *argument)
 		random ^= random << 13;
 		random ^= random >> 7;
 		random ^= random << 17;
-		at = arena.back + arena.hot[random % arena.rogue_count];
+		which = (uint32_t)(random % arena.hot_count);
+		if (which >= arena.attach_from && which < arena.attach_to)
+			continue;
+		at = arena.back + arena.hot[which];
 		at[random >> 32 & 7] = (unsigned char)(random >> 40);
 		/* A worker whose place is overwritten leaves: let it live for a while. */
 		for (uint64_t pauses = random >> 48 & 255; pauses > 0; pauses--)

@@ -48,6 +48,9 @@ struct cadre_view *fuzz_segment(struct fuzz_script *script);
 /* Its mapping, whatever stands in it. */
 struct cadre_segment fuzz_mapped(void);
 
+/* Words by which somebody decides, for pokes and for the rogue: those of the target's own. */
+void fuzz_add_hot(const void *start, size_t length);
+
 /* From now on, the view's own addresses may only be read. */
 void fuzz_segment_protect(void);
 
