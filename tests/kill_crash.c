@@ -53,19 +53,11 @@ static int die_at(uint32_t which, int signal_number, struct cadre_backtrace *tra
 	return r;
 }
 
-static void open_pool(void)
-{
-	const int r = troupe_start(&troupe, &service,
-				   (struct cadre_pool_options){ ONE_WORKER });
-
-	cr_assert_eq(r, 0, "%d: %s", r, troupe.diag.text);
-}
-
 Test(kill_crash, half_a_record_at_Z1_is_none_and_the_next_crash_is_heard)
 {
 	struct cadre_backtrace trace;
 
-	open_pool();
+	START_SERVICE(&service, ONE_WORKER);
 	cr_assert_eq(die_at(0, SIGKILL, &trace), -ENOENT);
 	cr_assert_eq(die_at(99, SIGABRT, &trace), 0);
 	cr_assert_eq(trace.signal_number, SIGABRT);
@@ -77,7 +69,7 @@ Test(kill_crash, a_whole_record_at_Z2_stands_whatever_comes_then)
 {
 	struct cadre_backtrace trace;
 
-	open_pool();
+	START_SERVICE(&service, ONE_WORKER);
 	cr_assert_eq(die_at(1, SIGKILL, &trace), 0);
 	cr_assert_eq(trace.signal_number, SIGABRT);
 	cr_assert_gt(trace.frame_count, 1);
@@ -88,7 +80,7 @@ Test(kill_crash,
 {
 	struct cadre_backtrace trace;
 
-	open_pool();
+	START_SERVICE(&service, ONE_WORKER);
 	cr_assert_eq(die_at(STAND_STILL, SIGABRT, &trace), -ENOENT);
 	cr_assert_eq(die_at(99, SIGABRT, &trace), 0);
 }

@@ -58,10 +58,7 @@ static const struct cadre_service service = {
 /* Starts the pool, and opens the pipe afterwards: nobody else shall inherit it. */
 static void begin(int ends[2])
 {
-	const int r = troupe_start(&troupe, &service,
-				   (struct cadre_pool_options){ ONE_WORKER });
-
-	cr_assert_eq(r, 0, "%d: %s", r, troupe.diag.text);
+	START_SERVICE(&service, ONE_WORKER);
 	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
 }
 

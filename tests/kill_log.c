@@ -2,25 +2,14 @@
  * kill_log.c - claims about the log when somebody dies in the middle of it: at most the line
  * that was being written is lost, and said to be; the others come out, and so do later ones.
  */
-#include "claims.h"
+#include "errors.h"
 #include "killing.h"
 #include "killpoint.h"
 
 #include <signal.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-static int errors = -1;
-
-static void leave(void)
-{
-	if (errors >= 0)
-		close(errors);
-	troupe_leave();
-}
-
-TestSuite(kill_log, .init = troupe_enter, .fini = leave, .timeout = 60);
+TestSuite(kill_log, HEARD);
 
 static const char *const told[] = { "Y1", "Y2", "Y3" };
 
@@ -48,56 +37,28 @@ static const struct cadre_service service = {
 	.operation_count = 1,
 };
 
-static void open_pool(void)
-{
-	const int usual = dup(STDERR_FILENO);
-	int r;
-
-	errors = memfd_create("errors", MFD_CLOEXEC);
-	dup2(errors, STDERR_FILENO);
-	r = troupe_start(&troupe, &service,
-			 (struct cadre_pool_options){ ONE_WORKER,
-						      .log_level = CADRE_LOG_INFO });
-	dup2(usual, STDERR_FILENO);
-	close(usual);
-	cr_assert_eq(r, 0, "%d: %s", r, troupe.diag.text);
-}
-
-static char text[1 << 16];
-
-static unsigned count_of(const char *words)
-{
-	const ssize_t length = pread(errors, text, sizeof(text) - 1, 0);
-	unsigned count = 0;
-
-	text[length > 0 ? length : 0] = '\0';
-	for (const char *at = text; (at = strstr(at, words)); at++)
-		count++;
-	return count;
-}
-
 Test(kill_log, the_line_that_a_worker_died_of_at_G1_is_said_to_be_lost_and_no_other_is)
 {
-	open_pool();
+	START_AND_HEAR(&service, ONE_WORKER, .log_level = CADRE_LOG_INFO);
 	expect(submit(ASK(1, 0)), CADRE_LOST);
 	call_ok(ASK(1, 7));
-	cr_assert(eventually(count_of(": after 7\n") == 1), "%s", text);
+	cr_assert(eventually(count_of(": after 7\n") == 1), "%s", said);
 	cr_assert_eq(count_of(": before 0\n"), 1);
 	cr_assert_eq(count_of(": after 0\n"), 0);
 	cr_assert_eq(count_of(": before 7\n"), 1);
 	cr_assert_eq(count_of(": 1 line was overwritten before it was read\n"), 1, "%s",
-		     text);
+		     said);
 }
 
 Test(kill_log, the_line_that_a_worker_finished_at_G2_comes_out)
 {
-	open_pool();
+	START_AND_HEAR(&service, ONE_WORKER, .log_level = CADRE_LOG_INFO);
 	expect(submit(ASK(1, 1)), CADRE_LOST);
 	call_ok(ASK(1, 7));
-	cr_assert(eventually(count_of(": after 7\n") == 1), "%s", text);
+	cr_assert(eventually(count_of(": after 7\n") == 1), "%s", said);
 	cr_assert_eq(count_of(": before 1\n"), 1);
 	cr_assert_eq(count_of(": after 1\n"), 1);
-	cr_assert_eq(count_of("overwritten"), 0, "%s", text);
+	cr_assert_eq(count_of("overwritten"), 0, "%s", said);
 }
 
 Test(kill_log, lines_that_a_supervisor_told_as_it_died_at_G3_are_not_lost)
@@ -105,14 +66,14 @@ Test(kill_log, lines_that_a_supervisor_told_as_it_died_at_G3_are_not_lost)
 	/* Inherited by keeper and supervisor; the program's own process never passes it. A fork
 	 * of the keeper bears it anew, so its successor dies of its 25th pass as well. */
 	cadre_kill_at("Y3", 25, SIGKILL);
-	open_pool();
+	START_AND_HEAR(&service, ONE_WORKER, .log_level = CADRE_LOG_INFO);
 	cadre_kill_at("", 0, SIGKILL);
 	for (uint32_t i = 10; i < 40; i++) {
 		char line[40];
 
 		call_ok(ASK(1, i));
 		snprintf(line, sizeof(line), ": after %u\n", i);
-		cr_assert(eventually(count_of(line) >= 1), "%s in %s", line, text);
+		cr_assert(eventually(count_of(line) >= 1), "%s in %s", line, said);
 	}
 	cr_assert(eventually(troupe_counter(CADRE_SCOPE_POOL,
 					    troupe_look(troupe.scene.pool).counters,
@@ -121,9 +82,9 @@ Test(kill_log, lines_that_a_supervisor_told_as_it_died_at_G3_are_not_lost)
 		char line[40];
 
 		snprintf(line, sizeof(line), ": before %u\n", i);
-		cr_assert_geq(count_of(line), 1, "%s in %s", line, text);
+		cr_assert_geq(count_of(line), 1, "%s in %s", line, said);
 	}
-	cr_assert_eq(count_of("overwritten"), 0, "%s", text);
+	cr_assert_eq(count_of("overwritten"), 0, "%s", said);
 }
 
 Test(kill_log, every_point_that_the_log_passes_has_its_story)

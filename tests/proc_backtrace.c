@@ -244,16 +244,7 @@ static const struct cadre_service yard_with_threads = {
 	.flags = CADRE_SERVICE_THREADS,
 };
 
-static void open_yard(const struct cadre_service *service,
-		      struct cadre_pool_options options)
-{
-	const int r = troupe_start(&troupe, service, options);
-
-	cr_assert_eq(r, 0, "%d: %s", r, troupe.diag.text);
-}
-
-#define OPEN_YARD(service, ...) \
-	open_yard(service, (struct cadre_pool_options){ ONE_WORKER, __VA_ARGS__ })
+#define OPEN_YARD(service, ...) START_SERVICE(service, ONE_WORKER, __VA_ARGS__)
 
 static struct cadre_backtrace trace;
 static char text[16384];

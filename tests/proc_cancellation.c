@@ -221,14 +221,7 @@ static const struct cadre_service service = {
 	.operation_count = sizeof(operations) / sizeof(operations[0]),
 };
 
-static void begin(struct cadre_pool_options options)
-{
-	const int r = troupe_start(&troupe, &service, options);
-
-	cr_assert_eq(r, 0, "%d: %s", r, troupe.diag.text);
-}
-
-#define BEGIN(...) begin((struct cadre_pool_options){ __VA_ARGS__ })
+#define BEGIN(...) START_SERVICE(&service, __VA_ARGS__)
 #define PLAIN(operation_, ...) \
 	((struct cadre_request){ .operation = (operation_), __VA_ARGS__ })
 
@@ -310,12 +303,9 @@ Test(cancellation, each_of_many_handlers_on_threads_is_called_back_for_its_own_j
 {
 	struct cadre_service threaded = service;
 	struct cadre_ticket tickets[4];
-	int r;
 
 	threaded.flags = CADRE_SERVICE_THREADS;
-	r = troupe_start(&troupe, &threaded,
-			 (struct cadre_pool_options){ ONE_WORKER, .parallel = 4 });
-	cr_assert_eq(r, 0, "%s", troupe.diag.text);
+	START_SERVICE(&threaded, ONE_WORKER, .parallel = 4);
 	for (uint32_t i = 0; i < 4; i++)
 		tickets[i] = submit_and_await_begin(PLAIN(i % 2 ? BUSY : BLOCKED));
 	for (uint32_t i = 0; i < 4; i++) {
@@ -673,12 +663,9 @@ Test(cancellation, other_jobs_of_a_worker_that_was_killed_follow_the_ordinary_ru
 {
 	struct cadre_service threaded = service;
 	struct cadre_ticket hanging, plain, patient;
-	int r;
 
 	threaded.flags = CADRE_SERVICE_THREADS;
-	r = troupe_start(&troupe, &threaded,
-			 (struct cadre_pool_options){ ONE_WORKER, .parallel = 3 });
-	cr_assert_eq(r, 0, "%s", troupe.diag.text);
+	START_SERVICE(&threaded, ONE_WORKER, .parallel = 3);
 	hanging = submit_and_await_begin(ASK(HOLD, 2));
 	plain = submit_and_await_begin(ASK(HOLD, 1));
 	patient = submit_and_await_begin(ASK(HOLD, 1, .flags = CADRE_IDEMPOTENT));

@@ -175,16 +175,7 @@ static const struct cadre_service threaded = {
 	.flags = CADRE_SERVICE_THREADS,
 };
 
-static void start_signatories(const struct cadre_service *which,
-			      struct cadre_pool_options options)
-{
-	const int r = troupe_start(&troupe, which, options);
-
-	cr_assert_eq(r, 0, "%d: %s", r, troupe.diag.text);
-}
-
-#define START_SIGNATORY(...) \
-	start_signatories(&service, (struct cadre_pool_options){ __VA_ARGS__ })
+#define START_SIGNATORY(...) START_SERVICE(&service, __VA_ARGS__)
 
 /* ---- pipes ---- */
 
@@ -346,8 +337,7 @@ Test(descriptors, handlers_on_several_threads_get_each_their_own)
 	struct line lines[JOBS];
 	struct cadre_ticket tickets[JOBS];
 
-	start_signatories(&threaded,
-			  (struct cadre_pool_options){ ONE_WORKER, .parallel = 8 });
+	START_SERVICE(&threaded, ONE_WORKER, .parallel = 8);
 	for (uint32_t i = 0; i < JOBS; i++) {
 		lines[i] = open_pipe();
 		tickets[i] = submit(SEND(SIGN, i, lines[i]));

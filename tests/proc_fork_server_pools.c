@@ -241,7 +241,7 @@ static struct surroundings ask_surroundings(void)
 
 Test(fork_server, handlers_see_the_programs_memory_as_it_was_when_the_server_was_started)
 {
-	start_with(change_number, &looker, (struct cadre_pool_options){ ONE_WORKER });
+	START_SERVICE_WITH(change_number, &looker, ONE_WORKER);
 	cr_assert_eq(ask_surroundings().number, 1);
 }
 
@@ -271,8 +271,7 @@ Test(fork_server,
 	char path[40];
 
 	out = memfd_create("out", MFD_CLOEXEC);
-	start_with(move, &looker,
-		   (struct cadre_pool_options){ ONE_WORKER, .log_level = CADRE_LOG_INFO });
+	START_SERVICE_WITH(move, &looker, ONE_WORKER, .log_level = CADRE_LOG_INFO);
 	seen = ask_surroundings();
 	snprintf(path, sizeof(path), "/proc/%d", (int)troupe.program);
 	cr_assert_eq(stat(path, &status), 0);

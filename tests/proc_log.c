@@ -2,26 +2,14 @@
  * proc_log.c - claims about the log of real pools: what is written, what is not, who reads it,
  * and what becomes of it when somebody dies.
  */
-#include "claims.h"
+#include "errors.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-/* What supervisor and workers have for standard error. */
-static int errors = -1;
-
-static void close_chatter(void)
-{
-	if (errors >= 0)
-		close(errors);
-	troupe_leave();
-}
-
-TestSuite(log, .init = troupe_enter, .fini = close_chatter, .timeout = 60);
+TestSuite(log, HEARD);
 
 enum { SAY = 1, DARE, SAY_AND_DIE, AWAIT_LEVEL, SAY_LATER };
 
@@ -141,39 +129,7 @@ static const struct cadre_service chatter = {
 	.init = log_in_init,
 };
 
-static void open_chatter(struct cadre_pool_options options)
-{
-	const int usual = dup(STDERR_FILENO);
-	int r;
-
-	errors = memfd_create("errors", MFD_CLOEXEC);
-	dup2(errors, STDERR_FILENO);
-	r = troupe_start(&troupe, &chatter, options);
-	dup2(usual, STDERR_FILENO);
-	close(usual);
-	cr_assert_eq(r, 0, "%d: %s", r, troupe.diag.text);
-}
-
-#define OPEN(...) open_chatter((struct cadre_pool_options){ ONE_WORKER, __VA_ARGS__ })
-
-static char text[1 << 18];
-
-static const char *read_errors(void)
-{
-	const ssize_t length = pread(errors, text, sizeof(text) - 1, 0);
-
-	text[length > 0 ? length : 0] = '\0';
-	return text;
-}
-
-static unsigned count_of(const char *words)
-{
-	unsigned count = 0;
-
-	for (const char *at = read_errors(); (at = strstr(at, words)); at++)
-		count++;
-	return count;
-}
+#define OPEN(...) START_AND_HEAR(&chatter, ONE_WORKER, __VA_ARGS__)
 
 static struct cadre_request order(int32_t operation, enum cadre_log_level level,
 				  uint32_t lines)
@@ -241,14 +197,14 @@ Test(log, lines_carry_time_level_pool_worker_and_job)
 	OPEN(.log_level = CADRE_LOG_INFO);
 	ticket = submit(order(SAY, CADRE_LOG_INFO, 1));
 	expect(ticket, CADRE_OK);
-	cr_assert(eventually(count_of("line 0 of 1\n") == 1), "%s", text);
-	line = strstr(text, " info ");
+	cr_assert(eventually(count_of("line 0 of 1\n") == 1), "%s", said);
+	line = strstr(said, " info ");
 	snprintf(expected, sizeof(expected), " info %s worker 0 (pid %d) job ",
 		 troupe.scene.pool, (int)troupe_worker(troupe.scene.pool, 0));
 	cr_assert_not_null(line);
 	cr_assert_eq(strncmp(line, expected, strlen(expected)), 0, "%s", line);
 	/* "2026-11-22T08:30:00.123456Z": to the microsecond, in UTC. */
-	cr_assert_geq(line - text, 27);
+	cr_assert_geq(line - said, 27);
 	cr_assert_eq(line[-1], 'Z');
 	cr_assert_eq(line[-27 + 10], 'T');
 }
@@ -258,7 +214,7 @@ Test(log, of_an_init_comes_before_the_worker_is_ready)
 	OPEN(.log_level = CADRE_LOG_DEBUG);
 	cr_assert(eventually(count_of(": init of 0\n") == 1));
 	cr_assert(eventually(count_of(" is ready with 1 worker\n") == 1));
-	cr_assert_lt(strstr(text, "init of 0"), strstr(text, " is ready with"));
+	cr_assert_lt(strstr(said, "init of 0"), strstr(said, " is ready with"));
 }
 
 Test(log, of_a_deferred_job_is_that_jobs_on_whatever_thread)
@@ -269,11 +225,11 @@ Test(log, of_a_deferred_job_is_that_jobs_on_whatever_thread)
 	OPEN(.log_level = CADRE_LOG_INFO);
 	expect(submit(order(SAY_LATER, CADRE_LOG_INFO, 1)), CADRE_OK);
 	cr_assert(eventually(count_of(": of job ") == 1));
-	line = strstr(text, ") job ");
+	line = strstr(said, ") job ");
 	cr_assert_not_null(line);
 	first = strtoull(line + strlen(") job "), &end, 10);
 	second = strtoull(end + strlen(": of job "), NULL, 10);
-	cr_assert_eq(first, second, "%s", text);
+	cr_assert_eq(first, second, "%s", said);
 }
 
 /* ---- the level ---- */
@@ -313,15 +269,15 @@ Test(log, last_lines_of_a_worker_that_is_killed_come_out_before_the_notice_of_it
 {
 	OPEN(.log_level = CADRE_LOG_INFO);
 	expect(submit(order(SAY_AND_DIE, CADRE_LOG_INFO, 20)), CADRE_LOST);
-	cr_assert(eventually(count_of(" warning ") == 1), "%s", text);
+	cr_assert(eventually(count_of(" warning ") == 1), "%s", said);
 	for (unsigned i = 0; i < 20; i++) {
 		char line[40];
 
 		snprintf(line, sizeof(line), ": line %u of 20\n", i);
 		cr_assert_eq(count_of(line), 1, "%s", line);
 	}
-	cr_assert_lt(strstr(text, "line 19 of 20"), strstr(text, "was killed by SIGKILL"));
-	cr_assert_not_null(strstr(text, " supervisor (pid "));
+	cr_assert_lt(strstr(said, "line 19 of 20"), strstr(said, "was killed by SIGKILL"));
+	cr_assert_not_null(strstr(said, " supervisor (pid "));
 }
 
 Test(log, of_a_worker_whose_supervisor_died_goes_on_and_its_successor_tells_it)
@@ -337,7 +293,7 @@ Test(log, of_a_worker_whose_supervisor_died_goes_on_and_its_successor_tells_it)
 	kill(supervisor, SIGKILL);
 	expect(submit(order(SAY, CADRE_LOG_INFO, 5)), CADRE_OK);
 	cr_assert(eventually(count_of(" of 4\n") >= 4 && count_of(" of 5\n") >= 5), "%s",
-		  text);
+		  said);
 	cr_assert_eq(count_of(" of 3\n"), 3, "what was told is not told again");
 }
 
@@ -358,7 +314,7 @@ Test(log, who_falls_behind_is_told_how_many_lines_were_overwritten)
 			     1));
 	lines = count_of(" of 42\n");
 	cr_assert_eq(lines, CADRE_LOG_LINES);
-	cr_assert_not_null(strstr(text, ": 10 lines were overwritten"));
+	cr_assert_not_null(strstr(said, ": 10 lines were overwritten"));
 }
 
 /* ---- who reads ---- */

@@ -225,7 +225,7 @@ Test(pool, the_preset_for_cpu_bound_services_has_a_worker_per_cpu_with_one_job_e
 	cr_assert_leq(options.workers_max, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN));
 	cr_assert_eq(options.workers_min, options.workers_max);
 	cr_assert_eq(options.parallel, 1);
-	start(options);
+	start_service(&troupe_service, options);
 	cr_assert_eq(workers_ready(), options.workers_max);
 }
 
@@ -238,7 +238,7 @@ Test(pool, the_preset_for_io_bound_services_has_many_jobs_per_worker_and_does_no
 	cr_assert_eq(options.workers_max, 2, "what was set stands");
 	cr_assert_gt(options.parallel, 1);
 	cr_assert_lt(options.spin_ns, 0);
-	start(options);
+	start_service(&troupe_service, options);
 	cr_assert_eq(troupe_look(troupe.scene.pool).parallel, options.parallel);
 	cr_assert_eq(cadre_pool_options_for((enum cadre_preset)9, &options), -EINVAL);
 	options.size = 1;

@@ -150,9 +150,8 @@ Test(token, a_handler_knows_the_name_of_its_jobs_token)
 	struct cadre_token_name name;
 	struct cadre_token *token;
 	struct cadre_result result;
-	int r = troupe_start(&troupe, &service, (struct cadre_pool_options){ ONE_WORKER });
 
-	cr_assert_eq(r, 0, "%s", troupe.diag.text);
+	START_SERVICE(&service, ONE_WORKER);
 	token = cancellable(NULL);
 	cadre_token_name(token, &name);
 	result = await(submit((struct cadre_request){ .operation = 1, .token = token }));

@@ -27,15 +27,18 @@ static inline void troupe_leave(void)
 	cr_assert_null(troupe_end(&troupe), "%s", troupe.scene.sentence);
 }
 
-static inline void start(struct cadre_pool_options options)
+static inline void start_service(const struct cadre_service *service,
+				 struct cadre_pool_options options)
 {
-	const int r = troupe_start(&troupe, &troupe_service, options);
+	const int r = troupe_start(&troupe, service, options);
 
 	cr_assert_eq(r, 0, "%d: %s", r, troupe.diag.text);
 }
 
 #define TROUPE .init = troupe_enter, .fini = troupe_leave, .timeout = 60
-#define START(...) start((struct cadre_pool_options){ __VA_ARGS__ })
+#define START_SERVICE(service, ...) \
+	start_service(service, (struct cadre_pool_options){ __VA_ARGS__ })
+#define START(...) START_SERVICE(&troupe_service, __VA_ARGS__)
 #define ONE_WORKER .workers_min = 1, .workers_max = 1
 #define GENEROUS cadre_in_ms(TROUPE_PATIENCE_MS)
 

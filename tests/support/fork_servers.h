@@ -54,19 +54,14 @@ static inline int start_server(struct cadre_diag *diag)
 	return r;
 }
 
-static inline void start_with(int (*prepare)(struct cadre_diag *diag),
-			      const struct cadre_service *service,
-			      struct cadre_pool_options options)
-{
-	int r;
-
-	troupe.prepare = prepare;
-	r = troupe_start(&troupe, service, options);
-	cr_assert_eq(r, 0, "%d: %s", r, troupe.diag.text);
-}
-
-#define START_WITH(prepare, ...) \
-	start_with(prepare, &troupe_service, (struct cadre_pool_options){ __VA_ARGS__ })
+/* Any function that a program may be prepared with. */
+#define START_WITH(prepare_, ...) \
+	START_SERVICE_WITH(prepare_, &troupe_service, __VA_ARGS__)
+#define START_SERVICE_WITH(prepare_, service, ...)   \
+	do {                                         \
+		troupe.prepare = (prepare_);         \
+		START_SERVICE(service, __VA_ARGS__); \
+	} while (0)
 
 /* ---- a child has it ---- */
 

@@ -317,11 +317,9 @@ static inline void enter(void)
 static inline void open_pool(unsigned flags, struct cadre_pool_options options)
 {
 	struct cadre_service variant = service;
-	int r;
 
 	variant.flags = flags;
-	r = troupe_start(&troupe, &variant, options);
-	cr_assert_eq(r, 0, "%d: %s", r, troupe.diag.text);
+	start_service(&variant, options);
 }
 
 #define OPEN(...) open_pool(0, (struct cadre_pool_options){ __VA_ARGS__ })
