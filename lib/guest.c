@@ -108,7 +108,8 @@ static void bury(struct cadre_supervisor *supervisor, unsigned guest)
 	move_place(place, CADRE_PLACE_DEAD, incarnation, lease->pid);
 	cadre_reap_worker(&supervisor->view, seat,
 			  (struct cadre_obituary){ .pid = lease->pid,
-						   .code = CADRE_STATUS_UNKNOWN });
+						   .code = CADRE_STATUS_UNKNOWN },
+			  NULL);
 	cadre_stats_bury(&supervisor->view.worker_stats[seat], cadre_clock_ns());
 	CADRE_KILL_POINT("P8");
 	move_place(place, CADRE_PLACE_VACANT, incarnation, 0);

@@ -299,15 +299,36 @@ void cadre_wake_sleepers(const struct cadre_view *view)
 	cadre_crew_wake_all(&view->header->guests, view->worker_bells, view->seat_count);
 }
 
+static void reap_and_list(const struct cadre_view *view, unsigned worker, uint32_t number,
+			  struct cadre_obituary obituary, struct cadre_event *event)
+{
+	if (event)
+		list_slot(view, worker, number, event);
+	reap_slot(view, worker, number, obituary);
+}
+
+/* The caller of the job that it took last need not wait for the look at all the others. */
+static void reap_last_taken(const struct cadre_view *view, unsigned worker,
+			    struct cadre_obituary obituary, struct cadre_event *event)
+{
+	/* Relaxed: a hint. Whatever stands there, the slot's own word decides. */
+	const uint32_t number = atomic_load_explicit(&view->worker_stats[worker].slot,
+						     memory_order_relaxed);
+
+	if (number < view->slot_count && next_leased(view, number) == number)
+		reap_and_list(view, worker, number, obituary, event);
+}
+
 void cadre_reap_worker(const struct cadre_view *view, unsigned worker,
-		       struct cadre_obituary obituary)
+		       struct cadre_obituary obituary, struct cadre_event *event)
 {
 	CADRE_KILL_POINT("D1");
 	/* F5: the place is DEAD before any slot is looked at. */
 	atomic_thread_fence(memory_order_seq_cst);
+	reap_last_taken(view, worker, obituary, event);
 	for (uint32_t number = 0; (number = next_leased(view, number)) < view->slot_count;
 	     number++)
-		reap_slot(view, worker, number, obituary);
+		reap_and_list(view, worker, number, obituary, event);
 	CADRE_KILL_POINT("D5");
 	cadre_crew_forget(cadre_view_crew(view, worker), worker);
 	forget_aims(view, worker);

@@ -23,9 +23,10 @@ void cadre_reap_list(const struct cadre_view *view, unsigned worker,
 
 /* D: everything that names this seat, whose place is DEAD: its job is given to another
  * or ends as lost, as does what is aimed at it; sleepers are woken. A request that is
- * refused is kept, and an event says so. */
+ * refused is kept, and an event says so. The jobs that it had are noted in `event`, as by
+ * cadre_reap_list, unless that is NULL: one look for both, as somebody waits. */
 void cadre_reap_worker(const struct cadre_view *view, unsigned worker,
-		       struct cadre_obituary obituary);
+		       struct cadre_obituary obituary, struct cadre_event *event);
 
 /* One pass over the window of a client that is dead or has left: frees what has ended,
  * cancels what is pending or running and not detached. Returns how many slots are not

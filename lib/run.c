@@ -92,6 +92,7 @@ static void account_taken(struct cadre_worker *worker, struct cadre_task *task)
 	cadre_count_peak(&counters->workload_max, workload);
 	atomic_store_explicit(&worker->stats->operation, job->operation,
 			      memory_order_relaxed);
+	atomic_store_explicit(&worker->stats->slot, job->number, memory_order_relaxed);
 	task->line = line_of(worker, task->duty);
 	cadre_histogram_add(&task->line->waiting, waited_ns);
 	cadre_count_add_ns(&task->line->waiting_ns, waited_ns);

@@ -55,30 +55,24 @@ static bool is_told(const struct cadre_supervisor *supervisor, unsigned worker)
 	return false;
 }
 
-/* What the worker had, and what it left of its last moment. */
-static struct cadre_event compose_death(const struct cadre_supervisor *supervisor,
-					unsigned worker, enum cadre_event_kind kind,
-					struct cadre_obituary obituary)
+/* What the worker left of its last moment. */
+static void add_last_moment(const struct cadre_supervisor *supervisor, unsigned worker,
+			    struct cadre_event *death)
 {
 	const struct cadre_view *const view = &supervisor->view;
 	const struct cadre_member *const member = &supervisor->members[worker];
-	struct cadre_event death = cadre_staff_event(supervisor, worker, kind);
 	struct cadre_backtrace trace;
 
-	death.pid = obituary.pid;
-	death.code = obituary.code;
-	cadre_event_add_text(&death, member->last_words);
-	cadre_reap_list(view, worker, &death);
+	cadre_event_add_text(death, member->last_words);
 	/* A copy: the worker that sits there next may crash as well. */
-	if (cadre_crash_read(&view->worker_crashes[worker], obituary.pid, &trace) == 0 &&
+	if (cadre_crash_read(&view->worker_crashes[worker], death->pid, &trace) == 0 &&
 	    trace.incarnation == member->incarnation)
-		death.crash = 1 + cadre_annals_write(&view->crashes, &trace,
-						     sizeof(trace), NULL, 0);
-	return death;
+		death->crash = 1 + cadre_annals_write(&view->crashes, &trace,
+						      sizeof(trace), NULL, 0);
 }
 
-/* The event is written before the place is used again, so that a successor that repeats this
- * knows whether it was. */
+/* First its callers, who wait, then the rest. The event is written before the place is used
+ * again, so that a successor that repeats this knows whether it was. */
 void cadre_staff_reap(struct cadre_supervisor *supervisor, unsigned worker,
 		      enum cadre_event_kind kind, struct cadre_obituary obituary)
 {
@@ -86,11 +80,13 @@ void cadre_staff_reap(struct cadre_supervisor *supervisor, unsigned worker,
 	struct cadre_place *const place = cadre_staff_place(supervisor, worker);
 	struct cadre_place_stats *const stats = &view->worker_stats[worker];
 	const uint32_t incarnation = cadre_place_incarnation_of(cadre_place_look(place));
-	struct cadre_event death;
+	struct cadre_event death = cadre_staff_event(supervisor, worker, kind);
 
+	death.pid = obituary.pid;
+	death.code = obituary.code;
 	cadre_staff_move_place(place, CADRE_PLACE_DEAD, incarnation);
-	death = compose_death(supervisor, worker, kind, obituary);
-	cadre_reap_worker(view, worker, obituary);
+	cadre_reap_worker(view, worker, obituary, &death);
+	add_last_moment(supervisor, worker, &death);
 	/* A place that nobody ever took has nobody who died. */
 	if (death.pid > 0 && !is_told(supervisor, worker))
 		cadre_supervisor_tell(supervisor, &death);
@@ -233,6 +229,14 @@ static enum cadre_event_kind kind_of_end(const struct cadre_supervisor *supervis
 						     CADRE_EVENT_worker_died;
 }
 
+/* Takes the kernel as long as the rest together, so its callers are told before. */
+static void collect(struct cadre_member *member)
+{
+	waitid(P_PIDFD, (id_t)member->child.pidfd, NULL, WEXITED | WNOHANG);
+	cadre_staff_close(&member->child.pidfd);
+	cadre_staff_close(&member->child.start_fd);
+}
+
 void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker)
 {
 	struct cadre_member *const member = &supervisor->members[worker];
@@ -247,16 +251,16 @@ void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker)
 	/* Its last words may still be in the pipe. */
 	cadre_staff_start_spoke(supervisor, worker);
 	/* An adopted worker is not our child: then nobody can tell how it ended. */
-	if (waitid(P_PIDFD, (id_t)member->child.pidfd, &end, WEXITED | WNOHANG) < 0)
+	if (waitid(P_PIDFD, (id_t)member->child.pidfd, &end,
+		   WEXITED | WNOHANG | WNOWAIT) < 0)
 		memset(&end, 0, sizeof(end));
 	CADRE_TRACE(worker_death, worker, member->child.pid, end.si_code, end.si_status);
-	cadre_staff_close(&member->child.pidfd);
-	cadre_staff_close(&member->child.start_fd);
 	cadre_spawn_say_end(&end, how, sizeof(how));
 	/* Its last lines come before the notice of its death. */
 	cadre_clerk_drain(&supervisor->clerk);
 	cadre_staff_reap(supervisor, worker, kind_of_end(supervisor, member),
 			 write_obituary(member, &end));
+	collect(member);
 
 	if (member->post == CADRE_POST_LEAVING || supervisor->phase >= CADRE_DRAINING) {
 		member->post = CADRE_POST_EMPTY;

@@ -71,6 +71,7 @@ struct cadre_place_stats {
 	_Atomic int64_t since_ns;
 	_Atomic int64_t spent_ns[CADRE_ACTIVITY_COUNT];
 	_Atomic int32_t operation; /* of the job taken last */
+	_Atomic uint32_t slot;     /* where that lies: a hint for who looks for it */
 	/* The worker, always: goes on over restarts. */
 	alignas(CADRE_CACHE_LINE) struct cadre_worker_counters worker;
 	/* The supervisor. */

@@ -48,6 +48,7 @@ static void operate(struct cadre_supervisor *supervisor, struct fuzz_script *scr
 	const unsigned worker = operation >> 4 & 1;
 	const unsigned client = operation >> 4 & 1;
 	const int32_t code = (int32_t)fuzz_byte(script) - 3;
+	struct cadre_event event = { 0 };
 
 	switch (operation & 15) {
 	case 0:
@@ -57,7 +58,8 @@ static void operate(struct cadre_supervisor *supervisor, struct fuzz_script *scr
 		break;
 	case 3:
 		cadre_reap_worker(view, worker,
-				  (struct cadre_obituary){ .pid = 1, .code = code });
+				  (struct cadre_obituary){ .pid = 1, .code = code },
+				  &event);
 		break;
 	case 4:
 		FUZZ_CHECK(cadre_reap_client(view, client) <= view->limits.slots);

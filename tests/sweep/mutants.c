@@ -121,9 +121,9 @@ bool __real_cadre_slot_bury(struct cadre_slot *slot, uint64_t seen,
 bool __wrap_cadre_slot_bury(struct cadre_slot *slot, uint64_t seen,
 			    enum cadre_outcome outcome);
 void __real_cadre_reap_worker(const struct cadre_view *view, unsigned worker,
-			      struct cadre_obituary obituary);
+			      struct cadre_obituary obituary, struct cadre_event *event);
 void __wrap_cadre_reap_worker(const struct cadre_view *view, unsigned worker,
-			      struct cadre_obituary obituary);
+			      struct cadre_obituary obituary, struct cadre_event *event);
 uint32_t __real_cadre_reap_client(const struct cadre_view *view, unsigned client);
 uint32_t __wrap_cadre_reap_client(const struct cadre_view *view, unsigned client);
 int __real_cadre_crew_wake_all(const struct cadre_crew *crew, struct cadre_bell *bells,
@@ -245,10 +245,10 @@ bool __wrap_cadre_slot_bury(struct cadre_slot *slot, uint64_t seen,
 /* ---- reaper ---- */
 
 void __wrap_cadre_reap_worker(const struct cadre_view *view, unsigned worker,
-			      struct cadre_obituary obituary)
+			      struct cadre_obituary obituary, struct cadre_event *event)
 {
 	if (chosen != NEVER_REAPS_WORKERS)
-		__real_cadre_reap_worker(view, worker, obituary);
+		__real_cadre_reap_worker(view, worker, obituary, event);
 }
 
 static uint32_t skip_done(const struct cadre_view *view, unsigned client)
