@@ -86,9 +86,8 @@ TestInChild(fork_server, one_that_cannot_fork_says_so)
 {
 	const struct rlimit none = { 0 };
 
-	/* Root may fork whatever its limit is. */
 	if (setgid(65534) < 0 || setuid(65534) < 0)
-		child_skip();
+		child_skip("only root can become another user");
 	CHILD_CHECK(prlimit(have_server(), RLIMIT_NPROC, &none, NULL) == 0);
 	CHILD_CHECK(pool_is_refused(-EAGAIN, "the fork server cannot fork"));
 }

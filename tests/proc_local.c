@@ -279,7 +279,7 @@ static const struct cadre_service calling_service = {
 
 /* A program as one would write it: a hub, a local worker in it, and then the pool whose
  * workers get its channel in their start arguments. */
-static int be_called_back_by_own_workers(void *context)
+static void be_called_back_by_own_workers(void)
 {
 	const struct cadre_pool_options hub_options = { .size = sizeof(hub_options),
 							.workers_max = CADRE_NONE };
@@ -291,7 +291,6 @@ static int be_called_back_by_own_workers(void *context)
 	struct cadre_pool *hub, *pool;
 	struct cadre_diag diag = { "" };
 
-	(void)context;
 	CHILD_CHECK(cadre_pool_start(NULL, &hub_options, &hub, &diag) == 0);
 	CHILD_CHECK(cadre_local_open(cadre_pool_name(hub), &service, NULL, &local,
 				     &diag) == 0);
@@ -320,12 +319,11 @@ static int be_called_back_by_own_workers(void *context)
 	cadre_pool_close(pool);
 	cadre_local_close(local);
 	cadre_pool_close(hub);
-	return CHILD_FINE;
 }
 
 Test(local, workers_call_back_into_the_program_that_started_them)
 {
-	cr_assert_eq(child_run(be_called_back_by_own_workers, NULL), CHILD_FINE);
+	in_child_tell(be_called_back_by_own_workers);
 	cr_assert(eventually(troupe_living() == 0));
 }
 

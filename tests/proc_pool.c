@@ -95,23 +95,16 @@ Test(pool, with_min_0_it_shrinks_to_nothing_and_grows_again)
 	}
 }
 
-static int size_is_cpus(void *context)
+TestInChild(pool, without_options_it_has_a_name_of_its_own_and_at_most_a_worker_per_cpu)
 {
 	struct cadre_pool *pool;
 
-	(void)context;
 	CHILD_CHECK(cadre_pool_start(&troupe_service, NULL, &pool, NULL) == 0);
 	CHILD_CHECK(troupe_look(cadre_pool_name(pool)).workers_min == 0);
 	CHILD_CHECK(troupe_look(cadre_pool_name(pool)).workers_max >= 1);
 	CHILD_CHECK(troupe_look(cadre_pool_name(pool)).workers_max <=
 		    (uint32_t)sysconf(_SC_NPROCESSORS_ONLN));
 	cadre_pool_close(pool);
-	return CHILD_FINE;
-}
-
-Test(pool, without_options_it_has_a_name_of_its_own_and_at_most_a_worker_per_cpu)
-{
-	cr_assert_eq(child_run(size_is_cpus, NULL), CHILD_FINE);
 }
 
 /* ---- another size ---- */
@@ -342,14 +335,13 @@ Test(pool, stop_with_a_predicate_of_a_pool_that_is_not_there_is_an_error)
 
 /* ---- in its own program ---- */
 
-static int two_at_once(void *context)
+TestInChild(pool, a_program_has_two_at_once)
 {
 	const struct cadre_pool_options options = { .size = sizeof(options), ONE_WORKER };
 	const struct cadre_request request = { .operation = TROUPE_WHO };
 	struct cadre_pool *pools[2];
 	struct cadre_result results[2];
 
-	(void)context;
 	for (int i = 0; i < 2; i++)
 		CHILD_CHECK(cadre_pool_start(&troupe_service, &options, &pools[i],
 					     NULL) == 0);
@@ -367,12 +359,6 @@ static int two_at_once(void *context)
 	cadre_pool_close(pools[1]);
 	cadre_pool_close(NULL);
 	CHILD_CHECK(troupe_living() == 0);
-	return CHILD_FINE;
-}
-
-Test(pool, a_program_has_two_at_once)
-{
-	cr_assert_eq(child_run(two_at_once, NULL), CHILD_FINE);
 }
 
 static int use_copy(void *context)
@@ -386,27 +372,20 @@ static int use_copy(void *context)
 	return CHILD_FINE;
 }
 
-static int fork_with_pool(void *context)
+TestInChild(pool, a_forked_child_can_use_its_copy_for_nothing_but_to_free_it)
 {
 	const struct cadre_request request = { .operation = TROUPE_WHO };
 	struct cadre_pool *pool;
 	struct cadre_result result;
 
-	(void)context;
 	CHILD_CHECK(cadre_pool_start(&troupe_service, NULL, &pool, NULL) == 0);
 	CHILD_CHECK(child_run(use_copy, pool) == CHILD_FINE);
 	CHILD_CHECK(cadre_call(cadre_pool_client(pool), &request, &result) == 0);
 	CHILD_CHECK(result.outcome == CADRE_OK);
 	cadre_pool_close(pool);
-	return CHILD_FINE;
 }
 
-Test(pool, a_forked_child_can_use_its_copy_for_nothing_but_to_free_it)
-{
-	cr_assert_eq(child_run(fork_with_pool, NULL), CHILD_FINE);
-}
-
-static int start_twice(void *context)
+TestInChild(pool, it_can_be_started_again_under_its_name_once_it_has_ended)
 {
 	const struct cadre_pool_options options = { .size = sizeof(options),
 						    .name = troupe.scene.pool,
@@ -415,7 +394,6 @@ static int start_twice(void *context)
 	struct cadre_pool *first, *second;
 	struct cadre_result result;
 
-	(void)context;
 	CHILD_CHECK(cadre_pool_start(&troupe_service, &options, &first, NULL) == 0);
 	CHILD_CHECK(cadre_pool_stop(first) == 0);
 	CHILD_CHECK(cadre_pool_await_end(first, GENEROUS) == 0);
@@ -427,12 +405,6 @@ static int start_twice(void *context)
 	CHILD_CHECK(cadre_call(cadre_pool_client(second), &request, &result) == 0);
 	CHILD_CHECK(result.outcome == CADRE_OK);
 	cadre_pool_close(second);
-	return CHILD_FINE;
-}
-
-Test(pool, it_can_be_started_again_under_its_name_once_it_has_ended)
-{
-	cr_assert_eq(child_run(start_twice, NULL), CHILD_FINE);
 }
 
 /* ---- stop ---- */
@@ -588,13 +560,12 @@ Test(pool, a_drained_one_can_be_scaled_stopped_and_terminated)
 	cr_assert_eq(order(CADRE_ORDER_START, 0, 0), -ECONNREFUSED);
 }
 
-static int drain_and_start_again(void *context)
+TestInChild(pool, its_program_drains_it_starts_it_again_and_stops_it_for_good)
 {
 	const struct cadre_request request = { .operation = TROUPE_WHO };
 	struct cadre_result result;
 	struct cadre_pool *pool;
 
-	(void)context;
 	CHILD_CHECK(cadre_pool_start(&troupe_service, NULL, &pool, NULL) == 0);
 	CHILD_CHECK(cadre_pool_await_drained(pool, 0) == -ESHUTDOWN);
 	CHILD_CHECK(cadre_pool_drain(pool) == 0);
@@ -612,12 +583,6 @@ static int drain_and_start_again(void *context)
 	CHILD_CHECK(cadre_pool_await_end(pool, GENEROUS) == 0);
 	CHILD_CHECK(cadre_pool_start_again(pool) == -ESHUTDOWN);
 	cadre_pool_close(pool);
-	return CHILD_FINE;
-}
-
-Test(pool, its_program_drains_it_starts_it_again_and_stops_it_for_good)
-{
-	cr_assert_eq(child_run(drain_and_start_again, NULL), CHILD_FINE);
 }
 
 /* ---- terminate ---- */

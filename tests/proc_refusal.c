@@ -144,29 +144,19 @@ Test(refusal, the_name_of_a_dead_pool_is_taken_over)
 	call_ok(ASK(TROUPE_LOG, 1));
 }
 
-static int start_in_small_room(void *context)
+TestInChild(refusal, a_pool_that_is_larger_than_what_is_free_does_not_start)
 {
 	const struct cadre_pool_options options = { .size = sizeof(options),
-						    .name = context };
+						    .name = pool() };
 	struct cadre_pool *started;
 	struct cadre_diag diag;
 
 	if (room_make("size=1m") < 0)
-		return CHILD_SKIPPED;
+		child_skip(ROOM_SKIPPED);
 	CHILD_CHECK(cadre_pool_start(&troupe_service, &options, &started, &diag) ==
 		    -ENOSPC);
 	CHILD_CHECK(strstr(diag.text, "KiB are free"));
-	CHILD_CHECK(scene_files(context) == 0);
-	return CHILD_FINE;
-}
-
-Test(refusal, a_pool_that_is_larger_than_what_is_free_does_not_start)
-{
-	const int status = child_run(start_in_small_room, troupe.scene.pool);
-
-	if (status == CHILD_SKIPPED)
-		cr_skip_test(ROOM_SKIPPED);
-	cr_assert_eq(status, CHILD_FINE);
+	CHILD_CHECK(scene_files(pool()) == 0);
 }
 
 /* ---- attaching ---- */

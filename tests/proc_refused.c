@@ -9,7 +9,7 @@
 
 #include <cadre/cadre.h>
 
-#include "child.h"
+#include "in_child.h"
 #include "scene.h"
 
 enum { ECHO = 1, DIE, WAIT };
@@ -65,34 +65,31 @@ static const struct cadre_service service = {
 	.operation_count = 3,
 };
 
-/* A story in a process with one thread, which Criterion's own is not: only such a one may
- * start an embedded pool. */
-static int play(void *context)
+/* A claim, told by a child that has started the pool. */
+#define CLAIM(name_)                 \
+	static void name_(void);     \
+	Test(refused, name_)         \
+	{                            \
+		story = name_;       \
+		in_child_tell(play); \
+	}                            \
+	static void name_(void)
+
+static void (*story)(void);
+
+static void play(void)
 {
-	int (*const story)(void) = *(int (**)(void))context;
 	const struct cadre_pool_options options = { .size = sizeof(options),
 						    .workers_min = 1,
 						    .workers_max = 2 };
 	struct cadre_diag diag = { "" };
-	int status;
 
 	scene_begin(&scene);
 	CHILD_CHECK(cadre_pool_start(&service, &options, &pool, &diag) == 0);
-	status = story();
+	story();
 	cadre_pool_close(pool);
 	CHILD_CHECK(!scene_leftovers(&scene));
-	return status;
 }
-
-/* A claim, told by a story of that name. What is not so, the story has printed. */
-#define CLAIM(name)                                                \
-	static int name(void);                                     \
-	Test(refused, name)                                        \
-	{                                                          \
-		int (*story)(void) = name;                         \
-		cr_assert_eq(child_run(play, &story), CHILD_FINE); \
-	}                                                          \
-	static int name(void)
 
 static void begin(void)
 {
@@ -134,7 +131,6 @@ CLAIM(a_job_that_is_not_idempotent_is_lost_with_its_first_worker)
 	CHILD_CHECK(result.worker_pid > 0);
 	CHILD_CHECK(*runs == 1);
 	CHILD_CHECK(pool_still_serves());
-	return CHILD_FINE;
 }
 
 CLAIM(a_job_that_killed_two_workers_is_refused_whatever_retries_are_left)
@@ -147,7 +143,6 @@ CLAIM(a_job_that_killed_two_workers_is_refused_whatever_retries_are_left)
 	CHILD_CHECK(strstr(result.sentence, "killed 2 workers"));
 	CHILD_CHECK(*runs == 2);
 	CHILD_CHECK(pool_still_serves());
-	return CHILD_FINE;
 }
 
 CLAIM(an_exit_is_a_fault_as_well)
@@ -157,7 +152,6 @@ CLAIM(an_exit_is_a_fault_as_well)
 	CHILD_CHECK(result.outcome == CADRE_REFUSED);
 	CHILD_CHECK(result.code == -3);
 	CHILD_CHECK(*runs == 2);
-	return CHILD_FINE;
 }
 
 CLAIM(a_kill_from_outside_is_not_held_against_the_job)
@@ -167,7 +161,6 @@ CLAIM(a_kill_from_outside_is_not_held_against_the_job)
 	CHILD_CHECK(result.outcome == CADRE_OK);
 	CHILD_CHECK(result.attempt == 2);
 	CHILD_CHECK(*runs == 3);
-	return CHILD_FINE;
 }
 
 CLAIM(retries_that_are_used_up_end_in_lost)
@@ -178,12 +171,10 @@ CLAIM(retries_that_are_used_up_end_in_lost)
 	CHILD_CHECK(result.attempt == 2);
 	CHILD_CHECK(*runs == 3);
 	CHILD_CHECK(pool_still_serves());
-	return CHILD_FINE;
 }
 
 CLAIM(one_retry_is_enough_to_be_refused)
 {
 	CHILD_CHECK(call(DIE, CADRE_IDEMPOTENT, 1, SIGSEGV).outcome == CADRE_REFUSED);
 	CHILD_CHECK(*runs == 2);
-	return CHILD_FINE;
 }

@@ -328,7 +328,7 @@ Test(reload, new_operations_are_named_and_those_that_are_gone_are_not)
 
 /* ---- an embedded pool ---- */
 
-static int reload_embedded(void *context)
+TestInChild(reload, the_workers_of_an_embedded_pool_are_made_anew)
 {
 	const struct cadre_pool_options options = { .size = sizeof(options), ONE_WORKER };
 	const struct cadre_request request = { .operation = TROUPE_WHO };
@@ -336,7 +336,6 @@ static int reload_embedded(void *context)
 	struct cadre_result result;
 	int32_t pid;
 
-	(void)context;
 	CHILD_CHECK(cadre_pool_start(&troupe_service, &options, &pool, NULL) == 0);
 	CHILD_CHECK(cadre_call(cadre_pool_client(pool), &request, &result) == 0);
 	pid = result.worker_pid;
@@ -346,12 +345,6 @@ static int reload_embedded(void *context)
 	CHILD_CHECK(result.outcome == CADRE_OK && result.worker_pid != pid);
 	cadre_release(cadre_pool_client(pool), &result);
 	cadre_pool_close(pool);
-	return CHILD_FINE;
-}
-
-Test(reload, the_workers_of_an_embedded_pool_are_made_anew)
-{
-	cr_assert_eq(child_run(reload_embedded, NULL), CHILD_FINE);
 }
 
 /* ---- in place: a worker that replaces its service while its handlers run ---- */

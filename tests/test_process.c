@@ -2,7 +2,7 @@
  * Claims about process.h: who a process is, and that it is called dead when it is dead and
  * never before.
  */
-#include "child.h"
+#include "in_child.h"
 #include "process.h"
 #include "scene.h"
 
@@ -71,19 +71,12 @@ Test(process, a_child_started_later_has_no_earlier_start_time)
 	child_kill(child);
 }
 
-static int take_an_odd_name(void *unused)
+TestInChild(process, a_program_may_be_called_what_it_likes)
 {
 	const struct cadre_identity before = cadre_process_self();
 
-	(void)unused;
 	CHILD_CHECK(prctl(PR_SET_NAME, "a) R 1 (2 3\n) ") == 0);
 	CHILD_CHECK(cadre_process_start_time(getpid()) == before.start_time);
-	return CHILD_FINE;
-}
-
-Test(process, a_program_may_be_called_what_it_likes)
-{
-	cr_assert_eq(child_run(take_an_odd_name, NULL), CHILD_FINE);
 }
 
 Test(process, a_pid_that_nobody_has_has_no_start_time)
@@ -287,16 +280,9 @@ Test(process, threads_are_counted)
 	}
 }
 
-static int count_as_child(void *unused)
+TestInChild(process, a_forked_child_has_one_thread)
 {
-	(void)unused;
 	CHILD_CHECK(cadre_process_threads() == 1);
-	return CHILD_FINE;
-}
-
-Test(process, a_forked_child_has_one_thread)
-{
-	cr_assert_eq(child_run(count_as_child, NULL), CHILD_FINE);
 }
 
 Test(process, a_process_bound_to_one_cpu_may_use_one)

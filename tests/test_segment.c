@@ -5,7 +5,7 @@
  * The system calls fcntl and fallocate go through this file, so that a test can let
  * something happen just before the one and during the other.
  */
-#include "child.h"
+#include "in_child.h"
 #include "room.h"
 #include "scene.h"
 #include "segment.h"
@@ -283,13 +283,12 @@ Test(segment, removing_what_is_not_there_does_nothing)
 
 /* ---- a /dev/shm that is too small ---- */
 
-static int create_in_a_small_room(void *unused)
+TestInChild(segment, a_dev_shm_that_is_too_small_is_said_before_anything_is_written)
 {
 	struct cadre_segment segment = { 0 };
 
-	(void)unused;
 	if (room_make("size=1m") < 0)
-		return CHILD_SKIPPED;
+		child_skip(ROOM_SKIPPED);
 
 	CHILD_CHECK(cadre_segment_create(scene.pool, 2u << 20, 0600, &segment, &diag) ==
 		    -ENOSPC);
@@ -299,27 +298,16 @@ static int create_in_a_small_room(void *unused)
 
 	/* What fits is still to be had. */
 	CHILD_CHECK(cadre_segment_create(scene.pool, 1u << 19, 0600, &segment, &diag) == 0);
-	return CHILD_FINE;
 }
 
-Test(segment, a_dev_shm_that_is_too_small_is_said_before_anything_is_written)
-{
-	const int status = child_run(create_in_a_small_room, NULL);
-
-	if (status == CHILD_SKIPPED)
-		cr_skip(ROOM_SKIPPED);
-	cr_assert_eq(status, CHILD_FINE);
-}
-
-static int create_where_no_file_fits(void *unused)
+TestInChild(segment, a_dev_shm_without_room_for_one_more_file_is_said)
 {
 	struct cadre_segment segment = { 0 };
 	struct cadre_lock lock = { .fd = 99 };
 	pid_t holder = 0;
 
-	(void)unused;
 	if (room_make("size=1m,nr_inodes=1") < 0)
-		return CHILD_SKIPPED;
+		child_skip(ROOM_SKIPPED);
 
 	CHILD_CHECK(cadre_lock_take(scene.pool, 0600, &lock, &holder, &diag) == -ENOSPC);
 	CHILD_CHECK(says(scene.pool));
@@ -329,38 +317,21 @@ static int create_where_no_file_fits(void *unused)
 	CHILD_CHECK(cadre_segment_create(scene.pool, SIZE, 0600, &segment, &diag) ==
 		    -ENOSPC);
 	CHILD_CHECK(says(scene.pool));
-	return CHILD_FINE;
 }
 
-Test(segment, a_dev_shm_without_room_for_one_more_file_is_said)
-{
-	const int status = child_run(create_where_no_file_fits, NULL);
-
-	if (status == CHILD_SKIPPED)
-		cr_skip(ROOM_SKIPPED);
-	cr_assert_eq(status, CHILD_FINE);
-}
-
-static int create_without_addresses(void *unused)
+TestInChild(segment, a_process_without_room_to_map_it_says_so_and_leaves_nothing)
 {
 	const struct rlimit none = { .rlim_cur = 1 << 20, .rlim_max = RLIM_INFINITY };
 	struct cadre_segment segment = { 0 };
 
-	(void)unused;
+#ifdef __SANITIZE_ADDRESS__
+	child_skip("the address sanitizer itself needs addresses without bound");
+#endif
 	CHILD_CHECK(setrlimit(RLIMIT_AS, &none) == 0);
 	CHILD_CHECK(cadre_segment_create(scene.pool, 4u << 20, 0600, &segment, &diag) ==
 		    -ENOMEM);
 	CHILD_CHECK(says(scene.pool));
 	CHILD_CHECK(scene_files(scene.pool) == 0);
-	return CHILD_FINE;
-}
-
-Test(segment, a_process_without_room_to_map_it_says_so_and_leaves_nothing)
-{
-#ifdef __SANITIZE_ADDRESS__
-	cr_skip("the address sanitizer itself needs addresses without bound");
-#endif
-	cr_assert_eq(child_run(create_without_addresses, NULL), CHILD_FINE);
 }
 
 static void note_signal(int signal_number)

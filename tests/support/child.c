@@ -17,8 +17,9 @@ void child_fail(const char *file, int line, const char *condition)
 	_exit(CHILD_FAILED);
 }
 
-void child_skip(void)
+void child_skip(const char *why)
 {
+	fprintf(stderr, "skipped: %s\n", why);
 	_exit(CHILD_SKIPPED);
 }
 

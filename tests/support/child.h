@@ -24,7 +24,7 @@ enum { CHILD_FINE = 0, CHILD_FAILED = 1, CHILD_SKIPPED = 77 };
 _Noreturn void child_fail(const char *file, int line, const char *condition);
 
 /* For a child that cannot do here what it is there for. */
-_Noreturn void child_skip(void);
+_Noreturn void child_skip(const char *why);
 
 /* Forks. The function's value, 0 .. 127, becomes the exit status. */
 pid_t child_start(int (*body)(void *context), void *context);

@@ -38,7 +38,7 @@ static inline void in_child_tell(void (*story)(void))
 	const int status = child_run(in_child_body, &story);
 
 	if (status == CHILD_SKIPPED)
-		cr_skip_test("what it needs is not permitted here");
+		cr_skip_test("the child said why");
 	cr_assert_eq(status, CHILD_FINE, "the child ended with %d", status);
 }
 
