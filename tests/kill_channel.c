@@ -2,8 +2,6 @@
  * kill_channel.c - claims about who dies between the steps of a job that is aimed at one
  * worker, and of a local worker's coming and going.
  */
-#include <criterion/criterion.h>
-
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -13,9 +11,8 @@
 #include <cadre/local.h>
 
 #include "child.h"
-#include "killing.h"
 #include "ledger.h"
-#include "stage.h"
+#include "stories.h"
 
 enum { COUNT = 1, HOLD = 2, BEAR = 3 };
 
@@ -290,42 +287,38 @@ static void play_guest(const void *context)
 
 /* ---- the points ---- */
 
-static void tell(const char *label, void (*story)(const void *context))
+static void tell_of(const char *label, void (*story)(const void *context))
 {
-	const struct killing killing = {
-		.label = label, .pass = 1, .signal_number = SIGKILL, .victims = 1
-	};
-	const char *const complaint = stage_play(story, &killing);
-
-	cr_assert_null(complaint, "%s: %s", label, complaint);
+	tell(story, &(struct killing){ label, .pass = 1, .signal_number = SIGKILL,
+				       .victims = 1 });
 }
 
 TestSuite(kill_channel, .timeout = 90);
 
 Test(kill_channel, a_client_that_dies_before_it_wakes_the_worker_leaves_a_job_that_is_run)
 {
-	tell("A1", play_client);
+	tell_of("A1", play_client);
 }
 
 Test(kill_channel, a_worker_that_dies_before_it_looks_again_leaves_nobody_waiting)
 {
-	tell("A2", play_worker);
+	tell_of("A2", play_worker);
 }
 
 Test(kill_channel,
      a_supervisor_that_dies_over_jobs_for_a_dead_worker_is_followed_by_one_that_ends_them)
 {
-	tell("X4", play_reaping);
+	tell_of("X4", play_reaping);
 }
 
 Test(kill_channel,
      a_supervisor_that_dies_before_a_local_worker_hears_of_its_place_costs_nothing)
 {
-	tell("P7", play_guest);
+	tell_of("P7", play_guest);
 }
 
 Test(kill_channel,
      a_supervisor_that_dies_over_a_local_worker_that_leaves_is_followed_by_one_that_frees_its_place)
 {
-	tell("P8", play_guest);
+	tell_of("P8", play_guest);
 }

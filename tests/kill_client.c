@@ -6,15 +6,12 @@
  * submitted is cancelled, but for detached jobs: these are run although nobody asked for
  * them any more.
  */
-#include <criterion/criterion.h>
-
 #include <signal.h>
 #include <string.h>
 
 #include "child.h"
-#include "killing.h"
 #include "ledger.h"
-#include "stage.h"
+#include "stories.h"
 
 static struct killing_wish *wish;
 static atomic_bool *enough;
@@ -210,13 +207,6 @@ static void play(const void *context)
 
 static const char *const told[] = { POINTS(NAME) };
 
-static void tell(const struct killing *killing)
-{
-	const char *const complaint = stage_play(play, killing);
-
-	cr_expect_null(complaint, "%s: %s", killing_describe(killing), complaint);
-}
-
 /* The wish to grow is said once, until the pool has grown: there each death takes another
  * client. More victims than the pool has windows: each comes back. */
 static void tell_all(const char *label)
@@ -234,10 +224,10 @@ static void tell_all(const char *label)
 
 		if (about_growth)
 			killing.victims = 1 + (unsigned)i / 2;
-		tell(&killing);
+		tell(play, &killing);
 		killing.signal_number = SIGSTOP;
 		killing.victims = 1;
-		tell(&killing);
+		tell(play, &killing);
 	}
 }
 
@@ -258,9 +248,5 @@ Test(kill_client, every_point_of_the_library_is_known_to_the_tests)
 
 Test(kill_client, every_point_that_a_client_passes_has_its_story)
 {
-	const char *const label = killing_missing_story(told,
-							sizeof(told) / sizeof(told[0]),
-							KILLING_CLIENT);
-
-	cr_assert_null(label, "%s", label);
+	EXPECT_STORIES(told, KILLING_CLIENT);
 }

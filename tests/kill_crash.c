@@ -3,8 +3,8 @@
  * a record is none, a whole one stands, and the next one who crashes there is heard.
  */
 #include "claims.h"
-#include "killing.h"
 #include "killpoint.h"
+#include "stories.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -87,9 +87,5 @@ Test(kill_crash,
 
 Test(kill_crash, every_point_that_a_crash_passes_has_its_story)
 {
-	const char *const label = killing_missing_story(told,
-							sizeof(told) / sizeof(told[0]),
-							KILLING_WRECK);
-
-	cr_assert_null(label, "%s", label);
+	EXPECT_STORIES(told, KILLING_WRECK);
 }

@@ -4,9 +4,8 @@
  * serves, and nothing is left.
  */
 #include "fork_servers.h"
-#include "killing.h"
 #include "killpoint.h"
-#include "stage.h"
+#include "stories.h"
 
 #include <pthread.h>
 #include <sys/prctl.h>
@@ -141,10 +140,5 @@ Test(kill_fork_server, a_keeper_that_is_stopped_while_its_program_dies_starts_no
 
 Test(kill_fork_server, every_point_of_a_fork_server_has_its_story)
 {
-	for (size_t i = 0; i < killing_point_count; i++) {
-		const char *const label = killing_points[i].label;
-
-		cr_expect_eq(killing_is_told(label, told, sizeof(told) / sizeof(told[0])),
-			     killing_is_passed(label, KILLING_FORK_SERVER), "%s", label);
-	}
+	EXPECT_STORIES(told, KILLING_FORK_SERVER);
 }

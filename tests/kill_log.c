@@ -3,8 +3,8 @@
  * that was being written is lost, and said to be; the others come out, and so do later ones.
  */
 #include "errors.h"
-#include "killing.h"
 #include "killpoint.h"
+#include "stories.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -89,9 +89,5 @@ Test(kill_log, lines_that_a_supervisor_told_as_it_died_at_G3_are_not_lost)
 
 Test(kill_log, every_point_that_the_log_passes_has_its_story)
 {
-	const char *const label = killing_missing_story(told,
-							sizeof(told) / sizeof(told[0]),
-							KILLING_LOG);
-
-	cr_assert_null(label, "%s", label);
+	EXPECT_STORIES(told, KILLING_LOG);
 }

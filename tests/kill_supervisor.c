@@ -7,8 +7,6 @@
  * that come and leave or die, and jobs that kill their workers. Between two supervisors the
  * workers go on; the last one finds all that the others left behind.
  */
-#include <criterion/criterion.h>
-
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,9 +16,8 @@
 
 #include "child.h"
 #include "control.h"
-#include "killing.h"
 #include "ledger.h"
-#include "stage.h"
+#include "stories.h"
 
 #define WORKERS 3u
 #define PATIENCE_NS (20 * CADRE_NS_PER_S)
@@ -527,13 +524,6 @@ static void play_drain(const void *context)
 
 static const char *const told[] = { POINTS(NAME) "M2", "T1" };
 
-static void tell(void (*story)(const void *context), const struct killing *killing)
-{
-	const char *const complaint = stage_play(story, killing);
-
-	cr_expect_null(complaint, "%s: %s", killing_describe(killing), complaint);
-}
-
 /* The last time two of them die, one after the other. */
 static void tell_all(const char *label)
 {
@@ -587,18 +577,7 @@ Test(kill_supervisor, an_embedded_pool_that_was_told_to_drain_does_and_starts_ag
 	     &(struct killing){ "D5", .pass = 1, .signal_number = SIGKILL, .victims = 2 });
 }
 
-Test(kill_supervisor, every_point_of_the_library_is_known_to_the_tests)
-{
-	const char *const sentence = killing_unknown_label();
-
-	cr_assert_null(sentence, "%s", sentence);
-}
-
 Test(kill_supervisor, every_point_that_a_supervisor_passes_has_its_story)
 {
-	const char *const label = killing_missing_story(told,
-							sizeof(told) / sizeof(told[0]),
-							KILLING_SUPERVISOR);
-
-	cr_assert_null(label, "%s", label);
+	EXPECT_STORIES(told, KILLING_SUPERVISOR);
 }

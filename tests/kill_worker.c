@@ -5,16 +5,13 @@
  * The wish is borne by whoever sits in place 1. That it came true is read off the counters
  * of the place: nobody but the kill point sends a SIGKILL here.
  */
-#include <criterion/criterion.h>
-
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "child.h"
-#include "killing.h"
 #include "ledger.h"
-#include "stage.h"
+#include "stories.h"
 
 #define VICTIM 1u
 
@@ -190,13 +187,6 @@ static void play(const void *context)
 
 static const char *const told[] = { POINTS(NAME) };
 
-static void tell(const struct killing *killing)
-{
-	const char *const complaint = stage_play(play, killing);
-
-	cr_expect_null(complaint, "%s: %s", killing_describe(killing), complaint);
-}
-
 /* A worker starts once in its life: instead of its passes count its incarnations. One that
  * is stopped has no successor. */
 static void tell_all(const char *label)
@@ -212,10 +202,10 @@ static void tell_all(const char *label)
 			.signal_number = SIGKILL,
 		};
 
-		tell(&killing);
+		tell(play, &killing);
 		killing.signal_number = SIGSTOP;
 		if (killing.victims == 1)
-			tell(&killing);
+			tell(play, &killing);
 	}
 }
 
@@ -227,18 +217,7 @@ static void tell_all(const char *label)
 
 POINTS(STORY)
 
-Test(kill_worker, every_point_of_the_library_is_known_to_the_tests)
-{
-	const char *const sentence = killing_unknown_label();
-
-	cr_assert_null(sentence, "%s", sentence);
-}
-
 Test(kill_worker, every_point_that_a_worker_passes_has_its_story)
 {
-	const char *const label = killing_missing_story(told,
-							sizeof(told) / sizeof(told[0]),
-							KILLING_WORKER);
-
-	cr_assert_null(label, "%s", label);
+	EXPECT_STORIES(told, KILLING_WORKER);
 }
