@@ -5,12 +5,10 @@
  *   G1  the client's courier has sent it, and not closed its own copy yet
  *   G2  the worker has received it, and its handler knows nothing of it yet
  */
-#include "claims.h"
 #include "killpoint.h"
+#include "pipes.h"
 #include "stage.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -56,76 +54,58 @@ static const struct cadre_service service = {
 };
 
 /* Starts the pool, and opens the pipe afterwards: nobody else shall inherit it. */
-static void begin(int ends[2])
+static struct line begin(void)
 {
 	START_SERVICE(&service, ONE_WORKER);
-	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-}
-
-/* Nobody has the writing end any more. */
-static void expect_end(int from)
-{
-	struct pollfd look = { .fd = from, .events = POLLIN };
-	char byte;
-
-	cr_assert_eq(poll(&look, 1, TROUPE_PATIENCE_MS), 1, "somebody keeps it open");
-	cr_assert_eq(read(from, &byte, 1), 0);
-	close(from);
+	return open_pipe();
 }
 
 /* A job whose descriptor is handed over all the way. */
 static void expect_service(void)
 {
-	int ends[2];
+	struct line line = open_pipe();
 
-	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-	call_ok(ASK(TAKE, 0, .descriptors = &ends[1], .descriptor_count = 1));
-	expect_end(ends[0]);
+	call_ok(SEND(TAKE, 0, line));
+	expect_end(&line);
 }
 
 Test(kill_descriptors, a_worker_killed_when_it_has_just_received_takes_them_along)
 {
-	int ends[2], back;
-	struct cadre_result result;
+	struct line line = begin();
+	struct cadre_result result = await(submit(SEND(TAKE_AND_DIE, 0, line)));
+	int back;
 
-	begin(ends);
-	result = await(submit(
-		ASK(TAKE_AND_DIE, 0, .descriptors = &ends[1], .descriptor_count = 1)));
 	cr_assert_eq(result.outcome, CADRE_LOST, "%s", result.sentence);
 	cr_assert_eq(cadre_take_back(troupe.client, &result, &back, 1), 0);
 	release(&result);
-	expect_end(ends[0]);
+	expect_end(&line);
 	expect_service();
 }
 
 Test(kill_descriptors, its_second_attempt_is_told_so)
 {
-	int ends[2];
-	struct cadre_result result;
+	struct line line = begin();
+	struct cadre_result result = await(
+		submit(SEND(TAKE_AND_DIE, 0, line, .flags = CADRE_IDEMPOTENT)));
 
-	begin(ends);
-	result = await(submit(ASK(TAKE_AND_DIE, 0, .flags = CADRE_IDEMPOTENT,
-				  .descriptors = &ends[1], .descriptor_count = 1)));
 	cr_assert_eq(result.outcome, CADRE_FAILED);
 	cr_assert_eq(result.code, EOWNERDEAD);
 	release(&result);
-	expect_end(ends[0]);
+	expect_end(&line);
 	expect_service();
 }
 
-static int ends_of_victim[2];
+static struct line line_of_victim;
 static int signal_of_victim;
 
 static int give_and_suffer(void *context)
 {
-	const struct cadre_request request = ASK(TAKE, 0,
-						 .descriptors = &ends_of_victim[1],
-						 .descriptor_count = 1);
+	const struct cadre_request request = SEND(TAKE, 0, line_of_victim);
 	struct cadre_result result;
 	struct cadre_client *client;
 
 	(void)context;
-	close(ends_of_victim[0]);
+	close(line_of_victim.from);
 	CHILD_CHECK(cadre_client_attach(troupe.scene.pool, NULL, &client, NULL) == 0);
 	cadre_kill_at("G1", 1, signal_of_victim);
 	CHILD_CHECK(cadre_call(client, &request, &result) == 0);
@@ -138,9 +118,9 @@ static pid_t start_victim(int signal_number)
 	pid_t victim;
 
 	signal_of_victim = signal_number;
-	begin(ends_of_victim);
+	line_of_victim = begin();
 	victim = child_start(give_and_suffer, NULL);
-	close(ends_of_victim[1]);
+	close(line_of_victim.to);
 	return victim;
 }
 
@@ -149,7 +129,7 @@ Test(kill_descriptors, a_client_killed_when_it_has_just_sent_leaves_them_to_the_
 	const pid_t victim = start_victim(SIGKILL);
 
 	cr_assert_eq(child_end(victim), 128 + SIGKILL);
-	expect_end(ends_of_victim[0]);
+	expect_end(&line_of_victim);
 	expect_service();
 }
 
@@ -160,6 +140,6 @@ Test(kill_descriptors, a_client_stopped_there_holds_up_nobody)
 	cr_assert(eventually(stage_is_stopped(victim)));
 	expect_service();
 	child_kill(victim);
-	expect_end(ends_of_victim[0]);
+	expect_end(&line_of_victim);
 	expect_service();
 }

@@ -5,11 +5,9 @@
  * The descriptor is mostly the writing end of a pipe: what is read at the other end tells
  * who wrote, and the end of file tells that nobody has it any more.
  */
-#include "claims.h"
+#include "pipes.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -177,21 +175,6 @@ static const struct cadre_service threaded = {
 
 #define START_SIGNATORY(...) START_SERVICE(&service, __VA_ARGS__)
 
-/* ---- pipes ---- */
-
-struct line {
-	int from;
-	int to;
-};
-
-static struct line open_pipe(void)
-{
-	int ends[2];
-
-	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-	return (struct line){ ends[0], ends[1] };
-}
-
 static bool is_open(int fd)
 {
 	return fcntl(fd, F_GETFD) >= 0;
@@ -205,21 +188,6 @@ static uint32_t read_signature(const struct line *line)
 	return number;
 }
 
-/* Nobody has the other end any more. Waits for it, for a while. */
-static void expect_end(struct line *line)
-{
-	struct pollfd look = { .fd = line->from, .events = POLLIN };
-	char byte;
-
-	cr_assert_eq(poll(&look, 1, TROUPE_PATIENCE_MS), 1, "somebody keeps it open");
-	cr_assert_eq(read(line->from, &byte, 1), 0, "there is more to read");
-	close(line->from);
-}
-
-#define SEND(operation_, number, line, ...)                                       \
-	ASK(operation_, number, .descriptors = &(line).to, .descriptor_count = 1, \
-	    __VA_ARGS__)
-
 static uint32_t ask_who_pid(void)
 {
 	const struct cadre_result result = await(submit(ASK(WHO, 0)));
@@ -227,22 +195,6 @@ static uint32_t ask_who_pid(void)
 
 	release(&result);
 	return pid;
-}
-
-static unsigned count_descriptors(pid_t pid)
-{
-	char path[64];
-	unsigned count = 0;
-	DIR *directory;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	directory = opendir(path);
-	if (!directory)
-		return 0;
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
 }
 
 /* ---- from hand to hand ---- */
@@ -766,17 +718,17 @@ Test(descriptors, none_is_left_anywhere_after_many_jobs_and_kills)
 	supervisor = troupe_supervisor(troupe.scene.pool);
 	line = open_pipe();
 	ends = send_many(&line, 100, 0);
-	here = count_descriptors(getpid());
-	there = count_descriptors(supervisor);
+	here = scene_descriptors();
+	there = scene_descriptors_of(supervisor);
 	cr_assert_eq(ends.ok, 100);
 	ends = send_many(&line, MANY, KILLS);
 	cr_assert_eq(ends.ok + ends.lost, MANY);
 	cr_assert_geq(ends.lost, KILLS / 2, "%u", ends.lost);
 	/* Connections of the dead are closed as soon as the courier hears of it. */
-	cr_assert(eventually(count_descriptors(getpid()) <= here), "%u now, %u before",
-		  count_descriptors(getpid()), here);
-	cr_assert(eventually(count_descriptors(supervisor) <= there), "%u now, %u before",
-		  count_descriptors(supervisor), there);
+	cr_assert(eventually(scene_descriptors() <= here), "%u now, %u before",
+		  scene_descriptors(), here);
+	cr_assert(eventually(scene_descriptors_of(supervisor) <= there),
+		  "%u now, %u before", scene_descriptors_of(supervisor), there);
 	close(line.to);
 	expect_end(&line);
 }

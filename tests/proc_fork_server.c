@@ -5,10 +5,9 @@
  * (deaths at a chosen line).
  */
 #include "fork_servers.h"
+#include "pipes.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,41 +104,25 @@ TestInChild(fork_server, it_keeps_no_dead_keepers)
 	CHILD_CHECK(eventually(children_of(server) == 0));
 }
 
-static unsigned descriptors_of(pid_t pid)
-{
-	char path[40];
-	unsigned count = 0;
-	DIR *entries;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	entries = opendir(path);
-	if (!entries)
-		return 0;
-	for (const struct dirent *entry; (entry = readdir(entries));)
-		count += entry->d_name[0] != '.';
-	closedir(entries);
-	return count;
-}
-
 /* A program in a directory of its own, whose standard output is a pipe. */
 static int look_at_server(void *context)
 {
-	int *const ends = context;
+	const struct line *const line = context;
 	char path[40], there[100] = "";
 	pid_t server;
 
-	dup2(ends[1], STDOUT_FILENO);
+	dup2(line->to, STDOUT_FILENO);
 	CHILD_CHECK(chdir("/dev/shm") == 0);
 	server = have_server();
 	CHILD_CHECK(use_pool() == 0);
 	/* 0, 1, 2, its socket, the program's pidfd. */
-	CHILD_CHECK(eventually(descriptors_of(server) == 5));
+	CHILD_CHECK(eventually(scene_descriptors_of(server) == 5));
 	snprintf(path, sizeof(path), "/proc/%d/cwd", (int)server);
 	CHILD_CHECK(readlink(path, there, sizeof(there) - 1) > 0);
 	CHILD_CHECK(strcmp(there, "/") == 0);
 	CHILD_CHECK(getsid(server) == server);
 	/* Whoever reads what the program prints reads its end now. */
-	close(ends[1]);
+	close(line->to);
 	close(STDOUT_FILENO);
 	while (!atomic_load(&agreed->may_end))
 		child_pause_ms(1);
@@ -149,20 +132,13 @@ static int look_at_server(void *context)
 
 Test(fork_server, it_keeps_neither_descriptors_nor_directory_nor_terminal_of_the_program)
 {
-	struct pollfd look = { .events = POLLIN };
-	int ends[2];
-	pid_t program;
-	char byte;
+	struct line line = open_pipe();
+	const pid_t program = child_start(look_at_server, &line);
 
-	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-	program = child_start(look_at_server, ends);
-	close(ends[1]);
-	look.fd = ends[0];
-	cr_assert_eq(poll(&look, 1, TROUPE_PATIENCE_MS), 1);
-	cr_assert_eq(read(ends[0], &byte, 1), 0);
-	atomic_store(&agreed->may_end, 1);
+	close(line.to);
+	expect_end(&line);
+	atomic_store(&agreed->may_end, true);
 	cr_assert_eq(child_end(program), CHILD_FINE);
-	close(ends[0]);
 }
 
 TestInChild(fork_server, it_does_not_end_by_the_signals_of_a_terminal_or_a_shutdown)

@@ -63,17 +63,25 @@ static void remove_file(int directory, const char *file)
 	unlinkat(directory, file, 0);
 }
 
-unsigned scene_descriptors(void)
+unsigned scene_descriptors_of(pid_t pid)
 {
-	DIR *const entries = opendir("/proc/self/fd");
+	char path[40];
 	unsigned count = 0;
+	DIR *entries;
 
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	entries = opendir(path);
 	if (!entries)
 		return 0;
 	for (const struct dirent *entry; (entry = readdir(entries));)
 		count += entry->d_name[0] != '.';
 	closedir(entries);
-	return count - 1; /* the directory itself */
+	return count;
+}
+
+unsigned scene_descriptors(void)
+{
+	return scene_descriptors_of(getpid()) - 1; /* the directory itself */
 }
 
 /* As long as `./dev test` itself waits for what it would call left behind. */

@@ -14,6 +14,8 @@
 
 #include <cadre/pool.h>
 
+#include <sys/types.h>
+
 struct scene {
 	char pool[CADRE_NAME_MAX + 1];
 	unsigned descriptors; /* open when the scene began */
@@ -37,8 +39,10 @@ void scene_end(struct scene *scene);
 /* How many files in /dev/shm belong to the pool. */
 unsigned scene_files(const char *pool);
 
-/* How many descriptors this process has open. */
+/* How many descriptors this process has open; how many another one has, 0 when that cannot be
+ * seen. */
 unsigned scene_descriptors(void);
+unsigned scene_descriptors_of(pid_t pid);
 
 /* How many children this process has, those that wait to be reaped included. */
 unsigned scene_children(void);
