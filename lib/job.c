@@ -13,6 +13,10 @@
 _Thread_local const struct cadre_job *cadre_job_current
 	__attribute__((tls_model("initial-exec")));
 
+/* A worker that looks for its next job reads the clock within microseconds of the last one's
+ * end, or goes to sleep. */
+#define BETWEEN_JOBS_NS (20 * CADRE_NS_PER_US)
+
 /* The time of submission is the client's word for it: no clock was below 0, and none is ahead
  * of ours by more than what a worker takes from one look at its clock to the next. */
 static int64_t credible(int64_t submitted_ns, int64_t taken_ns)
@@ -21,7 +25,7 @@ static int64_t credible(int64_t submitted_ns, int64_t taken_ns)
 
 	if (submitted_ns < 0)
 		return 0;
-	if (submitted_ns <= taken_ns)
+	if (submitted_ns <= taken_ns || submitted_ns - taken_ns < BETWEEN_JOBS_NS)
 		return submitted_ns;
 	now_ns = cadre_clock_ns();
 	return submitted_ns < now_ns ? submitted_ns : now_ns;
@@ -88,21 +92,17 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 /* One of the two parties is done. */
 static void leave(struct cadre_job *job)
 {
-	struct cadre_job_host *const host = job->host;
-
-	if (cadre_job_is_private(job)) {
-		const uint32_t left = atomic_load_explicit(&job->parties,
-							   memory_order_relaxed) -
-				      1;
-
-		atomic_store_explicit(&job->parties, left, memory_order_relaxed);
-		if (left == 0)
-			host->over(host, job);
-		return;
-	}
 	/* J1: acquire and release: the last one sees what the other did with the job. */
 	if (atomic_fetch_sub_explicit(&job->parties, 1, memory_order_acq_rel) == 1)
-		host->over(host, job);
+		job->host->over(job->host, job);
+}
+
+void cadre_job_share(struct cadre_job *job)
+{
+	/* Of a private job the handler was both parties. Who owed the reply may be done. */
+	if (cadre_job_is_private(job) && cadre_job_has_reply(job))
+		atomic_store_explicit(&job->parties, 1, memory_order_relaxed);
+	atomic_store_explicit(&job->shared, true, memory_order_relaxed);
 }
 
 void cadre_job_hold(struct cadre_job *job)
@@ -114,11 +114,6 @@ void cadre_job_hold(struct cadre_job *job)
 void cadre_job_let_go(struct cadre_job *job)
 {
 	leave(job);
-}
-
-bool cadre_job_has_reply(const struct cadre_job *job)
-{
-	return atomic_load_explicit(&job->ended, memory_order_relaxed);
 }
 
 /* W5 is done; W6: the word changes hands, and whoever waits is rung for. */
@@ -139,7 +134,8 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 	CADRE_TRACE(finish, host->worker, job->number, job->claimed, outcome,
 		    job->taken_ns, job->ended_ns);
 	host->ended(host, job, outcome, replaced);
-	leave(job);
+	if (!cadre_job_is_private(job))
+		leave(job);
 }
 
 /* True for the one call that may end the job. */
@@ -325,15 +321,26 @@ void cadre_job_refuse(struct cadre_job *job, enum cadre_outcome outcome, int32_t
 		cadre_job_fail(job, code, "%s", sentence);
 	else if (begin_end(job))
 		end(job, outcome, code, 0, CADRE_NO_BLOCK);
-	leave(job);
+	job->host->over(job->host, job);
+}
+
+CADRE_RARELY static void fail_without_reply(struct cadre_job *job)
+{
+	cadre_job_fail(job, ENOMSG, "its handler returned without a reply");
 }
 
 void cadre_job_handler_returned(struct cadre_job *job)
 {
+	if (cadre_job_is_private(job)) {
+		if (!cadre_job_has_reply(job))
+			fail_without_reply(job);
+		job->host->over(job->host, job);
+		return;
+	}
 	/* J9: acquire, pairs with J8 in cadre_job_defer and begin_end. */
 	if (!atomic_load_explicit(&job->deferred, memory_order_acquire) &&
 	    !atomic_load_explicit(&job->ended, memory_order_acquire))
-		cadre_job_fail(job, ENOMSG, "its handler returned without a reply");
+		fail_without_reply(job);
 	leave(job);
 }
 

@@ -93,7 +93,7 @@ struct cadre_job {
 	cadre_room_fn *on_room;       /* whom to call when there is room */
 	void *on_room_context;
 	_Atomic bool wants_room;  /* release by who asks, acquire by who calls back */
-	_Atomic uint32_t parties; /* 2: handler and reply; 0: over */
+	_Atomic uint32_t parties; /* of a shared job. 2: handler and reply; 0: over */
 	_Atomic bool ended;
 	_Atomic bool deferred;
 	_Atomic bool shared; /* deferred, or watched: other threads may have to do with it */
@@ -126,13 +126,15 @@ static inline bool cadre_job_is_private(const struct cadre_job *job)
 	return !atomic_load_explicit(&job->shared, memory_order_relaxed);
 }
 
-static inline void cadre_job_share(struct cadre_job *job)
+/* True once somebody has begun to end it. */
+static inline bool cadre_job_has_reply(const struct cadre_job *job)
 {
-	atomic_store_explicit(&job->shared, true, memory_order_relaxed);
+	return atomic_load_explicit(&job->ended, memory_order_relaxed);
 }
 
-/* True once somebody has begun to end it. */
-bool cadre_job_has_reply(const struct cadre_job *job);
+/* From now on other threads may have to do with it, and its parties are counted. Only the
+ * handler's thread. */
+void cadre_job_share(struct cadre_job *job);
 
 /* emit.c: finds the ring of a stream whose payload is job->length bytes, and checks it. 0, or
  * -EBADMSG. */

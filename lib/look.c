@@ -301,7 +301,9 @@ bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret
 		return look_for_aimed(looker, ret_found);
 	if (cadre_look_next_door(looker, ret_found))
 		return true;
-	if (looker->since_aimed >= AIMED_EVERY && look_for_aimed(looker, ret_found))
+	/* With each turn, too: what interrupts the way from door to door comes all at once. */
+	if ((looker->since_aimed >= AIMED_EVERY || looker->in_a_row >= IN_A_ROW_MAX) &&
+	    look_for_aimed(looker, ret_found))
 		return true;
 	if (looker->in_a_row >= IN_A_ROW_MAX) {
 		const bool goes_on = !is_over(looker);

@@ -49,10 +49,16 @@ static void unlock_stats(struct cadre_worker *worker)
 		pthread_mutex_unlock(&worker->stats_lock);
 }
 
+/* Nobody but the dispatcher has to do with it. */
+static bool is_alone(const struct cadre_worker *worker, const struct cadre_job *job)
+{
+	return !worker->shares_stats && cadre_job_is_private(job);
+}
+
 /* With stats_lock, where there is one. Operations that the service does not know share the
  * last line. */
-static struct cadre_latency_line *line_of(const struct cadre_worker *worker,
-					  struct cadre_duty *duty)
+CADRE_RARELY static struct cadre_latency_line *find_line(const struct cadre_worker *worker,
+							 struct cadre_duty *duty)
 {
 	struct cadre_latency_line *const lines = cadre_view_latencies(&worker->view,
 								      worker->host.worker);
@@ -61,27 +67,21 @@ static struct cadre_latency_line *line_of(const struct cadre_worker *worker,
 
 	if (!duty)
 		return &lines[count - 1];
-	if (!duty->line)
-		duty->line = cadre_stats_line(lines, count, duty->operation->id);
+	duty->line = cadre_stats_line(lines, count, duty->operation->id);
 	return duty->line;
 }
 
-static void account_taken(struct cadre_worker *worker, struct cadre_task *task)
+/* With stats_lock, where there is one. */
+static void count_taken(struct cadre_worker *worker, struct cadre_task *task,
+			uint32_t workload)
 {
 	const struct cadre_job *const job = &task->job;
 	const int64_t waited_ns = job->taken_ns - job->submitted_ns;
 	struct cadre_worker_counters *const counters = &worker->stats->worker;
-	uint32_t workload;
+	struct cadre_latency_line *const line = task->duty && task->duty->line ?
+							task->duty->line :
+							find_line(worker, task->duty);
 
-	lock_stats(worker);
-	/* Inside, so that the level that is published last is the true one. A worker that has
-	 * one job at a time has none now, and nobody to count beside it. */
-	if (worker->shares_stats)
-		workload = 1 + atomic_fetch_add_explicit(&worker->workload, 1,
-							 memory_order_relaxed);
-	else
-		atomic_store_explicit(&worker->workload, workload = 1,
-				      memory_order_relaxed);
 	if (!worker->busy || worker->says_blocked) {
 		worker->busy = true;
 		worker->says_blocked = false;
@@ -93,37 +93,52 @@ static void account_taken(struct cadre_worker *worker, struct cadre_task *task)
 	atomic_store_explicit(&worker->stats->operation, job->operation,
 			      memory_order_relaxed);
 	atomic_store_explicit(&worker->stats->slot, job->number, memory_order_relaxed);
-	task->line = line_of(worker, task->duty);
-	cadre_histogram_add(&task->line->waiting, waited_ns);
-	cadre_count_add_ns(&task->line->waiting_ns, waited_ns);
+	task->line = line;
+	cadre_histogram_add(&line->waiting, waited_ns);
+	cadre_count_add_ns(&line->waiting_ns, waited_ns);
+}
+
+/* The level inside of the lock, so that the one that is published last is the true one. */
+CADRE_RARELY static void account_taken_among_threads(struct cadre_worker *worker,
+						     struct cadre_task *task)
+{
+	lock_stats(worker);
+	count_taken(worker, task,
+		    1 + atomic_fetch_add_explicit(&worker->workload, 1,
+						  memory_order_relaxed));
 	unlock_stats(worker);
 }
 
-static void account_ended(struct cadre_worker *worker, struct cadre_job *job,
-			  enum cadre_outcome outcome, bool late)
+static void account_taken(struct cadre_worker *worker, struct cadre_task *task)
 {
+	if (worker->shares_stats) {
+		account_taken_among_threads(worker, task);
+		return;
+	}
+	/* A worker that has one job at a time has none now, and nobody to count beside it. */
+	atomic_store_explicit(&worker->workload, 1, memory_order_relaxed);
+	count_taken(worker, task, 1);
+}
+
+static _Atomic uint64_t *counter_of(struct cadre_worker_counters *counters,
+				    enum cadre_outcome outcome)
+{
+	if (outcome == CADRE_OK)
+		return &counters->jobs_ok;
+	return outcome == CADRE_TIMED_OUT ? &counters->jobs_timed_out :
+					    &counters->jobs_failed;
+}
+
+/* With stats_lock, where there is one. */
+static void count_ended(struct cadre_worker *worker, const struct cadre_task *task,
+			enum cadre_outcome outcome, bool late)
+{
+	const struct cadre_job *const job = &task->job;
 	struct cadre_worker_counters *const counters = &worker->stats->worker;
-	struct cadre_latency_line *const line = task_of(job)->line;
-	struct cadre_duty *const duty = task_of(job)->duty;
+	struct cadre_latency_line *const line = task->line;
 	const int64_t ran_ns = job->ended_ns - job->taken_ns;
 
-	if (duty) {
-		/* Relaxed: a guess. */
-		const int64_t expected_ns = atomic_load_explicit(&duty->expected_ns,
-								 memory_order_relaxed);
-
-		atomic_store_explicit(&duty->expected_ns, (expected_ns + ran_ns) / 2,
-				      memory_order_relaxed);
-	}
-	lock_stats(worker);
-	if (late)
-		cadre_count_add(&counters->jobs_late, 1);
-	else if (outcome == CADRE_OK)
-		cadre_count_add(&counters->jobs_ok, 1);
-	else if (outcome == CADRE_TIMED_OUT)
-		cadre_count_add(&counters->jobs_timed_out, 1);
-	else
-		cadre_count_add(&counters->jobs_failed, 1);
+	cadre_count_add(late ? &counters->jobs_late : counter_of(counters, outcome), 1);
 	if (late || outcome != CADRE_OK)
 		cadre_count_add(&line->failed, 1);
 	cadre_histogram_add(&line->service, ran_ns);
@@ -131,26 +146,57 @@ static void account_ended(struct cadre_worker *worker, struct cadre_job *job,
 	cadre_count_add_ns(&line->service_ns, ran_ns);
 	if (job->emitter.stream)
 		cadre_count_add(&counters->items_emitted, job->emitter.count);
-	unlock_stats(worker);
 }
 
-static void ended(struct cadre_job_host *host, struct cadre_job *job,
-		  enum cadre_outcome outcome, uint64_t replaced)
+static void expect(struct cadre_duty *duty, int64_t ran_ns)
 {
-	struct cadre_worker *const worker = worker_of(host);
-	/* 0: the word is not ours any more, so the segment is damaged. Nobody waits for
-	 * what we say; the supervisor's tick counts words that cannot be. */
-	const bool late = replaced == 0 || cadre_word_flags(replaced) & CADRE_FLAG_DECIDED;
+	/* Relaxed: a guess. */
+	const int64_t expected_ns = atomic_load_explicit(&duty->expected_ns,
+							 memory_order_relaxed);
 
-	account_ended(worker, job, outcome, late);
-	/* Accounted for first: a ring may take this CPU away, and the worker be killed then. */
-	/* Without threads what is private ends on the dispatcher, whose rings these are. */
-	if (!worker->shares_stats && cadre_job_is_private(job) && worker->holds_rings &&
-	    !job->emitter.stream)
+	atomic_store_explicit(&duty->expected_ns, (expected_ns + ran_ns) / 2,
+			      memory_order_relaxed);
+}
+
+/* Without threads what is private ends on the dispatcher, whose rings these are. */
+CADRE_RARELY static void ring(struct cadre_worker *worker, const struct cadre_job *job,
+			      uint64_t replaced)
+{
+	if (is_alone(worker, job) && worker->holds_rings && !job->emitter.stream)
 		cadre_held_ring(&worker->held, &worker->view, job->number, replaced,
 				job->ended_ns);
 	else
 		cadre_view_ring_if_awaited(&worker->view, job->number, replaced);
+}
+
+CADRE_RARELY static void count_ended_among_threads(struct cadre_worker *worker,
+						   const struct cadre_task *task,
+						   enum cadre_outcome outcome, bool late)
+{
+	lock_stats(worker);
+	count_ended(worker, task, outcome, late);
+	unlock_stats(worker);
+}
+
+/* Accounted for first: a ring may take this CPU away, and the worker be killed then. */
+static void ended(struct cadre_job_host *host, struct cadre_job *job,
+		  enum cadre_outcome outcome, uint64_t replaced)
+{
+	struct cadre_worker *const worker = worker_of(host);
+	struct cadre_task *const task = task_of(job);
+	const unsigned flags = cadre_word_flags(replaced);
+	/* 0: the word is not ours any more, so the segment is damaged. Nobody waits for what we
+	 * say; the supervisor's tick counts words that cannot be. */
+	const bool late = replaced == 0 || flags & CADRE_FLAG_DECIDED;
+
+	if (task->duty)
+		expect(task->duty, job->ended_ns - job->taken_ns);
+	if (worker->shares_stats)
+		count_ended_among_threads(worker, task, outcome, late);
+	else
+		count_ended(worker, task, outcome, late);
+	if (flags & CADRE_FLAG_WAITING)
+		ring(worker, job, replaced);
 }
 
 /* Blocked is a worker all of whose jobs wait for the consumers of their streams. */
@@ -194,12 +240,6 @@ static bool is_deserted(struct cadre_job_host *host, int64_t *alone_since_ns)
 	return cadre_worker_is_alone(worker_of(host), alone_since_ns);
 }
 
-/* Nobody but the dispatcher has to do with it. */
-static bool is_alone(const struct cadre_worker *worker, const struct cadre_job *job)
-{
-	return !worker->shares_stats && cadre_job_is_private(job);
-}
-
 /* The job keeps the code that it runs. */
 static void hold_table(struct cadre_task *task)
 {
@@ -218,19 +258,34 @@ void cadre_run_turn_page(struct cadre_worker *worker)
 	cadre_table_let_go(old);
 }
 
+/* The one job of a worker without threads is done, and nobody has heard of it. */
+static void give_only_room_back(struct cadre_worker *worker, struct cadre_task *task)
+{
+	worker->last_ended_ns = task->job.ended_ns;
+	cadre_count_set(&worker->stats->worker.workload, 0);
+	if (worker->blocked)
+		say_blocked(worker, 0, task->job.ended_ns);
+	/* R1, as below. */
+	atomic_store_explicit(&task->taken, false, memory_order_relaxed);
+	atomic_store_explicit(&worker->workload, 0, memory_order_relaxed);
+}
+
 /* Handler and reply are both done: the room is free again. */
 static void give_room_back(struct cadre_job_host *host, struct cadre_job *job)
 {
 	struct cadre_worker *const worker = worker_of(host);
-	const bool alone = is_alone(worker, job);
 	const int64_t ended_ns = job->ended_ns;
 	uint32_t workload;
 
+	if (is_alone(worker, job)) {
+		give_only_room_back(worker, task_of(job));
+		return;
+	}
 	lock_stats(worker);
 	worker->last_ended_ns = ended_ns;
 	workload = atomic_load_explicit(&worker->workload, memory_order_relaxed) - 1;
 	cadre_count_set(&worker->stats->worker.workload, workload);
-	if (!alone && workload == 0 && worker->busy) {
+	if (workload == 0 && worker->busy) {
 		worker->busy = false;
 		worker->says_blocked = false;
 		cadre_stats_turn_to(worker->stats, CADRE_ACTIVITY_IDLE, ended_ns);
@@ -241,10 +296,6 @@ static void give_room_back(struct cadre_job_host *host, struct cadre_job *job)
 		cadre_table_let_go(task_of(job)->table);
 	/* R1: release, pairs with R9 in take_task: the struct is done with. */
 	atomic_store_explicit(&task_of(job)->taken, false, memory_order_release);
-	if (alone) {
-		atomic_store_explicit(&worker->workload, workload, memory_order_relaxed);
-		return;
-	}
 
 	/* Relaxed: the step at R2 makes it seen by whoever sees that. */
 	atomic_fetch_add_explicit(&worker->givers, 1, memory_order_relaxed);
@@ -313,7 +364,14 @@ void cadre_run_get_up(struct cadre_worker *worker)
 
 /* ---- running ---- */
 
-static struct cadre_task *take_task(struct cadre_worker *worker)
+/* With one room there is one task, and whoever has the room has that. */
+static struct cadre_task *take_only_task(struct cadre_worker *worker)
+{
+	atomic_store_explicit(&worker->tasks[0].taken, true, memory_order_relaxed);
+	return &worker->tasks[0];
+}
+
+CADRE_RARELY static struct cadre_task *take_task(struct cadre_worker *worker)
 {
 	for (uint32_t tried = 0; tried < worker->parallel; tried++) {
 		struct cadre_task *const task = &worker->tasks[worker->task_turn];
@@ -329,17 +387,26 @@ static struct cadre_task *take_task(struct cadre_worker *worker)
 	return NULL;
 }
 
+CADRE_RARELY static void handler_left_something(struct cadre_worker *worker,
+						struct cadre_task *task)
+{
+	/* Somebody else may end it, or be called back for it, when the dispatcher has gone on
+	 * to another table. Our party is still counted, so nobody has looked at this yet. */
+	if (!task->holds_table && !is_alone(worker, &task->job))
+		hold_table(task);
+	cadre_job_handler_returned(&task->job);
+}
+
 static void handle(struct cadre_worker *worker, struct cadre_task *task)
 {
 	CADRE_KILL_POINT("W4");
 	cadre_job_current = &task->job;
 	task->duty->operation->handler(&task->job, task->table->state);
 	cadre_job_current = NULL;
-	/* Somebody else may end it, or be called back for it, when the dispatcher has gone on
-	 * to another table. Our party is still counted, so nobody has looked at this yet. */
-	if (!task->holds_table && !is_alone(worker, &task->job))
-		hold_table(task);
-	cadre_job_handler_returned(&task->job);
+	if (is_alone(worker, &task->job) && cadre_job_has_reply(&task->job))
+		give_only_room_back(worker, task);
+	else
+		handler_left_something(worker, task);
 }
 
 /* The job is to be called back, or not any more: whoever takes the wish back calls back, or
@@ -465,26 +532,18 @@ static bool has_lost_token(struct cadre_worker *worker, const struct cadre_job *
 	return cadre_job_cancelled(job);
 }
 
-static void run(struct cadre_worker *worker, const struct cadre_found *found,
-		int64_t taken_ns)
+/* True when the job was ended in place of being run, because of what came out of its opening
+ * or what its client wishes. */
+CADRE_RARELY static bool refuse(struct cadre_worker *worker, struct cadre_task *task,
+				int opened, int64_t taken_ns)
 {
-	struct cadre_task *const task = take_task(worker);
 	struct cadre_job *const job = &task->job;
-	const int r = cadre_job_open(job, &worker->host, found->slot, found->claimed,
-				     taken_ns);
 	char sentence[CADRE_SENTENCE_MAX + 1];
 
-	/* There was room, so there is a task. */
-	task->table = worker->serving;
-	task->holds_table = false;
-	task->duty = cadre_table_find(task->table, job->operation);
-	account_taken(worker, task);
-	CADRE_TRACE(claim, worker->host.worker, found->slot, found->claimed,
-		    job->operation, job->submitted_ns, job->taken_ns);
-	if (r == -EHOSTDOWN) {
+	if (opened == -EHOSTDOWN) {
 		cadre_job_refuse(job, CADRE_LOST, CADRE_STATUS_NOT_BEGUN, "");
-	} else if (r < 0) {
-		cadre_job_refuse(job, CADRE_FAILED, -r,
+	} else if (opened < 0) {
+		cadre_job_refuse(job, CADRE_FAILED, -opened,
 				 "its request lies outside of the segment");
 	} else if (job->deadline_ns && taken_ns >= job->deadline_ns) {
 		cadre_job_refuse(job, CADRE_TIMED_OUT, 0, "");
@@ -495,8 +554,31 @@ static void run(struct cadre_worker *worker, const struct cadre_found *found,
 			 (int)job->operation);
 		cadre_job_refuse(job, CADRE_FAILED, ENOENT, sentence);
 	} else {
-		start(worker, task);
+		return false;
 	}
+	return true;
+}
+
+static void run(struct cadre_worker *worker, const struct cadre_found *found,
+		int64_t taken_ns)
+{
+	struct cadre_task *const task = worker->parallel == 1 ? take_only_task(worker) :
+								take_task(worker);
+	struct cadre_job *const job = &task->job;
+	const int r = cadre_job_open(job, &worker->host, found->slot, found->claimed,
+				     taken_ns);
+
+	/* There was room, so there is a task. */
+	task->table = worker->serving;
+	task->holds_table = false;
+	task->duty = cadre_table_find(task->table, job->operation);
+	account_taken(worker, task);
+	CADRE_TRACE(claim, worker->host.worker, found->slot, found->claimed,
+		    job->operation, job->submitted_ns, job->taken_ns);
+	if ((r < 0 || job->deadline_ns || job->token || !task->duty) &&
+	    refuse(worker, task, r, taken_ns))
+		return;
+	start(worker, task);
 }
 
 /* The end of one job is the start of the next that is found at once. 0: there was none. */

@@ -53,15 +53,12 @@ static void leave_soon(struct cadre_worker *worker)
 
 static bool told_to_leave(const struct cadre_worker *worker)
 {
-	const uint64_t state = cadre_place_look(worker->place);
 	/* Relaxed: noticed sooner or later, and each sleep is bounded. */
 	const bool wished = is_guest(worker) ? atomic_load_explicit(&worker->leaves,
 								    memory_order_relaxed) :
 					       leave_wished != 0;
 
-	return wished ||
-	       state != cadre_place_pack_owned(CADRE_PLACE_UP, worker->incarnation,
-					       worker->host.pid) ||
+	return wished || cadre_place_look(worker->place) != worker->up ||
 	       atomic_load_explicit(&worker->view.header->state, memory_order_relaxed) ==
 		       CADRE_POOL_TERMINATED;
 }
@@ -135,11 +132,11 @@ static bool may_spin(struct cadre_worker *worker)
 	       cadre_migration_sight(&worker->migration, here, cadre_clock_ns());
 }
 
-/* A look for a job, now and then along the hints. */
+/* A look for a job, now and then along the hints, which begin next door. */
 static bool look_once(struct cadre_worker *worker, unsigned look)
 {
-	if (look % LOOKS_PER_HINT ? cadre_run_next_door(worker) :
-				    cadre_run_one(worker, false))
+	if (cadre_run_next_door(worker) ||
+	    (look % LOOKS_PER_HINT == 0 && cadre_run_one(worker, false)))
 		return true;
 	cadre_held_let_go(&worker->held, &worker->view);
 	return false;

@@ -64,6 +64,7 @@ struct cadre_worker {
 	struct cadre_bell *bell;
 	struct cadre_crew *crew; /* the workers', or the guests' */
 	struct cadre_place *place;
+	uint64_t up; /* what stands there as long as the seat is ours, and nobody sends us away */
 	struct cadre_place_stats *stats;
 	char pool[CADRE_NAME_MAX + 1];
 

@@ -119,8 +119,7 @@ static bool take_seat(struct cadre_worker *worker)
 {
 	if (!cadre_place_move(worker->place,
 			      cadre_place_pack(CADRE_PLACE_STARTING, worker->incarnation),
-			      cadre_place_pack_owned(CADRE_PLACE_UP, worker->incarnation,
-						     worker->host.pid)))
+			      worker->up))
 		return false;
 	CADRE_KILL_POINT("P1");
 	cadre_place_set_start_time(worker->place, cadre_process_self().start_time);
@@ -133,8 +132,7 @@ static bool take_seat(struct cadre_worker *worker)
 /* The supervisor has leased it the place, UP, and watches its process. */
 static bool take_guest_seat(struct cadre_worker *worker)
 {
-	if (cadre_place_look(worker->place) !=
-	    cadre_place_pack_owned(CADRE_PLACE_UP, worker->incarnation, worker->host.pid))
+	if (cadre_place_look(worker->place) != worker->up)
 		return false;
 	cadre_stats_turn_to(worker->stats, CADRE_ACTIVITY_IDLE, cadre_clock_ns());
 	cadre_mask_set(&worker->crew->up, worker->host.worker);
@@ -153,6 +151,8 @@ static void find_place(struct cadre_worker *worker, const struct cadre_seat *sea
 	cadre_fetcher_init(&worker->host.fetcher);
 	worker->host.incarnation = seat->incarnation;
 	worker->incarnation = seat->incarnation;
+	worker->up = cadre_place_pack_owned(CADRE_PLACE_UP, seat->incarnation,
+					    worker->host.pid);
 	worker->crew = cadre_view_crew(view, seat->worker);
 	worker->bell = &view->worker_bells[seat->worker];
 	worker->place = &view->worker_places[seat->worker];
