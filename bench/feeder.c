@@ -73,9 +73,8 @@ static int fill(struct feeder *feeder)
 
 static void pause_between_looks(uint32_t outstanding)
 {
-	/* As client.h advises: a look that comes too early takes the line away from the
-	 * worker that is about to write it. */
-	for (uint32_t n = 0; n < outstanding / 2 && n < 32; n++) {
+	/* As client.h advises. */
+	for (uint32_t n = 0; n < 2 * outstanding && n < 256; n++) {
 #if defined(__x86_64__)
 		__builtin_ia32_pause();
 #elif defined(__aarch64__)

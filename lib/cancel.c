@@ -47,8 +47,7 @@ static bool cancel(struct cadre_client *client, uint32_t index, uint64_t generat
 						 CADRE_CANCELLED);
 
 	if (decided)
-		atomic_store_explicit(&client->pending[index].has_token, false,
-				      memory_order_relaxed);
+		cadre_pending_unmark(&client->pending[index], CADRE_MARK_TOKEN);
 	cadre_client_stream_was_cancelled(client, index, generation);
 	return decided;
 }

@@ -218,6 +218,7 @@ int cadre_client_attach(const char *pool, const struct cadre_client_options *opt
 	pthread_mutex_init(&client->counters_lock, NULL);
 	client->event_fd = -1;
 	client->spin_ns = cadre_process_spin_ns(options->spin_ns);
+	client->plain_max = cadre_client_find_plain_max(&client->view.limits);
 	client->roused_most = cadre_process_cpus() > 2 ? cadre_process_cpus() - 1 : 1;
 
 	r = cadre_name_check(pool, diag);

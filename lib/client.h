@@ -36,6 +36,14 @@ enum cadre_pending_state {
 	CADRE_PENDING_LEFT,
 };
 
+/* What is known of a job that is out. */
+enum cadre_mark {
+	CADRE_MARK_NUDGED = 1u << 0, /* a sleeper was woken for it, because it grew old */
+	CADRE_MARK_DECIDED = 1u << 1, /* by this process: no stamp will tell of it */
+	CADRE_MARK_STREAM = 1u << 2,  /* then its consumer, below, is in use */
+	CADRE_MARK_TOKEN = 1u << 3,   /* its slot names one, which may end the job */
+};
+
 /* The private side of one slot. */
 struct cadre_pending {
 	/* State and generation in one word: who acts on what he saw there acts on that very
@@ -53,12 +61,26 @@ struct cadre_pending {
 	int32_t operation;
 	void *context;
 	struct cds_wfcq_node node;  /* in the queue of completions, while TAKEN */
-	_Atomic bool nudged;        /* a sleeper was woken for it, because it grew old */
-	_Atomic bool decided;       /* by this process: no stamp will tell of it */
-	_Atomic bool is_stream;     /* then its consumer, below, is in use */
-	_Atomic bool has_token;     /* its slot names one, which may end the job */
+	_Atomic uint32_t marks;     /* CADRE_MARK_..., written whole in HELD */
 	_Atomic uint64_t published; /* generation of the last job that went out */
 };
+
+/* Relaxed, all three: of which job a mark is, the pending's word tells. */
+static inline bool cadre_pending_has(const struct cadre_pending *pending, unsigned marks)
+{
+	return atomic_load_explicit(&pending->marks, memory_order_relaxed) & marks;
+}
+
+static inline void cadre_pending_mark(struct cadre_pending *pending, enum cadre_mark mark)
+{
+	atomic_fetch_or_explicit(&pending->marks, mark, memory_order_relaxed);
+}
+
+static inline void cadre_pending_unmark(struct cadre_pending *pending,
+					enum cadre_mark mark)
+{
+	atomic_fetch_and_explicit(&pending->marks, ~(uint32_t)mark, memory_order_relaxed);
+}
 
 static inline uint64_t cadre_pending_pack(enum cadre_pending_state state,
 					  uint64_t generation)
@@ -74,6 +96,21 @@ static inline enum cadre_pending_state cadre_pending_state(uint64_t word)
 static inline uint64_t cadre_pending_generation(uint64_t word)
 {
 	return word >> 3;
+}
+
+/* From what was seen there to what comes next, unless another thread was faster. */
+static inline bool cadre_pending_move(struct cadre_pending *pending, uint64_t from,
+				      uint64_t to)
+{
+	/* V2, V4: acquire, pair with V1 in vacate and with V3 in publish_as. */
+	if (!cadre_is_single_threaded())
+		return atomic_compare_exchange_strong_explicit(&pending->word, &from, to,
+							       memory_order_acquire,
+							       memory_order_relaxed);
+	if (atomic_load_explicit(&pending->word, memory_order_relaxed) != from)
+		return false;
+	atomic_store_explicit(&pending->word, to, memory_order_relaxed);
+	return true;
 }
 
 /* A named counter. */
@@ -119,6 +156,9 @@ struct cadre_client {
 	unsigned roused_most; /* workers: as many as have a CPU besides ours, at least one */
 
 	/* Its window. */
+	/* Longest payload of a plain request, which fits its slot; -1 when there are no workers
+	 * for anyone. */
+	int64_t plain_max;
 	uint32_t slot_count;
 	uint32_t slot_base; /* number of its first slot in the segment */
 	struct cadre_slot *slots;
@@ -173,6 +213,28 @@ struct cadre_client {
  * (held.h). Not sooner than the kernel's own tick: an earlier timer would have to be set in
  * the hardware, each time. */
 #define CADRE_LOOK_SOON_NS (10 * CADRE_NS_PER_MS)
+
+/* One slot more in use, or one less. How many there are. */
+static inline uint32_t cadre_client_use_slots(struct cadre_client *client, uint32_t by)
+{
+	uint32_t in_use;
+
+	/* Relaxed: a number. */
+	if (!cadre_is_single_threaded())
+		return by + atomic_fetch_add_explicit(&client->in_use, by,
+						      memory_order_relaxed);
+	in_use = by + atomic_load_explicit(&client->in_use, memory_order_relaxed);
+	atomic_store_explicit(&client->in_use, in_use, memory_order_relaxed);
+	return in_use;
+}
+
+static inline int64_t cadre_client_find_plain_max(const struct cadre_limits *limits)
+{
+	if (limits->workers == 0)
+		return -1;
+	return limits->payload_max < CADRE_INLINE_MAX ? (int64_t)limits->payload_max :
+							CADRE_INLINE_MAX;
+}
 
 /* 0, or -ECHILD in a forked child. First line of each public function. */
 static inline int cadre_client_enter(const struct cadre_client *client)
@@ -317,9 +379,7 @@ int cadre_client_prepare_stream(struct cadre_client *client, uint32_t index,
 static inline bool cadre_client_is_stream(const struct cadre_client *client,
 					  uint32_t index)
 {
-	/* Relaxed: whether it is of the job that is meant, the pending's word tells. */
-	return atomic_load_explicit(&client->pending[index].is_stream,
-				    memory_order_relaxed);
+	return cadre_pending_has(&client->pending[index], CADRE_MARK_STREAM);
 }
 
 /* True while the result of this stream may not be taken: it was not read to its end. */

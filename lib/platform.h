@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/single_threaded.h>
 
 #define CADRE_CACHE_LINE 64
 
@@ -56,6 +57,14 @@ static inline void cadre_prefetch_to_write(const void *line)
  * stays outside. */
 #define CADRE_EACH_JOB __attribute__((flatten))
 #define CADRE_RARELY __attribute__((noinline))
+
+/* True while this process has no other thread: what threads agree on by a read-modify-write is
+ * a load and a store then. Each of them would wait for all stores before it, and those may be
+ * waiting for lines of other processes. Only of memory that is private to the process. */
+static inline bool cadre_is_single_threaded(void)
+{
+	return __libc_single_threaded;
+}
 
 #ifdef CADRE_KILL_POINTS
 void cadre_kill_point(const char *label);

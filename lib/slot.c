@@ -90,9 +90,7 @@ uint64_t cadre_slot_look(const struct cadre_slot *slot)
 
 uint64_t cadre_slot_look_at_end(const struct cadre_slot *slot, uint64_t generation)
 {
-	/* C1, pairs with W7 in stamp. */
-	const uint64_t told = atomic_load_explicit(&slot->reply.stamp,
-						   memory_order_acquire);
+	const uint64_t told = cadre_slot_stamp(slot);
 
 	/* From DONE on only the client changes the word: it stands there as here. */
 	return cadre_stamp_tells(told, generation) ? told : cadre_slot_look(slot);

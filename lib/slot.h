@@ -241,6 +241,13 @@ static inline bool cadre_stamp_tells(uint64_t stamp, uint64_t generation)
 	       cadre_word_generation(stamp) == generation;
 }
 
+/* The stamp, and when it tells, everything that its worker wrote before it. */
+static inline uint64_t cadre_slot_stamp(const struct cadre_slot *slot)
+{
+	/* C1: acquire, pairs with W7 in slot.c. */
+	return atomic_load_explicit(&slot->reply.stamp, memory_order_acquire);
+}
+
 /* True when the stamp says that the job is DONE. A hint: who ended it may die before it. */
 static inline bool cadre_slot_is_stamped(const struct cadre_slot *slot,
 					 uint64_t generation)

@@ -40,7 +40,7 @@ void cadre_client_free_slot(struct cadre_client *client, uint32_t index, uint64_
 
 static void vacate(struct cadre_client *client, uint32_t index)
 {
-	atomic_fetch_sub_explicit(&client->in_use, 1, memory_order_relaxed);
+	cadre_client_use_slots(client, UINT32_MAX);
 	/* V1: release, pairs with V2 in hold: our last look at the slot is over. */
 	atomic_store_explicit(&client->pending[index].word, CADRE_PENDING_VACANT,
 			      memory_order_release);
@@ -56,10 +56,7 @@ CADRE_RARELY static bool reclaim(struct cadre_client *client, uint32_t index,
 	if (cadre_word_phase(cadre_slot_peek(&client->slots[index])) != CADRE_DONE)
 		return false;
 	/* V2 as well, pairs with V1 in take.c and, of a detached job, with V3. */
-	if (!atomic_compare_exchange_strong_explicit(&pending->word, &left,
-						     CADRE_PENDING_HELD,
-						     memory_order_acquire,
-						     memory_order_relaxed))
+	if (!cadre_pending_move(pending, left, CADRE_PENDING_HELD))
 		return false;
 	word = cadre_slot_look(&client->slots[index]);
 	cadre_client_free_slot(client, index, word);
@@ -81,20 +78,16 @@ void cadre_client_reclaim_all(struct cadre_client *client)
 static bool hold(struct cadre_client *client, uint32_t index)
 {
 	struct cadre_pending *const pending = &client->pending[index];
-	uint64_t word = atomic_load_explicit(&pending->word, memory_order_relaxed);
+	const uint64_t word = atomic_load_explicit(&pending->word, memory_order_relaxed);
 
-	if (cadre_pending_state(word) == CADRE_PENDING_LEFT)
-		return reclaim(client, index, word);
+	if (word != CADRE_PENDING_VACANT)
+		return cadre_pending_state(word) == CADRE_PENDING_LEFT &&
+		       reclaim(client, index, word);
 	/* V2: acquire, pairs with V1 in vacate. */
-	if (word != CADRE_PENDING_VACANT ||
-	    !atomic_compare_exchange_strong_explicit(&pending->word, &word,
-						     CADRE_PENDING_HELD,
-						     memory_order_acquire,
-						     memory_order_relaxed))
+	if (!cadre_pending_move(pending, word, CADRE_PENDING_HELD))
 		return false;
 	cadre_count_peak(&client->lines->counters.in_flight_max,
-			 1 + atomic_fetch_add_explicit(&client->in_use, 1,
-						       memory_order_relaxed));
+			 cadre_client_use_slots(client, 1));
 	return true;
 }
 
@@ -112,28 +105,39 @@ static void prefetch(const struct cadre_client *client, uint64_t position)
 	cadre_prefetch_to_write((const char *)&slot->request + CADRE_CACHE_LINE);
 }
 
-/* Holds the next slot in order of position; one in use is skipped, not waited for. Its
- * position, or UINT64_MAX when each is in use. */
-static uint64_t take_slot(struct cadre_client *client)
+/* A slot on its way to its next job. */
+struct berth {
+	uint64_t position;
+	uint64_t generation; /* of that job, once the slot was prepared */
+	void *data;          /* where its payload goes, likewise */
+	uint32_t index;
+};
+
+/* Holds the next slot in order of position; one in use is skipped, not waited for. False when
+ * each is in use. */
+static bool take_slot(struct cadre_client *client, struct berth *ret_berth)
 {
 	/* Relaxed, load and store: which thread gets which slot is decided in hold. */
 	uint64_t position = atomic_load_explicit(&client->next, memory_order_relaxed);
 
 	for (uint32_t tried = 0; tried < client->slot_count; tried++, position++) {
-		if (hold(client, (uint32_t)position & (client->slot_count - 1))) {
-			atomic_store_explicit(&client->next, position + 1,
-					      memory_order_relaxed);
-			prefetch(client, position + 1);
-			return position;
-		}
+		const uint32_t index = (uint32_t)position & (client->slot_count - 1);
+
+		if (!hold(client, index))
+			continue;
+		atomic_store_explicit(&client->next, position + 1, memory_order_relaxed);
+		prefetch(client, position + 1);
+		ret_berth->position = position;
+		ret_berth->index = index;
+		return true;
 	}
 	count(&client->lines->counters.window_full);
-	return UINT64_MAX;
+	return false;
 }
 
 /* A stream that is delivered by callback has both of them; nobody reads a detached one. */
-CADRE_RARELY static int check_stream(const struct cadre_client *client,
-				     const struct cadre_request *request)
+static int check_stream(const struct cadre_client *client,
+			const struct cadre_request *request)
 {
 	if (!(request->flags & CADRE_STREAM) || request->flags & CADRE_DETACHED ||
 	    !request->item != !request->ended ||
@@ -175,8 +179,8 @@ static unsigned with(const struct cadre_request *request)
 }
 
 /* A pool whose longest payload fits a slot has no blocks, and no room for more. */
-CADRE_RARELY static int check_token(const struct cadre_client *client,
-				    const struct cadre_request *request)
+static int check_token(const struct cadre_client *client,
+		       const struct cadre_request *request)
 {
 	if (request->length > cadre_request_inline_max(CADRE_WITH_TOKEN) &&
 	    client->view.plan.total == 0)
@@ -247,85 +251,132 @@ static void clear_reply(struct cadre_slot *slot)
 		slot->reply.block = CADRE_NO_BLOCK;
 }
 
-/* S1: prepares a held slot for `length` bytes, of which so many fit it; where they go is
- * *ret_data. */
-static int prepare(struct cadre_client *client, uint32_t index, size_t length,
-		   uint32_t inline_max, void **ret_data)
+/* S1 for a payload that does not fit its slot, into a block. */
+static int prepare_block(struct cadre_client *client, size_t length, struct berth *berth)
 {
+	const uint32_t index = berth->index, number = client->slot_base + index;
 	struct cadre_slot *const slot = &client->slots[index];
 	struct cadre_pending *const pending = &client->pending[index];
-	uint64_t word, generation, size;
+	const uint64_t word = cadre_slot_fill(slot);
+	uint64_t size;
 
-	pending->request_block = CADRE_NO_BLOCK;
-	clear_reply(slot);
-	if (length <= inline_max) {
-		generation = cadre_word_generation(cadre_slot_peek(slot)) + 1;
-		name_job(client, index, generation & CADRE_GENERATION_MAX);
-		*ret_data = slot->request.payload;
-		return 0;
-	}
-
-	word = cadre_slot_fill(slot);
 	if (word == 0)
 		return -EBADMSG;
-	generation = cadre_word_generation(word);
-	name_job(client, index, generation);
-	pending->request_block = cadre_block_take(&client->blocks, length,
-						  client->slot_base + index, generation);
+	berth->generation = cadre_word_generation(word);
+	name_job(client, index, berth->generation);
+	pending->request_block = cadre_block_take(&client->blocks, length, number,
+						  berth->generation);
 	CADRE_KILL_POINT("B1");
 	if (pending->request_block == CADRE_NO_BLOCK) {
 		count(&client->lines->counters.no_block);
-		cadre_slot_free(slot, &client->books[index], generation, CADRE_WITHDRAWN);
+		cadre_slot_free(slot, &client->books[index], berth->generation,
+				CADRE_WITHDRAWN);
 		return -ENOBUFS;
 	}
-	*ret_data = cadre_block_bytes(&client->blocks, pending->request_block,
-				      client->slot_base + index, generation, &size);
+	berth->data = cadre_block_bytes(&client->blocks, pending->request_block, number,
+					berth->generation, &size);
+	if (berth->data)
+		return 0;
 	/* Ours a moment ago: somebody scribbled over its owner. */
-	if (!*ret_data) {
-		cadre_slot_free(slot, &client->books[index], generation, CADRE_WITHDRAWN);
-		return -EBADMSG;
-	}
+	cadre_slot_free(slot, &client->books[index], berth->generation, CADRE_WITHDRAWN);
+	return -EBADMSG;
+}
+
+/* S1 for a payload that fits its slot. */
+static void prepare_plain(struct cadre_client *client, struct berth *berth)
+{
+	struct cadre_slot *const slot = &client->slots[berth->index];
+
+	client->pending[berth->index].request_block = CADRE_NO_BLOCK;
+	clear_reply(slot);
+	berth->generation = (cadre_word_generation(cadre_slot_peek(slot)) + 1) &
+			    CADRE_GENERATION_MAX;
+	berth->data = slot->request.payload;
+}
+
+/* S1: prepares a held slot for `length` bytes, of which so many fit it. */
+static int prepare(struct cadre_client *client, size_t length, uint32_t inline_max,
+		   struct berth *berth)
+{
+	prepare_plain(client, berth);
+	if (length > inline_max)
+		return prepare_block(client, length, berth);
+	name_job(client, berth->index, berth->generation);
 	return 0;
 }
 
-/* What this process keeps of a job. */
-static void note(struct cadre_client *client, uint32_t index,
-		 const struct cadre_request *request, int64_t now_ns)
+/* The same for a stream. */
+static int prepare_stream(struct cadre_client *client,
+			  const struct cadre_request *request, struct berth *berth)
 {
-	struct cadre_pending *const pending = &client->pending[index];
+	const int r = cadre_client_prepare_stream(client, berth->index, request,
+						  &berth->data);
 
+	berth->generation = cadre_client_generation(client, berth->index);
+	return r;
+}
+
+/* What this process keeps of each job, of a plain one no more. */
+static void note_plain(struct cadre_pending *pending, const struct cadre_request *request,
+		       int64_t now_ns)
+{
 	pending->submitted_ns = now_ns;
 	pending->operation = request->operation;
 	pending->context = request->context;
-	pending->counter = request->counter ?
-				   1 + (uint32_t)(request->counter - client->counters) :
-				   0;
+	pending->counter = 0;
 	/* Relaxed: published with the state. */
+	atomic_store_explicit(&pending->deadline_ns, 0, memory_order_relaxed);
+	atomic_store_explicit(&pending->ended, NULL, memory_order_relaxed);
+	atomic_store_explicit(&pending->marks, 0, memory_order_relaxed);
+}
+
+static void note(struct cadre_client *client, const struct berth *berth,
+		 const struct cadre_request *request, int64_t now_ns)
+{
+	struct cadre_pending *const pending = &client->pending[berth->index];
+
+	note_plain(pending, request, now_ns);
+	if (request->counter)
+		pending->counter = 1 + (uint32_t)(request->counter - client->counters);
+	/* Relaxed, as above. */
 	atomic_store_explicit(&pending->deadline_ns, request->deadline_ns,
 			      memory_order_relaxed);
 	atomic_store_explicit(&pending->ended, request->ended, memory_order_relaxed);
-	atomic_store_explicit(&pending->nudged, false, memory_order_relaxed);
-	atomic_store_explicit(&pending->decided, false, memory_order_relaxed);
-	atomic_store_explicit(&pending->is_stream, (request->flags & CADRE_STREAM) != 0,
-			      memory_order_relaxed);
-	atomic_store_explicit(&pending->has_token, request->token != NULL,
+	atomic_store_explicit(&pending->marks,
+			      (request->flags & CADRE_STREAM ? CADRE_MARK_STREAM : 0u) |
+				      (request->token ? CADRE_MARK_TOKEN : 0u),
 			      memory_order_relaxed);
 }
 
 /* S2: all of the request. A worker may be watching the line of the word, which is this one:
  * so everything is written in one go, and the word right behind it (publish). */
-static void describe(struct cadre_client *client, uint32_t index,
-		     const struct cadre_request *request, const struct cadre_aim *aim,
-		     void *data, int64_t now_ns)
+static void describe_plain(struct cadre_client *client, const struct berth *berth,
+			   const struct cadre_request *request, unsigned has,
+			   int64_t now_ns)
 {
-	struct cadre_request_lines *const lines = &client->slots[index].request;
+	struct cadre_request_lines *const lines = &client->slots[berth->index].request;
+
+	if (request->length && berth->data != request->data)
+		memcpy(berth->data, request->data, request->length);
+	lines->submitted_ns = now_ns;
+	lines->length = (uint32_t)request->length;
+	lines->operation = (uint16_t)request->operation;
+	lines->retries = (uint8_t)(request->retries ? request->retries : RETRIES_DEFAULT);
+	/* Relaxed, but atomic: a thread that decided the job before may still look whether that
+	 * was a stream (cadre_view_tell_producer). What it reads of ours costs a ring. */
+	__atomic_store_n(&lines->with, (uint8_t)has, __ATOMIC_RELAXED);
+}
+
+static void describe(struct cadre_client *client, const struct berth *berth,
+		     const struct cadre_request *request, const struct cadre_aim *aim,
+		     int64_t now_ns)
+{
+	struct cadre_request_lines *const lines = &client->slots[berth->index].request;
 	const unsigned has = with(request);
 
-	if (request->length && data != request->data)
-		memcpy(data, request->data, request->length);
 	if (request->length > cadre_request_inline_max(has) ||
 	    request->flags & CADRE_STREAM)
-		lines->block = client->pending[index].request_block;
+		lines->block = client->pending[berth->index].request_block;
 	/* Relaxed: published with the word. */
 	if (request->token)
 		atomic_store_explicit(&lines->token, cadre_handle_id(request->token),
@@ -336,16 +387,9 @@ static void describe(struct cadre_client *client, uint32_t index,
 		lines->faults = 0;
 	if (request->deadline_ns)
 		lines->deadline_ns = request->deadline_ns;
-	lines->submitted_ns = now_ns;
-	lines->length = (uint32_t)request->length;
-	lines->operation = (uint16_t)request->operation;
-	lines->retries = (uint8_t)(request->retries ? request->retries : RETRIES_DEFAULT);
-	/* Relaxed, but atomic: a thread that decided the job before may still look whether that
-	 * was a stream (cadre_view_tell_producer). What it reads of ours costs a ring. */
-	__atomic_store_n(
-		&lines->with,
-		(uint8_t)(has | (aim->owner != CADRE_OWNER_NONE ? CADRE_WITH_TARGET : 0u)),
-		__ATOMIC_RELAXED);
+	describe_plain(client, berth, request,
+		       has | (aim->owner != CADRE_OWNER_NONE ? CADRE_WITH_TARGET : 0u),
+		       now_ns);
 }
 
 static unsigned word_flags(const struct cadre_client *client,
@@ -365,32 +409,37 @@ static unsigned word_flags(const struct cadre_client *client,
 }
 
 /* S3. From here on another thread, or the notifier, may take the result, and the slot may be
- * another job's. Returns the generation of this one. */
-static uint64_t publish(struct cadre_client *client, uint32_t index,
-			const struct cadre_request *request, const struct cadre_aim *aim)
+ * another job's. */
+static void publish_as(struct cadre_client *client, const struct berth *berth,
+		       const struct cadre_request *request,
+		       enum cadre_pending_state state, unsigned flags, unsigned owner)
 {
-	struct cadre_pending *const pending = &client->pending[index];
-	const bool detached = request->flags & CADRE_DETACHED;
-	const uint64_t generation = cadre_client_generation(client, index);
+	struct cadre_pending *const pending = &client->pending[berth->index];
 
-	if (request->ended)
-		atomic_fetch_add_explicit(&client->callbacks, 1, memory_order_relaxed);
 	/* V3: release, pairs with V4 in take.c: the fields of the pending are there. */
-	atomic_store_explicit(&pending->word,
-			      cadre_pending_pack(detached ? CADRE_PENDING_LEFT :
-							    CADRE_PENDING_OUT,
-						 generation),
+	atomic_store_explicit(&pending->word, cadre_pending_pack(state, berth->generation),
 			      memory_order_release);
-	cadre_slot_publish(&client->slots[index], word_flags(client, request), aim->owner);
-	CADRE_TRACE(submit, client->slot_base, index, generation, request->operation,
-		    request->length);
+	cadre_slot_publish(&client->slots[berth->index], flags, owner);
+	CADRE_TRACE(submit, client->slot_base, berth->index, berth->generation,
+		    request->operation, request->length);
 	/* V5: release, pairs with V6 in take.c: before that, a word that is not ours may only be
 	 * one that we are about to replace. */
-	atomic_store_explicit(&pending->published, generation, memory_order_release);
+	atomic_store_explicit(&pending->published, berth->generation,
+			      memory_order_release);
+}
+
+static void publish(struct cadre_client *client, const struct berth *berth,
+		    const struct cadre_request *request, const struct cadre_aim *aim)
+{
+	if (request->ended)
+		atomic_fetch_add_explicit(&client->callbacks, 1, memory_order_relaxed);
+	publish_as(client, berth, request,
+		   request->flags & CADRE_DETACHED ? CADRE_PENDING_LEFT :
+						     CADRE_PENDING_OUT,
+		   word_flags(client, request), aim->owner);
 	if (request->token)
-		cadre_handle_look_again(client, index, generation,
+		cadre_handle_look_again(client, berth->index, berth->generation,
 					cadre_handle_id(request->token));
-	return generation;
 }
 
 static void move_tail(struct cadre_client *client, uint64_t tail)
@@ -476,13 +525,13 @@ static void nudge(struct cadre_client *client)
 
 void cadre_client_nudge_once(struct cadre_client *client, uint32_t index, uint64_t word)
 {
-	_Atomic bool *const nudged = &client->pending[index].nudged;
+	struct cadre_pending *const pending = &client->pending[index];
 
-	/* Relaxed: twice would do no harm. */
+	/* Twice would do no harm. */
 	if (cadre_word_phase(word) != CADRE_QUEUED ||
-	    atomic_load_explicit(nudged, memory_order_relaxed))
+	    cadre_pending_has(pending, CADRE_MARK_NUDGED))
 		return;
-	atomic_store_explicit(nudged, true, memory_order_relaxed);
+	cadre_pending_mark(pending, CADRE_MARK_NUDGED);
 	if (cadre_word_owner(word) == CADRE_OWNER_NONE)
 		nudge(client);
 	else if (cadre_word_owner(word) <= client->view.seat_count)
@@ -518,32 +567,35 @@ CADRE_RARELY static bool take_back(struct cadre_client *client, uint32_t index,
 	return true;
 }
 
-/* Behind the fence of `announce`: a pool that stopped meanwhile may not have seen this job. */
-static bool withdraw_if_stopped(struct cadre_client *client, uint32_t index,
-				uint64_t generation)
-{
-	return atomic_load_explicit(&client->view.header->state, memory_order_relaxed) !=
-		       CADRE_POOL_OPEN &&
-	       take_back(client, index, generation);
-}
-
 /* Tells the worker that the job is aimed at. True when that has gone meanwhile, without
  * having seen the job. */
-static bool withdraw_if_gone(struct cadre_client *client, uint32_t index,
-			     uint64_t generation, const struct cadre_aim *aim)
+static bool withdraw_if_gone(struct cadre_client *client, const struct berth *berth,
+			     const struct cadre_aim *aim)
 {
 	return aim->owner != CADRE_OWNER_NONE &&
 	       !cadre_aim_tell(&client->view, *aim, client->window) &&
-	       take_back(client, index, generation);
+	       take_back(client, berth->index, berth->generation);
 }
 
-/* The same for a batch, whose jobs were accepted: a pool that has ended runs none of them,
- * so they end as terminated. */
-static void end_if_terminated(struct cadre_client *client)
+/* Behind the fence of `announce`: a pool that stopped meanwhile may not have seen these jobs. A
+ * single one is withdrawn; those of a batch were accepted, and a pool that has ended runs none
+ * of them, so they end as terminated. True when there was nothing else than that one. */
+CADRE_RARELY static bool withdraw(struct cadre_client *client, const struct berth *only)
 {
-	if (atomic_load_explicit(&client->view.header->state, memory_order_relaxed) ==
-	    CADRE_POOL_TERMINATED)
+	const bool withdrawn = only && take_back(client, only->index, only->generation);
+
+	if (!withdrawn &&
+	    atomic_load_explicit(&client->view.header->state, memory_order_relaxed) ==
+		    CADRE_POOL_TERMINATED)
 		cadre_client_end_everything(client);
+	return withdrawn;
+}
+
+static bool withdraw_if_stopped(struct cadre_client *client, const struct berth *only)
+{
+	return atomic_load_explicit(&client->view.header->state, memory_order_relaxed) !=
+		       CADRE_POOL_OPEN &&
+	       withdraw(client, only);
 }
 
 /* Gives back a slot that was prepared. */
@@ -574,95 +626,101 @@ static int pack(struct cadre_client *client, uint32_t index,
 /* Takes a slot and fills it; does not announce it. */
 static int submit_quietly(struct cadre_client *client, const struct cadre_request *request,
 			  const struct cadre_aim *aim, int64_t now_ns,
-			  uint64_t *ret_position)
+			  struct berth *ret_berth)
 {
-	const uint64_t position = take_slot(client);
-	const uint32_t index = (uint32_t)position & (client->slot_count - 1);
-	void *data;
 	int r;
 
-	if (position == UINT64_MAX)
+	if (!take_slot(client, ret_berth))
 		return -EAGAIN;
 	r = request->flags & CADRE_STREAM ?
-		    cadre_client_prepare_stream(client, index, request, &data) :
-		    prepare(client, index, request->length,
-			    cadre_request_inline_max(with(request)), &data);
+		    prepare_stream(client, request, ret_berth) :
+		    prepare(client, request->length,
+			    cadre_request_inline_max(with(request)), ret_berth);
 	if (r < 0) {
-		vacate(client, index);
+		vacate(client, ret_berth->index);
 		return r;
 	}
-	r = pack(client, index, request);
+	r = pack(client, ret_berth->index, request);
 	if (r < 0) {
-		abandon(client, index);
+		abandon(client, ret_berth->index);
 		return r;
 	}
-	note(client, index, request, now_ns);
-	describe(client, index, request, aim, data, now_ns);
-	*ret_position = position;
+	note(client, ret_berth, request, now_ns);
+	describe(client, ret_berth, request, aim, now_ns);
 	return 0;
-}
-
-static struct cadre_ticket ticket_of(const struct cadre_client *client, uint32_t index)
-{
-	return cadre_ticket_make(index, cadre_client_generation(client, index));
 }
 
 /* The last job that was accepted in a burst. */
 struct accepted {
-	uint64_t position;
-	uint64_t generation;
+	struct berth berth;
 	bool for_anyone; /* any job of the burst is */
 };
 
-static int accept_any(struct cadre_client *client, const struct cadre_request *request,
-		      int64_t now_ns, struct cadre_ticket *ret_ticket,
-		      struct accepted *last)
+CADRE_RARELY static int accept_any(struct cadre_client *client,
+				   const struct cadre_request *request, int64_t now_ns,
+				   struct cadre_ticket *ret_ticket, struct accepted *last)
 {
-	uint64_t position = 0, generation;
 	struct cadre_aim aim;
-	uint32_t index;
+	struct berth berth;
 	int r = check_request(client, request, &aim);
 
 	if (r == 0 && !ret_ticket && !request->ended && !(request->flags & CADRE_DETACHED))
 		r = -EINVAL;
 	if (r == 0)
-		r = submit_quietly(client, request, &aim, now_ns, &position);
+		r = submit_quietly(client, request, &aim, now_ns, &berth);
 	if (r < 0)
 		return r;
-	index = (uint32_t)position & (client->slot_count - 1);
 	if (ret_ticket)
-		*ret_ticket = ticket_of(client, index);
-	generation = publish(client, index, request, &aim);
-	if (withdraw_if_gone(client, index, generation, &aim))
+		*ret_ticket = cadre_ticket_make(berth.index, berth.generation);
+	publish(client, &berth, request, &aim);
+	if (withdraw_if_gone(client, &berth, &aim))
 		return -EHOSTDOWN;
-	last->position = position;
-	last->generation = generation;
+	last->berth = berth;
 	last->for_anyone |= aim.owner == CADRE_OWNER_NONE;
 	return 0;
 }
 
-/* A payload, and nothing else that a request may have. */
-static bool is_plain(const struct cadre_request *request)
+/* A payload that fits its slot, and nothing else that a request may have: as most are. */
+static bool is_plain(const struct cadre_client *client,
+		     const struct cadre_request *request)
 {
-	return !(request->flags | request->retries) && !request->deadline_ns &&
-	       !request->token && !request->ended && !request->item &&
-	       !request->stream_room && !request->descriptor_count && !request->counter &&
-	       !request->to;
+	const uint64_t more = request->flags | request->retries |
+			      (uint64_t)request->deadline_ns | (uintptr_t)request->token |
+			      (uintptr_t)request->ended | (uintptr_t)request->item |
+			      request->stream_room | request->descriptor_count |
+			      (uintptr_t)request->counter | (uintptr_t)request->to;
+
+	return more == 0 && (uint32_t)request->operation - 1 < CADRE_OPERATION_ID_MAX &&
+	       (int64_t)request->length <= client->plain_max && request->data;
 }
 
-/* Accepts one job, and does not announce it to the crew. Most requests are plain: of a copy
- * the compiler knows that, and leaves out all the rest. */
+/* The same as accept_any, of a plain request. */
+static int accept_plain(struct cadre_client *client, const struct cadre_request *request,
+			int64_t now_ns, struct cadre_ticket *ret_ticket,
+			struct accepted *last)
+{
+	struct berth berth;
+
+	if (!take_slot(client, &berth))
+		return -EAGAIN;
+	prepare_plain(client, &berth);
+	note_plain(&client->pending[berth.index], request, now_ns);
+	describe_plain(client, &berth, request, 0, now_ns);
+	*ret_ticket = cadre_ticket_make(berth.index, berth.generation);
+	publish_as(client, &berth, request, CADRE_PENDING_OUT, 0, CADRE_OWNER_NONE);
+	last->berth = berth;
+	last->for_anyone = true;
+	return 0;
+}
+
+/* Accepts one job, and does not announce it to the crew. */
 static int accept_one(struct cadre_client *client, const struct cadre_request *request,
 		      int64_t now_ns, struct cadre_ticket *ret_ticket,
 		      struct accepted *last)
 {
-	const struct cadre_request plain = { .operation = request->operation,
-					     .data = request->data,
-					     .length = request->length,
-					     .context = request->context };
-
-	return is_plain(request) ? accept_any(client, &plain, now_ns, ret_ticket, last) :
-				   accept_any(client, request, now_ns, ret_ticket, last);
+	return ret_ticket && is_plain(client, request) ?
+		       accept_plain(client, request, now_ns, ret_ticket, last) :
+		       accept_any(client, request, now_ns, ret_ticket, last);
 }
 
 CADRE_EACH_JOB int cadre_try_submit_batch(struct cadre_client *client,
@@ -671,9 +729,8 @@ CADRE_EACH_JOB int cadre_try_submit_batch(struct cadre_client *client,
 					  struct cadre_ticket *ret_tickets)
 {
 	const int64_t now_ns = cadre_clock_ns();
-	struct accepted last = { 0 };
+	struct accepted last = { .for_anyone = false };
 	size_t accepted;
-	uint32_t index;
 	int r = check_open(client);
 
 	if (r < 0)
@@ -689,25 +746,33 @@ CADRE_EACH_JOB int cadre_try_submit_batch(struct cadre_client *client,
 	if (accepted == 0)
 		return r;
 
-	announce(client, last.position + 1, last.for_anyone, now_ns);
-	index = (uint32_t)last.position & (client->slot_count - 1);
-	if (accepted == 1 && withdraw_if_stopped(client, index, last.generation))
-		return -ESHUTDOWN;
-	end_if_terminated(client);
-	return (int)accepted;
+	announce(client, last.berth.position + 1, last.for_anyone, now_ns);
+	return withdraw_if_stopped(client, accepted == 1 ? &last.berth : NULL) ?
+		       -ESHUTDOWN :
+		       (int)accepted;
 }
 
-int cadre_try_submit(struct cadre_client *client, const struct cadre_request *request,
-		     struct cadre_ticket *ret_ticket)
+CADRE_EACH_JOB int cadre_try_submit(struct cadre_client *client,
+				    const struct cadre_request *request,
+				    struct cadre_ticket *ret_ticket)
 {
-	const int accepted = cadre_try_submit_batch(client, request, 1, ret_ticket);
+	const int64_t now_ns = cadre_clock_ns();
+	struct accepted last;
+	int r = check_open(client);
 
-	return accepted == 1 ? 0 : accepted;
+	if (r < 0)
+		return r;
+	last.for_anyone = false;
+	r = accept_one(client, request, now_ns, ret_ticket, &last);
+	if (r < 0)
+		return r;
+	announce(client, last.berth.position + 1, last.for_anyone, now_ns);
+	return withdraw_if_stopped(client, &last.berth) ? -ESHUTDOWN : 0;
 }
 
 /* Sleeps until something of this client ends, or a while has passed. Rooms come back when
  * a thread of ours releases a result, which rings no bell: hence the short while. */
-static void await_room(struct cadre_client *client, int64_t until_ns)
+CADRE_RARELY static void await_room(struct cadre_client *client, int64_t until_ns)
 {
 	const int64_t left_ns = cadre_clock_left_ns(until_ns, CADRE_NS_PER_MS);
 	const struct timespec nap = cadre_clock_timespec(left_ns);
@@ -734,83 +799,90 @@ int cadre_submit(struct cadre_client *client, const struct cadre_request *reques
 int cadre_try_draft(struct cadre_client *client, size_t capacity,
 		    struct cadre_draft *ret_draft)
 {
-	uint64_t position;
-	void *data;
+	struct berth berth;
 	int r = check_open(client);
 
 	if (r < 0)
 		return r;
 	if (capacity > client->view.limits.payload_max)
 		return -EMSGSIZE;
-	position = take_slot(client);
-	if (position == UINT64_MAX)
+	if (!take_slot(client, &berth))
 		return -EAGAIN;
-	r = prepare(client, (uint32_t)position & (client->slot_count - 1), capacity,
-		    CADRE_INLINE_MAX, &data);
+	r = prepare(client, capacity, CADRE_INLINE_MAX, &berth);
 	if (r < 0) {
-		vacate(client, (uint32_t)position & (client->slot_count - 1));
+		vacate(client, berth.index);
 		return r;
 	}
 	*ret_draft = (struct cadre_draft){
-		.data = data,
+		.data = berth.data,
 		.capacity = capacity,
-		.id = position + 1,
+		.id = berth.position + 1,
 	};
 	return 0;
 }
 
 /* Workers decide by length where a payload lies. One in a block that is short enough for the
  * slot moves there; one in the slot that leaves no room for its token moves into a block. */
-static int settle(struct cadre_client *client, uint32_t index,
-		  const struct cadre_draft *draft, size_t length, uint32_t inline_max)
+static int settle(struct cadre_client *client, const struct cadre_draft *draft,
+		  size_t length, uint32_t inline_max, struct berth *berth)
 {
-	struct cadre_pending *const pending = &client->pending[index];
 	uint8_t bytes[CADRE_INLINE_MAX];
-	void *data;
 	int r;
 
-	if (pending->request_block != CADRE_NO_BLOCK) {
+	if (client->pending[berth->index].request_block != CADRE_NO_BLOCK) {
 		if (length && length <= inline_max)
-			memcpy(client->slots[index].request.payload, draft->data, length);
+			memcpy(client->slots[berth->index].request.payload, draft->data,
+			       length);
 		return 0;
 	}
 	if (length <= inline_max)
 		return 0;
 	memcpy(bytes, draft->data, length);
-	r = prepare(client, index, length, inline_max, &data);
+	r = prepare(client, length, inline_max, berth);
 	if (r < 0)
 		return r;
-	memcpy(data, bytes, length);
+	memcpy(berth->data, bytes, length);
 	return 0;
 }
 
 /* The ring lies in front of the payload, so a draft is copied behind a ring. */
-static int turn_into_stream(struct cadre_client *client, uint32_t index,
-			    const struct cadre_draft *draft,
-			    const struct cadre_request *request)
+static int turn_into_stream(struct cadre_client *client, const struct cadre_draft *draft,
+			    const struct cadre_request *request, struct berth *berth)
 {
-	const uint32_t block = client->pending[index].request_block;
-	void *data;
-	const int r = cadre_client_prepare_stream(client, index, request, &data);
+	const uint32_t block = client->pending[berth->index].request_block;
+	const int r = prepare_stream(client, request, berth);
 
 	if (r < 0)
 		return r;
 	if (request->length)
-		memcpy(data, draft->data, request->length);
-	cadre_block_give(&client->blocks, block, client->slot_base + index,
-			 cadre_client_generation(client, index));
+		memcpy(berth->data, draft->data, request->length);
+	cadre_block_give(&client->blocks, block, client->slot_base + berth->index,
+			 berth->generation);
 	return 0;
+}
+
+/* The slot of a draft, as it was prepared. */
+static struct berth berth_of(const struct cadre_client *client,
+			     const struct cadre_draft *draft)
+{
+	const uint64_t position = draft->id - 1;
+	const uint32_t index = (uint32_t)position & (client->slot_count - 1);
+
+	return (struct berth){
+		.position = position,
+		.generation = cadre_client_generation(client, index),
+		.data = draft->data,
+		.index = index,
+	};
 }
 
 int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 		       const struct cadre_request *request,
 		       struct cadre_ticket *ret_ticket)
 {
-	const uint64_t position = draft->id - 1;
-	const uint32_t index = (uint32_t)position & (client->slot_count - 1);
 	struct cadre_request filled = *request;
+	struct berth berth;
 	struct cadre_aim aim;
-	uint64_t generation;
 	int64_t now_ns;
 	int r = cadre_client_enter(client);
 
@@ -826,34 +898,37 @@ int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
 		return r;
 	if ((!ret_ticket && !filled.ended && !(filled.flags & CADRE_DETACHED)))
 		return -EINVAL;
+	berth = berth_of(client, draft);
 	r = check_open(client);
 	if (r == 0 && !(filled.flags & CADRE_STREAM))
-		r = settle(client, index, draft, filled.length,
-			   cadre_request_inline_max(with(&filled)));
+		r = settle(client, draft, filled.length,
+			   cadre_request_inline_max(with(&filled)), &berth);
 	if (r < 0) {
 		cadre_draft_discard(client, draft);
 		return r;
 	}
 	if (filled.flags & CADRE_STREAM)
-		r = turn_into_stream(client, index, draft, &filled);
+		r = turn_into_stream(client, draft, &filled, &berth);
 	if (r < 0)
 		return r;
-	r = pack(client, index, &filled);
+	r = pack(client, berth.index, &filled);
 	if (r < 0) {
 		cadre_draft_discard(client, draft);
 		return r;
 	}
 	now_ns = cadre_clock_ns();
-	note(client, index, &filled, now_ns);
-	describe(client, index, &filled, &aim, draft->data, now_ns);
+	note(client, &berth, &filled, now_ns);
+	/* It is written already. */
+	berth.data = draft->data;
+	describe(client, &berth, &filled, &aim, now_ns);
 	if (ret_ticket)
-		*ret_ticket = ticket_of(client, index);
+		*ret_ticket = cadre_ticket_make(berth.index, berth.generation);
 	draft->id = 0;
-	generation = publish(client, index, &filled, &aim);
-	if (withdraw_if_gone(client, index, generation, &aim))
+	publish(client, &berth, &filled, &aim);
+	if (withdraw_if_gone(client, &berth, &aim))
 		return -EHOSTDOWN;
-	announce(client, position + 1, aim.owner == CADRE_OWNER_NONE, now_ns);
-	return withdraw_if_stopped(client, index, generation) ? -ESHUTDOWN : 0;
+	announce(client, berth.position + 1, aim.owner == CADRE_OWNER_NONE, now_ns);
+	return withdraw_if_stopped(client, &berth) ? -ESHUTDOWN : 0;
 }
 
 void cadre_draft_discard(struct cadre_client *client, struct cadre_draft *draft)

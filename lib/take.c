@@ -17,8 +17,8 @@
  * takes the word's line from a worker. Who spins looks every 50 ns. */
 #define WORD_LOOK_EVERY 16
 #define WORD_LOOK_EVERY_SPINNING 128
-#define CLOCK_LOOK_EVERY 32
-#define PAUSES_MAX 32
+#define PAUSES_PER_CLOCK 64
+#define PAUSES_MAX 256
 
 bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 			    uint64_t generation, bool at_word)
@@ -32,8 +32,7 @@ bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 	 * watching the word instead would take its line away from the worker's CAS. Relaxed:
 	 * a hint, the word decides. */
 	stamped = cadre_slot_is_stamped(slot, generation);
-	if (!at_word && !stamped &&
-	    !atomic_load_explicit(&pending->decided, memory_order_relaxed))
+	if (!at_word && !stamped && !cadre_pending_has(pending, CADRE_MARK_DECIDED))
 		return false;
 	/* It is going to be freed, in a line that its worker has. */
 	if (stamped)
@@ -55,8 +54,8 @@ bool cadre_client_decide(struct cadre_client *client, uint32_t index, uint64_t g
 
 	if (!cadre_slot_decide(&client->slots[index], generation, outcome, &replaced))
 		return false;
-	/* Relaxed: it makes the next look one at the word. */
-	atomic_store_explicit(&client->pending[index].decided, true, memory_order_relaxed);
+	/* It makes the next look one at the word. */
+	cadre_pending_mark(&client->pending[index], CADRE_MARK_DECIDED);
 	cadre_view_tell_decided(&client->view, client->slot_base + index, replaced);
 	return true;
 }
@@ -65,7 +64,7 @@ int64_t cadre_client_look_at_time(struct cadre_client *client, uint32_t index,
 				  uint64_t generation, int64_t now_ns)
 {
 	struct cadre_pending *const pending = &client->pending[index];
-	/* Relaxed, both: of another job by now, perhaps; then the generation tells. */
+	/* Relaxed: of another job by now, perhaps; then the generation tells. */
 	const int64_t deadline_ns = atomic_load_explicit(&pending->deadline_ns,
 							 memory_order_relaxed);
 	int64_t due_ns = INT64_MAX;
@@ -75,12 +74,12 @@ int64_t cadre_client_look_at_time(struct cadre_client *client, uint32_t index,
 		cadre_client_decide(client, index, generation, CADRE_TIMED_OUT);
 	else if (deadline_ns)
 		due_ns = deadline_ns;
-	if (!atomic_load_explicit(&pending->has_token, memory_order_relaxed))
+	if (!cadre_pending_has(pending, CADRE_MARK_TOKEN))
 		return due_ns;
 	token = cadre_request_token(&client->slots[index].request);
 	if (token && cadre_notice_job(&client->view, client->slot_base + index,
 				      generation, token, now_ns, &due_ns))
-		atomic_store_explicit(&pending->decided, true, memory_order_relaxed);
+		cadre_pending_mark(pending, CADRE_MARK_DECIDED);
 	return due_ns;
 }
 
@@ -99,8 +98,10 @@ static bool find_reply(struct cadre_client *client, uint32_t index, uint64_t gen
 						 CADRE_READ_ONCE(reply->block),
 						 client->slot_base + index, generation,
 						 &size);
-		if (!result->data || length > size)
+		if (!result->data || length > size) {
+			result->data = NULL;
 			return false;
+		}
 	}
 	result->length = length;
 	return true;
@@ -144,8 +145,8 @@ static void say_decided(struct cadre_client *client, uint32_t index,
 			struct cadre_result *result)
 {
 	const bool is_late = result->outcome == CADRE_TIMED_OUT;
-	const uint64_t token = atomic_load_explicit(&client->pending[index].has_token,
-						    memory_order_relaxed) ?
+	const uint64_t token = cadre_pending_has(&client->pending[index],
+						 CADRE_MARK_TOKEN) ?
 				       cadre_request_token(&client->slots[index].request) :
 				       0;
 	enum cadre_token_phase phase;
@@ -218,53 +219,66 @@ static void read_times(const struct cadre_pending *pending, const struct cadre_s
 	result->running_ns = between_ns(taken_ns, CADRE_READ_ONCE(slot->reply.ended_ns));
 }
 
-void cadre_client_result(struct cadre_client *client, uint32_t index,
-			 struct cadre_result *ret_result)
+/* What a spoiled word, or one that has not ended, says. */
+static void say_spoiled(struct cadre_result *result, const char *sentence)
+{
+	result->outcome = CADRE_LOST;
+	result->code = CADRE_STATUS_UNKNOWN;
+	strcpy(result->sentence, sentence);
+}
+
+/* From the word of a job that is DONE, or decided. */
+static void fill_in(struct cadre_client *client, uint32_t index, uint64_t bits,
+		    struct cadre_result *result)
 {
 	const struct cadre_slot *const slot = &client->slots[index];
-	const uint64_t generation = cadre_client_generation(client, index);
-	const uint64_t bits = cadre_slot_look_at_end(slot, generation);
+	const struct cadre_pending *const pending = &client->pending[index];
+	const unsigned owner = cadre_word_owner(bits);
 	const struct cadre_word word = cadre_word_unpack(bits);
-	struct cadre_result *const result = ret_result;
 
 	/* Field by field: clearing the sentence as a whole would cost more than the rest. */
-	result->ticket = cadre_ticket_make(index, generation);
+	result->ticket = cadre_ticket_make(index, word.generation);
 	result->outcome = word.outcome;
 	result->code = 0;
-	result->operation = client->pending[index].operation;
+	result->operation = pending->operation;
 	result->attempt = word.attempt;
-	result->worker = word.owner == CADRE_OWNER_NONE ? -1 : (int32_t)word.owner - 1;
+	result->worker = (int32_t)owner - 1;
 	result->worker_pid = 0;
 	result->waiting_ns = 0;
 	result->running_ns = 0;
 	result->data = NULL;
 	result->length = 0;
 	result->sentence[0] = '\0';
-	if (cadre_word_is_spoiled(bits, generation) || !cadre_word_has_ended(bits)) {
-		result->outcome = CADRE_LOST;
-		result->code = CADRE_STATUS_UNKNOWN;
-		result->worker = -1;
-		strcpy(result->sentence, "somebody has written over its slot");
+	/* Decided while it runs: what stands in the reply is not finished. */
+	if (word.phase == CADRE_DONE && owner != CADRE_OWNER_NONE) {
+		result->worker_pid = slot->reply.worker_pid;
+		read_times(pending, slot, result);
+	}
+	if (cadre_pending_has(pending, CADRE_MARK_STREAM) &&
+	    cadre_client_stream_is_damaged(client, index))
+		say_spoiled(result, "somebody has written over its ring");
+	else if (word.outcome != CADRE_OK)
+		say_why(client, index, result);
+	else if (!find_reply(client, index, word.generation, result))
+		say_spoiled(result, "its reply lies outside of the segment");
+}
+
+void cadre_client_result(struct cadre_client *client, uint32_t index,
+			 struct cadre_result *ret_result)
+{
+	const struct cadre_slot *const slot = &client->slots[index];
+	const uint64_t generation = cadre_client_generation(client, index);
+	const uint64_t bits = cadre_slot_look_at_end(slot, generation);
+
+	if (!cadre_word_is_spoiled(bits, generation) && cadre_word_has_ended(bits)) {
+		fill_in(client, index, bits, ret_result);
 		return;
 	}
-	/* Decided while it runs: what stands in the reply is not finished. */
-	if (word.phase == CADRE_DONE && word.owner != CADRE_OWNER_NONE) {
-		result->worker_pid = slot->reply.worker_pid;
-		read_times(&client->pending[index], slot, result);
-	}
-	if (cadre_client_is_stream(client, index) &&
-	    cadre_client_stream_is_damaged(client, index)) {
-		result->outcome = CADRE_LOST;
-		result->code = CADRE_STATUS_UNKNOWN;
-		strcpy(result->sentence, "somebody has written over its ring");
-	} else if (result->outcome == CADRE_OK &&
-		   !find_reply(client, index, generation, result)) {
-		result->outcome = CADRE_LOST;
-		result->code = CADRE_STATUS_UNKNOWN;
-		strcpy(result->sentence, "its reply lies outside of the segment");
-	} else if (result->outcome != CADRE_OK) {
-		say_why(client, index, result);
-	}
+	memset(ret_result, 0, offsetof(struct cadre_result, sentence));
+	ret_result->ticket = cadre_ticket_make(index, generation);
+	ret_result->operation = client->pending[index].operation;
+	ret_result->worker = -1;
+	say_spoiled(ret_result, "somebody has written over its slot");
 }
 
 void cadre_client_let_go(struct cadre_client *client, uint32_t index)
@@ -287,7 +301,7 @@ void cadre_client_let_go(struct cadre_client *client, uint32_t index)
 		return;
 	}
 	cadre_client_free_slot(client, index, word);
-	atomic_fetch_sub_explicit(&client->in_use, 1, memory_order_relaxed);
+	cadre_client_use_slots(client, UINT32_MAX);
 	/* V1, pairs with V2 in submit.c. */
 	atomic_store_explicit(&pending->word, CADRE_PENDING_VACANT, memory_order_release);
 }
@@ -334,51 +348,96 @@ static int find(const struct cadre_client *client, struct cadre_ticket ticket,
 
 bool cadre_client_accept(struct cadre_client *client, uint32_t index, uint64_t generation)
 {
-	uint64_t out = cadre_pending_pack(CADRE_PENDING_OUT, generation);
-
 	/* V4 as well, pairs with V3. */
-	return atomic_compare_exchange_strong_explicit(
-		&client->pending[index].word, &out,
-		cadre_pending_pack(CADRE_PENDING_TAKEN, generation), memory_order_acquire,
-		memory_order_relaxed);
+	return cadre_pending_move(&client->pending[index],
+				  cadre_pending_pack(CADRE_PENDING_OUT, generation),
+				  cadre_pending_pack(CADRE_PENDING_TAKEN, generation));
 }
 
-static int accept(struct cadre_client *client, uint32_t index, uint64_t generation,
-		  struct cadre_result *ret_result)
+/* The pending is TAKEN by this thread, and the result filled in. */
+static void took(struct cadre_client *client, uint32_t index,
+		 const struct cadre_result *result)
 {
+	CADRE_TRACE(take, client->slot_base, index,
+		    cadre_ticket_generation(result->ticket), result->outcome);
+	if (client->pending[index].counter)
+		cadre_client_count(client, index, result);
+}
+
+/* One look at whatever job, and takes its result. 0, -EAGAIN, -ESTALE, -EBUSY. */
+CADRE_RARELY static int look_at_any(struct cadre_client *client,
+				    struct cadre_ticket ticket, bool at_word,
+				    struct cadre_result *ret_result)
+{
+	const uint64_t generation = cadre_ticket_generation(ticket);
+	uint32_t index;
+	const int r = find(client, ticket, &index);
+
+	if (r < 0)
+		return r;
+	if (!cadre_client_has_ended(client, index, generation, at_word))
+		return -EAGAIN;
 	if (!cadre_client_accept(client, index, generation))
 		return -EBUSY;
 	cadre_client_result(client, index, ret_result);
-	CADRE_TRACE(take, client->slot_base, index, generation, ret_result->outcome);
-	if (client->pending[index].counter)
-		cadre_client_count(client, index, ret_result);
+	took(client, index, ret_result);
 	return 0;
+}
+
+/* The same, and short for a job that has a stamp, or none yet. */
+static int look_at(struct cadre_client *client, struct cadre_ticket ticket, bool at_word,
+		   struct cadre_result *ret_result)
+{
+	const uint32_t index = cadre_ticket_index(ticket);
+	const uint64_t generation = cadre_ticket_generation(ticket);
+	const uint64_t out = cadre_pending_pack(CADRE_PENDING_OUT, generation);
+	struct cadre_pending *const pending = &client->pending[index];
+	uint64_t told;
+
+	/* V4: acquire, pairs with V3 in submit.c. Streams and callbacks have rules of their own. */
+	if (index >= client->slot_count ||
+	    atomic_load_explicit(&pending->word, memory_order_acquire) != out ||
+	    cadre_pending_has(pending, CADRE_MARK_STREAM | CADRE_MARK_DECIDED) ||
+	    atomic_load_explicit(&pending->ended, memory_order_relaxed))
+		return look_at_any(client, ticket, at_word, ret_result);
+	told = cadre_slot_stamp(&client->slots[index]);
+	if (!cadre_stamp_tells(told, generation))
+		return at_word ? look_at_any(client, ticket, true, ret_result) : -EAGAIN;
+	/* It is going to be freed, in a line that its worker has. */
+	cadre_prefetch_to_write(&client->slots[index].request);
+	if (!cadre_pending_move(pending, out,
+				cadre_pending_pack(CADRE_PENDING_TAKEN, generation)))
+		return -EBUSY;
+	fill_in(client, index, told, ret_result);
+	took(client, index, ret_result);
+	return 0;
+}
+
+/* Not yet: now and then a look at the word, and at the clock where time may end it. */
+CADRE_RARELY static int look_again(struct cadre_client *client, struct cadre_ticket ticket,
+				   struct cadre_result *ret_result)
+{
+	static _Thread_local unsigned look;
+	const uint32_t index = cadre_ticket_index(ticket);
+	const struct cadre_pending *const pending = &client->pending[index];
+
+	if (cadre_pending_has(pending, CADRE_MARK_TOKEN) ||
+	    atomic_load_explicit(&pending->deadline_ns, memory_order_relaxed))
+		cadre_client_look_at_time(client, index, cadre_ticket_generation(ticket),
+					  cadre_clock_ns());
+	else if (look++ % WORD_LOOK_EVERY != 0)
+		return -EAGAIN;
+	return look_at_any(client, ticket, true, ret_result);
 }
 
 CADRE_EACH_JOB int cadre_try_take(struct cadre_client *client, struct cadre_ticket ticket,
 				  struct cadre_result *ret_result)
 {
-	static _Thread_local unsigned look;
-	const uint64_t generation = cadre_ticket_generation(ticket);
-	uint32_t index;
 	int r = cadre_client_enter(client);
 
 	if (r == 0)
-		r = find(client, ticket, &index);
-	if (r < 0)
-		return r;
-	if (!cadre_client_has_ended(client, index, generation,
-				    look++ % WORD_LOOK_EVERY == 0)) {
-		const struct cadre_pending *const pending = &client->pending[index];
-
-		if (!atomic_load_explicit(&pending->has_token, memory_order_relaxed) &&
-		    !atomic_load_explicit(&pending->deadline_ns, memory_order_relaxed))
-			return -EAGAIN;
-		cadre_client_look_at_time(client, index, generation, cadre_clock_ns());
-		if (!cadre_client_has_ended(client, index, generation, true))
-			return -EAGAIN;
-	}
-	return accept(client, index, generation, ret_result);
+		r = look_at(client, ticket, false, ret_result);
+	return r == -EAGAIN ? look_again(client, ticket, ret_result) : r;
 }
 
 CADRE_EACH_JOB int cadre_release(struct cadre_client *client,
@@ -434,35 +493,29 @@ static int look_once(struct wait *wait, struct cadre_result *ret_result)
 	size_t out = 0;
 
 	for (size_t i = 0; i < wait->count; i++) {
-		const uint64_t generation = cadre_ticket_generation(wait->tickets[i]);
-		uint32_t index;
 		int r;
 
 		if (wait->tickets[i].id == 0)
 			continue;
-		r = find(wait->client, wait->tickets[i], &index);
-		if (r < 0)
-			return r;
+		r = look_at(wait->client, wait->tickets[i], wait->at_word, ret_result);
+		if (r != -EAGAIN)
+			return r < 0 ? r : (int)i;
 		out++;
-		if (!cadre_client_has_ended(wait->client, index, generation, wait->at_word))
-			continue;
-		r = accept(wait->client, index, generation, ret_result);
-		return r < 0 ? r : (int)i;
 	}
 	return out ? -EAGAIN : -ENOENT;
 }
 
-/* A look that failed, with more jobs out, is repeated later: it asks for the line that the
- * worker writes next. */
-static void pause_for(const struct cadre_client *client)
+/* A look that failed, with more jobs out, is repeated later: it takes the line from the worker
+ * that writes it next. How many pauses it was. */
+static unsigned pause_for(const struct cadre_client *client)
 {
-	uint32_t pauses = 1 +
-			  atomic_load_explicit(&client->in_use, memory_order_relaxed) / 2;
+	const uint32_t wished = 2 * atomic_load_explicit(&client->in_use,
+							 memory_order_relaxed);
+	const unsigned pauses = wished < PAUSES_MAX ? wished : PAUSES_MAX;
 
-	if (pauses > PAUSES_MAX)
-		pauses = PAUSES_MAX;
-	while (pauses--)
+	for (unsigned i = 0; i < pauses; i++)
 		cadre_pause();
+	return pauses;
 }
 
 bool cadre_client_may_spin(const struct cadre_client *client)
@@ -480,6 +533,7 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 	const unsigned ask_every = CADRE_LOOKS_BEFORE_ASKING(
 		atomic_load_explicit(&client->shares_cpu, memory_order_relaxed));
 	int64_t spin_until_ns = 0;
+	unsigned pauses = 0;
 
 	for (unsigned round = 1;; round++) {
 		int r;
@@ -491,13 +545,14 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 		if (spin_ns == 0)
 			return -EAGAIN;
 		/* The clock is read now and then only; most answers come before the first time. */
-		if (round % CLOCK_LOOK_EVERY == 0) {
+		if (pauses >= PAUSES_PER_CLOCK) {
 			const int64_t now_ns = cadre_clock_ns();
 
 			if (spin_until_ns == 0)
 				spin_until_ns = now_ns + spin_ns;
 			if (now_ns >= spin_until_ns || now_ns >= until_ns)
 				return -EAGAIN;
+			pauses = 0;
 		}
 		if (round % ask_every == 0) {
 			wait->has_worker_here = !cadre_client_may_spin(client);
@@ -507,7 +562,7 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 			if (wait->has_worker_here)
 				return -EAGAIN;
 		}
-		pause_for(client);
+		pauses += pause_for(client);
 	}
 }
 
@@ -572,9 +627,8 @@ CADRE_RARELY static int sleep_until_ended(struct wait *wait, int64_t until_ns,
 	}
 }
 
-CADRE_EACH_JOB int cadre_await_any(struct cadre_client *client,
-				   const struct cadre_ticket *tickets, size_t count,
-				   int64_t until_ns, struct cadre_result *ret_result)
+static int await_any(struct cadre_client *client, const struct cadre_ticket *tickets,
+		     size_t count, int64_t until_ns, struct cadre_result *ret_result)
 {
 	struct wait wait = { .client = client, .tickets = tickets, .count = count };
 	int r = cadre_client_enter(client);
@@ -587,16 +641,24 @@ CADRE_EACH_JOB int cadre_await_any(struct cadre_client *client,
 	return r == -EAGAIN ? sleep_until_ended(&wait, until_ns, ret_result) : r;
 }
 
-int cadre_await(struct cadre_client *client, struct cadre_ticket ticket, int64_t until_ns,
-		struct cadre_result *ret_result)
+CADRE_EACH_JOB int cadre_await_any(struct cadre_client *client,
+				   const struct cadre_ticket *tickets, size_t count,
+				   int64_t until_ns, struct cadre_result *ret_result)
 {
-	const int r = cadre_await_any(client, &ticket, 1, until_ns, ret_result);
+	return await_any(client, tickets, count, until_ns, ret_result);
+}
+
+CADRE_EACH_JOB int cadre_await(struct cadre_client *client, struct cadre_ticket ticket,
+			       int64_t until_ns, struct cadre_result *ret_result)
+{
+	const int r = await_any(client, &ticket, 1, until_ns, ret_result);
 
 	return r == -ENOENT ? -ESTALE : r;
 }
 
-int cadre_call(struct cadre_client *client, const struct cadre_request *request,
-	       struct cadre_result *ret_result)
+CADRE_EACH_JOB int cadre_call(struct cadre_client *client,
+			      const struct cadre_request *request,
+			      struct cadre_result *ret_result)
 {
 	const int64_t until_ns = request->deadline_ns ? request->deadline_ns :
 							CADRE_FOREVER;

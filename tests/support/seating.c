@@ -72,6 +72,7 @@ static void seat_client(struct seating *seating)
 	client->blocks = cadre_layout_blocks(view);
 	client->blocks.for_requests = true;
 	client->event_fd = -1;
+	client->plain_max = cadre_client_find_plain_max(&client->view.limits);
 	client->roused_most = 1;
 	client->pending = calloc(client->slot_count, sizeof(*client->pending));
 	seating_expect(client->pending && cadre_forkguard_init(&client->guard) == 0 &&

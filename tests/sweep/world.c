@@ -263,6 +263,7 @@ static void make_client(unsigned window, uint32_t incarnation)
 	self->incarnation = incarnation;
 	self->nonce = 100 + window;
 	self->event_fd = -1;
+	self->plain_max = cadre_client_find_plain_max(&self->view.limits);
 	self->roused_most = 1;
 	self->slot_count = WORLD_SLOTS;
 	self->slot_base = window * WORLD_SLOTS;
