@@ -406,6 +406,15 @@ static struct cadre_control meet(struct cadre_supervisor *supervisor,
 	return cadre_control_message(CADRE_CONTROL_ANSWER);
 }
 
+/* Should a worker die, its callers wait while we look at their slots and ring. */
+static void map_window(const struct cadre_view *view, unsigned client)
+{
+	cadre_segment_map_now(cadre_view_slot(view, client, 0),
+			      view->limits.slots * sizeof(struct cadre_slot));
+	cadre_segment_map_now(&view->client_bells[client],
+			      sizeof(view->client_bells[client]));
+}
+
 void cadre_lease_heard(struct cadre_supervisor *supervisor, unsigned connection)
 {
 	const int fd = supervisor->connections[connection];
@@ -454,8 +463,11 @@ void cadre_lease_heard(struct cadre_supervisor *supervisor, unsigned connection)
 	}
 	/* Who does not read its answer asks again. One who has hung up meanwhile has given up:
 	 * its window would be leased to a living process that does not know of it. */
-	if (cadre_control_send(fd, &answer) == 0 || answer.error < 0)
+	if (cadre_control_send(fd, &answer) == 0 || answer.error < 0) {
+		if (question.kind == CADRE_CONTROL_HELLO && answer.error == 0)
+			map_window(&supervisor->view, answer.place);
 		return;
+	}
 	if (question.kind == CADRE_CONTROL_HELLO)
 		begin_draining(supervisor, answer.place);
 	if (question.kind == CADRE_CONTROL_GUEST)

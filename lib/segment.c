@@ -191,6 +191,14 @@ void cadre_segment_close(struct cadre_segment *segment)
 	*segment = (struct cadre_segment){ 0 };
 }
 
+void cadre_segment_map_now(const void *part, size_t size)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t from = (uintptr_t)part & ~(page - 1);
+
+	(void)madvise((void *)from, (uintptr_t)part + size - from, MADV_POPULATE_WRITE);
+}
+
 void cadre_segment_remove(const char *pool)
 {
 	char path[CADRE_PATH_SIZE];

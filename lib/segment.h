@@ -45,6 +45,10 @@ int cadre_segment_open(const char *pool, bool writable, struct cadre_segment *re
 
 void cadre_segment_close(struct cadre_segment *segment);
 
+/* Asks the kernel to map a part now, at one go, and not page by page when somebody waits for
+ * what stands there. Where it does not know how (Linux before 5.14) it does that. */
+void cadre_segment_map_now(const void *part, size_t size);
+
 /* Removes segment and socket of a pool. Whoever calls it holds the lock. */
 void cadre_segment_remove(const char *pool);
 

@@ -739,6 +739,20 @@ Test(segment, a_pool_of_which_only_the_lock_is_left_is_found_too)
 	cr_assert_eq(found.plain, 1);
 }
 
+/* From any byte to any byte. */
+Test(segment, a_part_that_is_mapped_now_keeps_its_bytes)
+{
+	struct cadre_segment segment;
+
+	cr_assert_eq(cadre_segment_create(scene.pool, SIZE, 0600, &segment, &diag), 0);
+	segment.base[SIZE - 1] = 7;
+	cadre_segment_map_now(segment.base + 100, SIZE - 100);
+	cr_assert_eq(segment.base[100], 0);
+	cr_assert_eq(segment.base[SIZE - 1], 7);
+	cadre_segment_close(&segment);
+	cadre_segment_remove(scene.pool);
+}
+
 /* The kernel drops a record lock when its process closes any descriptor of the file. */
 Test(segment, a_holder_that_looks_at_its_own_lock_keeps_it)
 {
