@@ -38,6 +38,9 @@ struct stamps {
 
 static struct stamps *stamps;
 
+/* The program polls its worker's pidfd before it waits for the job. */
+static bool polls;
+
 /* ---- the service ---- */
 
 /* The first that a fork does in the child. Everybody of the pool does it; after a kill the
@@ -128,6 +131,28 @@ static int await_victim(void)
 	return 0;
 }
 
+/* As a caller has it: its worker is killed, its job ends. Or, `polls`, as the kernel tells
+ * anybody. */
+static int lose_worker(struct cadre_client *client, struct cadre_ticket running,
+		       int64_t *ret_kill_ns, int64_t *ret_lost_ns)
+{
+	const pid_t victim = atomic_load(&stamps->victim);
+	int64_t unused;
+	int pidfd;
+
+	if (!polls) {
+		bench_rest(DEATH_REST_S);
+		*ret_kill_ns = bench_now_ns();
+		kill(victim, SIGKILL);
+		return await(client, running, CADRE_LOST, ret_lost_ns);
+	}
+	pidfd = death_of(victim, ret_kill_ns, ret_lost_ns);
+	if (pidfd < 0)
+		return say("a worker could not be watched", pidfd);
+	close(pidfd);
+	return await(client, running, CADRE_LOST, &unused);
+}
+
 static int kill_worker(struct cadre_client *client, struct death *ret_death)
 {
 	struct cadre_ticket running, waiting;
@@ -142,16 +167,15 @@ static int kill_worker(struct cadre_client *client, struct death *ret_death)
 		r = await_victim();
 	if (r < 0)
 		return r;
-	bench_rest(DEATH_REST_S);
-	kill_ns = bench_now_ns();
-	kill(atomic_load(&stamps->victim), SIGKILL);
-	r = await(client, running, CADRE_LOST, &lost_ns);
+	r = lose_worker(client, running, &kill_ns, &lost_ns);
 	if (r == 0)
 		r = await(client, waiting, CADRE_OK, &unused);
+	if (r < 0)
+		return r;
 	ret_death->lost_us = (double)(lost_ns - kill_ns) / 1e3;
 	ret_death->started_us = (double)(atomic_load(&stamps->started_ns) - kill_ns) / 1e3;
 	ret_death->ran_us = (double)(atomic_load(&stamps->ran_ns) - kill_ns) / 1e3;
-	return r;
+	return 0;
 }
 
 static int die_once(struct death *ret_death)
@@ -241,6 +265,17 @@ static int cadre_crash(const struct bench *bench, const void *with, double *ret_
 	return crash(bench, with, die_often, ret_values);
 }
 
+static int cadre_crash_polled(const struct bench *bench, const void *with,
+			      double *ret_values)
+{
+	int r;
+
+	polls = true;
+	r = crash(bench, with, die_often, ret_values);
+	polls = false;
+	return r;
+}
+
 static int cadre_crash_by_server(const struct bench *bench, const void *with,
 				 double *ret_values)
 {
@@ -273,11 +308,17 @@ static const struct contender contenders[] = {
 	  &big_bytes,
 	  { "pidfd" },
 	  false },
+	{ "pidfd of a worker",
+	  "the program polls the pidfd of its pool's worker that is killed; replaced as ever",
+	  cadre_crash_polled,
+	  NULL,
+	  { "pidfd" },
+	  false },
 	{ "cadre",
 	  "cadre_await of a job whose worker is killed, a pool of one worker",
 	  cadre_crash,
 	  NULL,
-	  { "pidfd" },
+	  { "pidfd", "pidfd of a worker" },
 	  false },
 	{ "cadre 100 MB",
 	  "the same with a program that has touched 100 MB before it starts the pool",

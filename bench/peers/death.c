@@ -116,24 +116,35 @@ static pid_t start_victim(void)
 		__asm__ volatile("" ::: "memory");
 }
 
-/* SIGKILL, poll, fork. The times of the two ends, from the kill. */
-static int die_once(double *ret_lost_us, double *ret_started_us)
+int death_of(pid_t victim, int64_t *ret_kill_ns, int64_t *ret_dead_ns)
 {
-	const pid_t victim = start_victim();
-	const int pidfd = victim < 0 ? -1 : (int)syscall(SYS_pidfd_open, victim, 0);
+	const int pidfd = (int)syscall(SYS_pidfd_open, victim, 0);
 	struct pollfd look = { .fd = pidfd, .events = POLLIN };
-	int64_t kill_ns, lost_ns;
-	pid_t successor;
-	int r;
 
 	if (pidfd < 0)
 		return -errno;
 	bench_rest(DEATH_REST_S);
-	kill_ns = bench_now_ns();
+	*ret_kill_ns = bench_now_ns();
 	kill(victim, SIGKILL);
 	while (poll(&look, 1, -1) < 0 && errno == EINTR)
 		continue;
-	lost_ns = bench_now_ns();
+	*ret_dead_ns = bench_now_ns();
+	return pidfd;
+}
+
+/* SIGKILL, poll, fork. The times of the two ends, from the kill. */
+static int die_once(double *ret_lost_us, double *ret_started_us)
+{
+	const pid_t victim = start_victim();
+	int64_t kill_ns, lost_ns;
+	pid_t successor;
+	int pidfd, r;
+
+	if (victim < 0)
+		return -errno;
+	pidfd = death_of(victim, &kill_ns, &lost_ns);
+	if (pidfd < 0)
+		return pidfd;
 	successor = fork_stamped();
 	waitpid(victim, NULL, 0);
 	close(pidfd);

@@ -18,6 +18,10 @@
 measure_fn death_fork;  /* started, from the call of fork */
 measure_fn death_pidfd; /* lost, started; `with`: as death_in_program's bytes */
 
+/* Leaves everybody alone for a while, kills that process, and polls its pidfd. Returns this, which
+ * the caller closes, or negative errno. */
+int death_of(pid_t victim, int64_t *ret_kill_ns, int64_t *ret_dead_ns);
+
 /* Touches so much of this process's memory, in small pages. 0, or -ENOMEM. */
 int death_touch(size_t bytes);
 
