@@ -12,6 +12,7 @@
 #include "claims.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 #define MS INT64_C(1000000)
 
@@ -46,7 +47,7 @@ static inline void hear(struct cadre_token *token,
 
 	(void)token;
 	what->thread = pthread_self();
-	strcpy(what->message, status->message);
+	snprintf(what->message, sizeof(what->message), "%s", status->message);
 	atomic_store(&what->outcome, (int32_t)status->outcome);
 	atomic_store(&what->ended, status->ended);
 	atomic_fetch_add(&what->calls, 1);
