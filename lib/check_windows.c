@@ -52,7 +52,8 @@ static bool read_still(const struct cadre_check *check, uint32_t number,
 			ret_still->ended[outcome] = cadre_count_read(
 				&books->ended[outcome]);
 		ret_still->submitted_ns = CADRE_READ_ONCE(slot->request.submitted_ns);
-		ret_still->taken_ns = CADRE_READ_ONCE(slot->reply.taken_ns);
+		ret_still->taken_ns = cadre_view_taken_ns(&check->view, number,
+							  ret_still->bits);
 		ret_still->length = CADRE_READ_ONCE(slot->request.length);
 		ret_still->has_request = cadre_view_request(&check->view, number,
 							    ret_still->bits, &length);

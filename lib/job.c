@@ -54,8 +54,6 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	/* A job is not taken before it is submitted, even when the clock was read before it
 	 * was looked for. */
 	job->taken_ns = taken_ns > job->submitted_ns ? taken_ns : job->submitted_ns;
-	/* Now and not at the end, so that a report can tell how long the job has run. */
-	at->reply.taken_ns = job->taken_ns;
 	job->ended_ns = 0;
 	job->room = NULL;
 	job->room_size = 0;
@@ -128,6 +126,7 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 	reply->code = code;
 	reply->block = block;
 	reply->worker_pid = host->pid;
+	reply->taken_ns = job->taken_ns;
 	reply->ended_ns = job->ended_ns;
 
 	replaced = cadre_slot_finish(job->slot, job->claimed, outcome);

@@ -34,12 +34,12 @@ static void note_pending(struct cadre_report *report, const struct cadre_slot *s
 		report->pool.oldest_pending_ns = age_ns;
 }
 
-static void note_running(struct cadre_report *report, const struct cadre_slot *slot,
-			 uint64_t word)
+static void note_running(struct cadre_report *report, uint32_t number, uint64_t word)
 {
+	const struct cadre_slot *const slot = &report->view.slots[number];
 	const unsigned owner = cadre_word_unpack(word).owner;
 	const int64_t submitted_ns = CADRE_READ_ONCE(slot->request.submitted_ns);
-	const int64_t taken_ns = CADRE_READ_ONCE(slot->reply.taken_ns);
+	const int64_t taken_ns = cadre_view_taken_ns(&report->view, number, word);
 	const bool has_deadline = CADRE_READ_ONCE(slot->request.with) &
 				  CADRE_WITH_DEADLINE;
 	const int64_t deadline_ns = CADRE_READ_ONCE(slot->request.deadline_ns);
@@ -79,8 +79,10 @@ static void note_done(struct cadre_client_snapshot *client,
 }
 
 static void read_slot(struct cadre_report *report, struct cadre_client_snapshot *client,
-		      const struct cadre_slot *slot, const struct cadre_books *books)
+		      uint32_t number)
 {
+	const struct cadre_slot *const slot = &report->view.slots[number];
+	const struct cadre_books *const books = &report->view.books[number];
 	const uint64_t word = cadre_slot_look(slot);
 
 	if (cadre_word_phase(word) != CADRE_FREE)
@@ -92,7 +94,7 @@ static void read_slot(struct cadre_report *report, struct cadre_client_snapshot 
 		break;
 	case CADRE_RUNNING:
 		client->running++;
-		note_running(report, slot, word);
+		note_running(report, number, word);
 		break;
 	case CADRE_DONE:
 		note_done(client, books, word);
@@ -113,7 +115,7 @@ static void read_window(struct cadre_report *report, uint32_t window,
 
 		/* In a window without a lease every slot is FREE; its books remain. */
 		if (leased)
-			read_slot(report, client, &view->slots[slot], &view->books[slot]);
+			read_slot(report, client, slot);
 		for (unsigned outcome = 0; outcome < CADRE_OUTCOME_COUNT; outcome++)
 			cadre_report_add(&client->jobs[outcome],
 					 cadre_count_read(

@@ -92,6 +92,8 @@ static void count_taken(struct cadre_worker *worker, struct cadre_task *task,
 	cadre_count_peak(&counters->workload_max, workload);
 	atomic_store_explicit(&worker->stats->operation, job->operation,
 			      memory_order_relaxed);
+	atomic_store_explicit(&worker->stats->taken_ns, job->taken_ns,
+			      memory_order_relaxed);
 	atomic_store_explicit(&worker->stats->slot, job->number, memory_order_relaxed);
 	task->line = line;
 	cadre_histogram_add(&line->waiting, waited_ns);
@@ -102,6 +104,8 @@ static void count_taken(struct cadre_worker *worker, struct cadre_task *task,
 CADRE_RARELY static void account_taken_among_threads(struct cadre_worker *worker,
 						     struct cadre_task *task)
 {
+	/* Another job's may stand in our place soon. */
+	task->job.slot->reply.taken_ns = task->job.taken_ns;
 	lock_stats(worker);
 	count_taken(worker, task,
 		    1 + atomic_fetch_add_explicit(&worker->workload, 1,

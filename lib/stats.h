@@ -72,6 +72,7 @@ struct cadre_place_stats {
 	_Atomic int64_t spent_ns[CADRE_ACTIVITY_COUNT];
 	_Atomic int32_t operation; /* of the job taken last */
 	_Atomic uint32_t slot;     /* where that lies: a hint for who looks for it */
+	_Atomic int64_t taken_ns;  /* and when it was taken (cadre_view_taken_ns) */
 	/* The worker, always: goes on over restarts. */
 	alignas(CADRE_CACHE_LINE) struct cadre_worker_counters worker;
 	/* The supervisor. */

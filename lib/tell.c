@@ -20,13 +20,16 @@ static int64_t between_ns(int64_t from_ns, int64_t to_ns)
 }
 
 /* Fills in what a word and the times beside it say. */
-static void tell_job(const struct cadre_slot *slot, struct cadre_word word,
+static void tell_job(const struct cadre_client *client, uint32_t index, uint64_t bits,
 		     struct cadre_job_info *info)
 {
+	const struct cadre_slot *const slot = &client->slots[index];
+	const struct cadre_word word = cadre_word_unpack(bits);
 	const int64_t now_ns = cadre_clock_ns();
 	const int64_t submitted_ns = CADRE_READ_ONCE(slot->request.submitted_ns);
 	/* Until the worker has written it, that of the job before, which is earlier. */
-	const int64_t taken_ns = CADRE_READ_ONCE(slot->reply.taken_ns);
+	const int64_t taken_ns = cadre_view_taken_ns(&client->view,
+						     client->slot_base + index, bits);
 	const bool is_taken = word.owner != CADRE_OWNER_NONE && taken_ns >= submitted_ns;
 
 	info->operation = CADRE_READ_ONCE(slot->request.operation);
@@ -94,7 +97,7 @@ int cadre_job_info(struct cadre_client *client, struct cadre_ticket ticket,
 			*ret_info = info;
 			continue;
 		}
-		tell_job(slot, cadre_word_unpack(word), &info);
+		tell_job(client, index, word, &info);
 		*ret_info = info;
 		/* The times are of this word when it still stands. */
 		if (cadre_slot_look(slot) == word)
