@@ -149,23 +149,30 @@ static uint32_t class_of(const struct cadre_block_plan *plan, uint32_t block)
 	return size_class;
 }
 
-void cadre_block_give(struct cadre_block_pool *pool, uint32_t block, uint32_t slot,
-		      uint64_t generation)
+void cadre_block_remember(struct cadre_block_pool *pool, uint32_t block)
 {
-	uint64_t owner = owner_of(slot, generation);
-	uint32_t size_class;
+	uint32_t size_class, index;
 
 	if (block >= pool->plan->total)
 		return;
 	size_class = class_of(pool->plan, block);
+	index = block - pool->plan->first[size_class];
+	/* Relaxed: a hint. */
+	if (index < count_open(pool, size_class))
+		atomic_store_explicit(&pool->hot[size_class], index, memory_order_relaxed);
+}
+
+void cadre_block_give(struct cadre_block_pool *pool, uint32_t block, uint32_t slot,
+		      uint64_t generation)
+{
+	uint64_t owner = owner_of(slot, generation);
+
 	/* B3: release, pairs with B2: our reads of the bytes are over. */
-	if (atomic_compare_exchange_strong_explicit(&pool->owners[block].word, &owner, 0,
+	if (block < pool->plan->total &&
+	    atomic_compare_exchange_strong_explicit(&pool->owners[block].word, &owner, 0,
 						    memory_order_release,
 						    memory_order_relaxed))
-		/* The hottest first. */
-		atomic_store_explicit(&pool->hot[size_class],
-				      block - pool->plan->first[size_class],
-				      memory_order_relaxed);
+		cadre_block_remember(pool, block);
 }
 
 unsigned char *cadre_block_bytes(const struct cadre_block_pool *pool, uint32_t block,

@@ -65,7 +65,12 @@ uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t
  * elsewhere, each line has to come from the other CPU first. Any number is allowed. */
 void cadre_block_prefer(struct cadre_block_pool *pool, uint32_t block);
 
-/* Gives the block back if it is still that job's. */
+/* The block is free as soon as its slot is, and the next one of its size that is taken shall be
+ * this one, the hottest: without touching its owner word, whose line has to come from another
+ * CPU for that. Any number is allowed. */
+void cadre_block_remember(struct cadre_block_pool *pool, uint32_t block);
+
+/* Gives the block back, if it is still that job's, while the job goes on. */
 void cadre_block_give(struct cadre_block_pool *pool, uint32_t block, uint32_t slot,
 		      uint64_t generation);
 

@@ -123,13 +123,13 @@ struct cadre_request_lines {
 	uint8_t with;          /* C: CADRE_WITH_..., what else must be looked at */
 	union {
 		uint8_t payload[CADRE_INLINE_MAX]; /* C: when it fits, see below */
+		uint32_t block; /* C: otherwise, and of streams: where it lies */
 		struct {
 			uint8_t shorter[CADRE_INLINE_MAX - sizeof(uint64_t)];
 			_Atomic uint64_t token; /* C: its id */
 		};
 	};
 	int64_t deadline_ns; /* C: CLOCK_MONOTONIC */
-	uint32_t block;      /* C: where a longer payload lies, or the stream */
 	union {
 		/* C: 0; then the supervisor: workers that died of this job. */
 		uint32_t faults;
@@ -146,9 +146,9 @@ struct cadre_reply_lines {
 	int32_t code;           /* K */
 	uint32_t block;         /* K: where a longer reply lies */
 	int32_t worker_pid;     /* K */
+	int64_t taken_ns;       /* K */
+	int64_t ended_ns;       /* K */
 	uint8_t payload[CADRE_INLINE_MAX]; /* K */
-	int64_t taken_ns;                  /* K */
-	int64_t ended_ns;                  /* K */
 };
 
 struct cadre_slot {
@@ -160,7 +160,7 @@ static_assert(sizeof(struct cadre_request_lines) == 128, "segment layout");
 static_assert(sizeof(struct cadre_reply_lines) == 128, "segment layout");
 static_assert(offsetof(struct cadre_request_lines, payload) == 24, "segment layout");
 static_assert(offsetof(struct cadre_request_lines, token) == 104, "segment layout");
-static_assert(offsetof(struct cadre_reply_lines, payload) == 24, "segment layout");
+static_assert(offsetof(struct cadre_reply_lines, payload) == 40, "segment layout");
 static_assert(sizeof(struct cadre_slot) == 256, "segment layout");
 
 /* The longest payload that lies in the slot of such a request. */

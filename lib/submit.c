@@ -26,15 +26,14 @@ static void count(_Atomic uint64_t *counter)
 void cadre_client_free_slot(struct cadre_client *client, uint32_t index, uint64_t word)
 {
 	struct cadre_slot *const slot = &client->slots[index];
-	const uint64_t generation = cadre_word_generation(word);
-	const uint32_t number = client->slot_base + index;
 
+	/* Its blocks are free with it. That of the reply was read here, so it is the hottest. */
 	if (client->pending[index].request_block != CADRE_NO_BLOCK)
-		cadre_block_give(&client->blocks, client->pending[index].request_block,
-				 number, generation);
+		cadre_block_remember(&client->blocks,
+				     client->pending[index].request_block);
 	if (slot->reply.block != CADRE_NO_BLOCK)
-		cadre_block_give(&client->blocks, slot->reply.block, number, generation);
-	cadre_slot_free(slot, &client->books[index], generation,
+		cadre_block_remember(&client->blocks, slot->reply.block);
+	cadre_slot_free(slot, &client->books[index], cadre_word_generation(word),
 			cadre_word_unpack(word).outcome);
 }
 
