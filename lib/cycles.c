@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VALID_NS CADRE_NS_PER_MS
+#define VALID_NS (5 * CADRE_NS_PER_MS)
 #define RATE_KNOWN_NS (20 * CADRE_NS_PER_US) /* after that a rate is measured */
 #define BASE_NS (10 * CADRE_NS_PER_S)        /* after that it is measured anew */
 /* The looks at the two clocks are a microsecond apart at most. */

@@ -3,9 +3,10 @@
  *
  * The kernel's clock takes 24 ns here, and waits for every load before it; the counter 10 ns,
  * beside whatever else is under way. So a thread keeps an anchor, a count and the kernel's time
- * at it, and adds what the counter says has passed since. After a millisecond it asks the
- * kernel again; in between it may be off by some 100 ns. It goes back only when the
- * counter did not go as the kernel's clock did.
+ * at it, and adds what the counter says has passed since. After five milliseconds it asks the
+ * kernel again, by code that no cache has any more: more often, and it is the slowest of a
+ * thousand jobs that pays. In between it may be off by some 100 ns, by 2.5 us while the kernel
+ * slews its clock. It goes back only when the counter did not go as the kernel's clock did.
  *
  * Only where the kernel itself trusts the counter (its clock source is `tsc`: constant, and
  * the same on all CPUs).
@@ -49,7 +50,7 @@ static inline bool cadre_anchor_tells(const struct cadre_anchor *anchor, uint64_
 
 static inline int64_t cadre_anchor_ns(const struct cadre_anchor *anchor, uint64_t cycles)
 {
-	/* At most a millisecond: the product fits. */
+	/* At most five milliseconds: the product fits. */
 	return anchor->ns + (int64_t)(((cycles - anchor->cycles) * anchor->rate) >> 32);
 }
 

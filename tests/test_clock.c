@@ -111,7 +111,7 @@ Test(cycles, an_anchor_tells_nothing_before_its_rate_is_known)
 	cr_assert(cadre_anchor_tells(&anchor, 2200000));
 }
 
-Test(cycles, an_anchor_goes_on_as_the_kernel_did_for_a_millisecond_at_most)
+Test(cycles, an_anchor_goes_on_as_the_kernel_did_for_five_milliseconds_at_most)
 {
 	struct cadre_anchor anchor = { 0 };
 
@@ -123,8 +123,8 @@ Test(cycles, an_anchor_goes_on_as_the_kernel_did_for_a_millisecond_at_most)
 
 		cr_assert_leq(llabs(ns - (int64_t)cycles / 2), 2);
 	}
-	cr_assert(cadre_anchor_tells(&anchor, anchor.cycles + 1990000));
-	cr_assert_not(cadre_anchor_tells(&anchor, anchor.cycles + 2010000));
+	cr_assert(cadre_anchor_tells(&anchor, anchor.cycles + 9990000));
+	cr_assert_not(cadre_anchor_tells(&anchor, anchor.cycles + 10010000));
 }
 
 Test(cycles, a_new_anchor_is_never_behind_what_the_old_one_said)
