@@ -18,6 +18,7 @@
 #define WORD_LOOK_EVERY 16
 #define WORD_LOOK_EVERY_SPINNING 128
 #define PAUSES_PER_CLOCK 64
+#define PAUSES_PER_LOOK 2 /* and job that is out */
 #define PAUSES_MAX 256
 
 bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
@@ -509,8 +510,9 @@ static int look_once(struct wait *wait, struct cadre_result *ret_result)
  * that writes it next. How many pauses it was. */
 static unsigned pause_for(const struct cadre_client *client)
 {
-	const uint32_t wished = 2 * atomic_load_explicit(&client->in_use,
-							 memory_order_relaxed);
+	const uint32_t wished = PAUSES_PER_LOOK *
+				atomic_load_explicit(&client->in_use,
+						     memory_order_relaxed);
 	const unsigned pauses = wished < PAUSES_MAX ? wished : PAUSES_MAX;
 
 	for (unsigned i = 0; i < pauses; i++)
@@ -530,12 +532,15 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 {
 	struct cadre_client *const client = wait->client;
 	const int64_t spin_ns = client->spin_ns;
-	const unsigned ask_every = CADRE_LOOKS_BEFORE_ASKING(
-		atomic_load_explicit(&client->shares_cpu, memory_order_relaxed));
+	const unsigned ask_after = PAUSES_PER_LOOK *
+				   CADRE_LOOKS_BEFORE_ASKING(
+					   atomic_load_explicit(&client->shares_cpu,
+								memory_order_relaxed));
 	int64_t spin_until_ns = 0;
-	unsigned pauses = 0;
+	unsigned pauses = 0, unasked = 0;
 
 	for (unsigned round = 1;; round++) {
+		unsigned paused;
 		int r;
 
 		wait->at_word = round % WORD_LOOK_EVERY_SPINNING == 0;
@@ -554,7 +559,8 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 				return -EAGAIN;
 			pauses = 0;
 		}
-		if (round % ask_every == 0) {
+		if (unasked >= ask_after) {
+			unasked = 0;
 			wait->has_worker_here = !cadre_client_may_spin(client);
 			/* Relaxed: a hint for the next wait. */
 			atomic_store_explicit(&client->shares_cpu, wait->has_worker_here,
@@ -562,7 +568,9 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 			if (wait->has_worker_here)
 				return -EAGAIN;
 		}
-		pauses += pause_for(client);
+		paused = pause_for(client);
+		pauses += paused;
+		unasked += paused;
 	}
 }
 

@@ -6,6 +6,7 @@
  * out, so once a later job has ended, an earlier one that has not run will never run.
  */
 #include "claims.h"
+#include "layout.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -107,6 +108,42 @@ Test(client, a_job_that_runs_is_not_taken_and_goes_on_after_a_wait_that_ran_out)
 	cr_assert(eventually(cadre_try_take(troupe.client, ticket, &result) == 0));
 	cr_assert_eq(number_in(&result), 1);
 	release(&result);
+}
+
+/* The only client there is, in whichever window, since the last time. */
+static bool has_said_where(const struct cadre_view *view)
+{
+	uint32_t said = 0;
+
+	for (unsigned window = 0; window < view->limits.clients; window++)
+		said |= atomic_exchange(&view->client_bells[window].cpu, 0);
+	return said != 0;
+}
+
+/* With more jobs out its looks are further apart, and its wait as short as ever. */
+Test(client, who_waits_with_many_jobs_out_asks_in_time_whose_cpu_he_shares)
+{
+	struct cadre_ticket first;
+	struct cadre_result result;
+	struct cadre_view view;
+	bool has_said = false;
+
+	START(ONE_WORKER);
+	cr_assert_eq(cadre_layout_open(troupe.scene.pool, true, &view, NULL), 0);
+	first = occupy_worker();
+	for (uint32_t n = 0; n < 63; n++)
+		submit(ASK(TROUPE_HOLD, 1));
+	has_said_where(&view);
+
+	/* One that is interrupted sleeps without having asked. */
+	for (int wait = 0; wait < 100 && !has_said; wait++) {
+		cr_assert_eq(cadre_await(troupe.client, first, cadre_in_ms(1), &result),
+			     -ETIMEDOUT);
+		has_said = has_said_where(&view);
+	}
+	cr_assert(has_said);
+	open_gate(1);
+	cadre_layout_close(&view);
 }
 
 Test(client, a_ticket_is_stale_once_its_result_was_released)
