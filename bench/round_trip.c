@@ -4,6 +4,7 @@
  */
 #include "echo.h"
 #include "peers/ck.h"
+#include "peers/instructions.h"
 #include "peers/line.h"
 #include "peers/mpmc.h"
 #include "peers/rivals.h"
@@ -69,6 +70,12 @@ static const struct contender contenders[] = {
 	  slots_round_trip,
 	  NULL,
 	  { "line", "mpmc" },
+	  false },
+	{ "instructions",
+	  "Cadre's client and worker in one thread: no line travels",
+	  instructions_round_trip,
+	  NULL,
+	  { "line" },
 	  false },
 	{ "cadre",
 	  "cadre_call of a 64-byte job, both sides spin",
