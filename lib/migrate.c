@@ -23,9 +23,9 @@ int cadre_idleness_read(struct cadre_idleness *ret_idleness)
 	char line[256];
 	unsigned cpu;
 
+	memset(ret_idleness, 0, sizeof(*ret_idleness));
 	if (!file)
 		return -errno;
-	memset(ret_idleness, 0, sizeof(*ret_idleness));
 	ret_idleness->at_ns = cadre_clock_ns();
 	while (fgets(line, sizeof(line), file) && strncmp(line, "cpu", 3) == 0) {
 		if (sscanf(line, "cpu%u %llu %llu %llu %llu", &cpu, &user, &nice, &system,

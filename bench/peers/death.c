@@ -136,7 +136,7 @@ int death_of(pid_t victim, int64_t *ret_kill_ns, int64_t *ret_dead_ns)
 static int die_once(double *ret_lost_us, double *ret_started_us)
 {
 	const pid_t victim = start_victim();
-	int64_t kill_ns, lost_ns;
+	int64_t kill_ns = 0, lost_ns = 0;
 	pid_t successor;
 	int pidfd, r;
 
