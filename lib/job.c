@@ -195,7 +195,8 @@ static void drop_room(struct cadre_job *job)
 	job->room_asked = 0;
 }
 
-int cadre_job_reply_room(struct cadre_job *job, size_t size, void **ret_room)
+CADRE_EACH_JOB int cadre_job_reply_room(struct cadre_job *job, size_t size,
+					void **ret_room)
 {
 	const size_t kept = job->room_size;
 	void *const before = job->room;
@@ -240,7 +241,7 @@ int cadre_job_reply_room(struct cadre_job *job, size_t size, void **ret_room)
 	return 0;
 }
 
-int cadre_job_reply_commit(struct cadre_job *job, size_t length)
+CADRE_EACH_JOB int cadre_job_reply_commit(struct cadre_job *job, size_t length)
 {
 	if (atomic_load_explicit(&job->ended, memory_order_relaxed))
 		return -EALREADY;

@@ -795,8 +795,8 @@ int cadre_submit(struct cadre_client *client, const struct cadre_request *reques
 }
 
 /* A draft's id is its position, plus one so that zero is none. */
-int cadre_try_draft(struct cadre_client *client, size_t capacity,
-		    struct cadre_draft *ret_draft)
+CADRE_EACH_JOB int cadre_try_draft(struct cadre_client *client, size_t capacity,
+				   struct cadre_draft *ret_draft)
 {
 	struct berth berth;
 	int r = check_open(client);
@@ -875,9 +875,10 @@ static struct berth berth_of(const struct cadre_client *client,
 	};
 }
 
-int cadre_draft_submit(struct cadre_client *client, struct cadre_draft *draft,
-		       const struct cadre_request *request,
-		       struct cadre_ticket *ret_ticket)
+CADRE_EACH_JOB int cadre_draft_submit(struct cadre_client *client,
+				      struct cadre_draft *draft,
+				      const struct cadre_request *request,
+				      struct cadre_ticket *ret_ticket)
 {
 	struct cadre_request filled = *request;
 	struct berth berth;
