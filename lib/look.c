@@ -1,6 +1,7 @@
 #include "look.h"
 #include "clock.h"
 #include "dispatch.h"
+#include "whereabouts.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -301,6 +302,8 @@ bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret
 		return look_for_aimed(looker, ret_found);
 	if (cadre_look_next_door(looker, ret_found))
 		return true;
+	/* Who has no end of jobs never asks, and others wait for him by where he is. */
+	cadre_whereabouts_say(&looker->view->worker_bells[looker->owner - 1]);
 	/* With each turn, too: what interrupts the way from door to door comes all at once. */
 	if ((looker->since_aimed >= AIMED_EVERY || looker->in_a_row >= IN_A_ROW_MAX) &&
 	    look_for_aimed(looker, ret_found))

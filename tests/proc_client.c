@@ -146,6 +146,29 @@ Test(client, who_waits_with_many_jobs_out_asks_in_time_whose_cpu_he_shares)
 	cadre_layout_close(&view);
 }
 
+/* Others wait for it by where it is. */
+Test(client, a_worker_that_has_no_end_of_jobs_says_where_it_is)
+{
+	struct cadre_ticket last = { 0 };
+	struct cadre_result result;
+	struct cadre_view view;
+
+	START(ONE_WORKER);
+	cr_assert_eq(cadre_layout_open(troupe.scene.pool, true, &view, NULL), 0);
+	occupy_worker();
+	for (uint32_t n = 0; n < 40; n++)
+		last = submit(ASK(TROUPE_HOLD, 1));
+	submit(ASK(TROUPE_HOLD, 2));
+	atomic_store(&view.worker_bells[0].cpu, 0);
+	open_gate(1);
+	result = await(last);
+	release(&result);
+
+	cr_assert_neq(atomic_load(&view.worker_bells[0].cpu), 0);
+	open_gate(2);
+	cadre_layout_close(&view);
+}
+
 Test(client, a_ticket_is_stale_once_its_result_was_released)
 {
 	struct cadre_result result, other;
