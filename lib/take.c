@@ -221,11 +221,11 @@ static void read_times(const struct cadre_pending *pending, const struct cadre_s
 }
 
 /* What a spoiled word, or one that has not ended, says. */
-static void say_spoiled(struct cadre_result *result, const char *sentence)
+CADRE_RARELY static void say_spoiled(struct cadre_result *result, const char *sentence)
 {
 	result->outcome = CADRE_LOST;
 	result->code = CADRE_STATUS_UNKNOWN;
-	strcpy(result->sentence, sentence);
+	snprintf(result->sentence, sizeof(result->sentence), "%s", sentence);
 }
 
 /* From the word of a job that is DONE, or decided. */
