@@ -63,7 +63,7 @@ KEPT void jump_to_nowhere(void)
 {
 	void (*volatile function)(void) = NULL;
 
-	function();
+	function(); /* NOLINT */
 	sink = 3;
 }
 
@@ -89,7 +89,7 @@ KEPT void divide_by_zero(void)
 	volatile int zero = 0, many = 100;
 
 #if defined(__x86_64__)
-	sink = many / zero;
+	sink = many / zero; /* NOLINT */
 #else
 	raise(SIGFPE + zero * many);
 #endif
@@ -101,7 +101,7 @@ KEPT void read_behind_the_end(void)
 	volatile char *const page = mmap(NULL, 4096, PROT_READ, MAP_SHARED,
 					 file ? fileno(file) : -1, 0);
 
-	sink = page[0];
+	sink = page[0]; /* NOLINT */
 }
 
 static void *write_on_thread(void *unused)
@@ -195,7 +195,7 @@ KEPT void be_wrecked(enum wreck how)
 		char *volatile block = malloc(40);
 
 		free(block);
-		free(block);
+		free(block); /* NOLINT */
 		break;
 	}
 	case WRECK_STATUS:

@@ -62,10 +62,10 @@ static bool read_file(const char *file_name)
 /* The page of that name in any section. */
 static bool read_page(const char *name)
 {
-	for (char section = '1'; section <= '8'; section++) {
+	for (int section = 1; section <= 8; section++) {
 		char file_name[128];
 
-		snprintf(file_name, sizeof(file_name), "%s.%c", name, section);
+		snprintf(file_name, sizeof(file_name), "%s.%d", name, section);
 		if (read_file(file_name))
 			return true;
 	}

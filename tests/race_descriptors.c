@@ -66,7 +66,7 @@ static const struct cadre_service service = {
 
 static void introduce(int fd, int *courier)
 {
-	struct cadre_control message;
+	struct cadre_control message = { .kind = CADRE_CONTROL_ANSWER };
 	const int64_t until_ns = cadre_clock_in_ns(5 * CADRE_NS_PER_S);
 
 	seating_expect(cadre_control_await(fd, until_ns) == 0 &&
