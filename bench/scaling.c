@@ -26,6 +26,7 @@
 /* Of several clients. Where the kernel puts them lasts for up to half a second, and who is on
  * the CPU of a busy worker gets less done meanwhile: shares are those of a longer time. */
 #define DURATION_SHARED_NS INT64_C(4000000000)
+#define DURATION_SHARED_QUICK_NS INT64_C(2500000000)
 
 /* One column: so many clients and workers. */
 struct crowd {
@@ -170,7 +171,7 @@ static struct score score_of(const struct crowd *crowd, const struct lane lanes[
 static int64_t duration_of(const struct bench *bench, const struct crowd *crowd)
 {
 	if (crowd->clients > 1)
-		return DURATION_SHARED_NS;
+		return bench->quick ? DURATION_SHARED_QUICK_NS : DURATION_SHARED_NS;
 	return bench->quick ? DURATION_QUICK_NS : DURATION_NS;
 }
 

@@ -58,7 +58,7 @@ static inline void cadre_prefetch_to_write(const void *line)
 #define CADRE_EACH_JOB __attribute__((flatten))
 #define CADRE_RARELY __attribute__((noinline))
 
-/* True while this process has no other thread: what threads agree on by a read-modify-write is
+/* True while this process has no other thread of the C library: what threads agree on by a read-modify-write is
  * a load and a store then. Each of them would wait for all stores before it, and those may be
  * waiting for lines of other processes. Only of memory that is private to the process. */
 static inline bool cadre_is_single_threaded(void)
