@@ -150,7 +150,7 @@ Test(pulse, whatever_stands_in_the_segment_makes_no_load_above_one)
 
 	for (int round = 0; round < 1000; round++) {
 		uint64_t *const words = (void *)stats;
-		const size_t count = sizeof(stats) / (sizeof(words[0]));
+		const size_t count = sizeof(stats) / (sizeof(words[0])); /* NOLINT */
 
 		for (size_t i = 0; i < count; i++)
 			words[i] = (uint64_t)rand_r(&seed) << (rand_r(&seed) % 40);

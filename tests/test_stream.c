@@ -218,7 +218,7 @@ Test(stream, an_error_carries_its_code_and_its_sentence)
 	open_ring(128);
 	for (size_t i = 0; i < CADRE_COUNT_OF(codes); i++) {
 		cr_assert_eq(cadre_emitter_reserve(&ring.emitter, 5, &data), 0);
-		memcpy(data, "alas.", 5);
+		memcpy(data, "alas.", 5); /* NOLINT */
 		cadre_emitter_commit(&ring.emitter, 5, true, codes[i]);
 		cr_assert_eq(cadre_reader_next(&ring.reader, &item), 1);
 		cr_assert(item.is_error);

@@ -1,4 +1,5 @@
 #include "instructions.h"
+#include "echo.h"
 #include "peer.h"
 #include "seating.h"
 
@@ -21,29 +22,11 @@ struct answer {
 	bool is_complete;
 };
 
-static void echo(struct cadre_job *job, void *state)
-{
-	size_t length;
-	const void *const data = cadre_job_data(job, &length);
-
-	(void)state;
-	cadre_job_reply(job, data, length);
-}
-
-static const struct cadre_operation operations[] = { { 1, "echo", echo } };
-
-static const struct cadre_service service = {
-	.size = sizeof(service),
-	.name = "echo",
-	.operations = operations,
-	.operation_count = COUNT_OF(operations),
-};
-
 static void trip(void *context)
 {
 	struct cadre_client *const client = scene.seating.client;
 	unsigned char payload[PAYLOAD] = "job";
-	const struct cadre_request request = { .operation = 1,
+	const struct cadre_request request = { .operation = ECHO_OPERATION,
 					       .data = payload,
 					       .length = sizeof(payload) };
 	struct cadre_ticket ticket;
@@ -80,8 +63,8 @@ static void play_both(void *shared)
 					 .start_fd = -1 };
 
 	seating_open(&scene.seating, 1, 1, SLOTS);
-	seating_expect(cadre_worker_sit_down(&service, &scene.seating.view, false, &seat,
-					     &scene.worker, NULL) == 0,
+	seating_expect(cadre_worker_sit_down(&echo_service, &scene.seating.view, false,
+					     &seat, &scene.worker, NULL) == 0,
 		       "the worker cannot sit down");
 	answer->values[0] = bench_median_batch(answer->bench, trips, NULL);
 	answer->values[1] = bench_quantile_trip(answer->bench, trip, NULL, 0.999);
