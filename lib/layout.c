@@ -68,7 +68,8 @@ int cadre_limits_check(const struct cadre_limits *limits, struct cadre_diag *dia
 	return 0;
 }
 
-/* FNV-1a (G. Fowler, L. C. Noll, K.-P. Vo) over the sizes that must agree. */
+/* FNV-1a (G. Fowler, L. C. Noll, K.-P. Vo) over the sizes, and the places of what has moved
+ * within one, that must agree. */
 static uint64_t fingerprint(void)
 {
 	static const size_t sizes[] = {
@@ -86,6 +87,8 @@ static uint64_t fingerprint(void)
 		offsetof(struct cadre_header, operations),
 		sizeof(struct cadre_place),
 		sizeof(struct cadre_place_stats),
+		offsetof(struct cadre_place_stats, slot),
+		offsetof(struct cadre_place_stats, taken_ns),
 		sizeof(struct cadre_crash),
 		sizeof(struct cadre_log_ring),
 		offsetof(struct cadre_header, log_level),
@@ -96,6 +99,9 @@ static uint64_t fingerprint(void)
 		sizeof(struct cadre_client_lines),
 		sizeof(struct cadre_perf_table),
 		sizeof(struct cadre_slot),
+		offsetof(struct cadre_request_lines, block),
+		offsetof(struct cadre_reply_lines, taken_ns),
+		offsetof(struct cadre_reply_lines, payload),
 		sizeof(struct cadre_books),
 		sizeof(struct cadre_warrant),
 		sizeof(struct cadre_stream),
