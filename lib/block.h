@@ -12,7 +12,8 @@
  *
  * A job takes blocks only while its slot is FILLING (by the client) or RUNNING (by the
  * worker), so the generation in the slot is never smaller than the one in the block.
- * Giving back at once (cadre_block_give) is a courtesy: it keeps hot blocks hot.
+ * Who frees a slot gives no blocks back: they are free with it, and which of them is hot is
+ * remembered (cadre_block_remember). cadre_block_give is for a job that goes on without one.
  */
 #ifndef CADRE_BLOCK_H
 #define CADRE_BLOCK_H

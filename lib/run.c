@@ -269,7 +269,7 @@ static void give_only_room_back(struct cadre_worker *worker, struct cadre_task *
 	cadre_count_set(&worker->stats->worker.workload, 0);
 	if (worker->blocked)
 		say_blocked(worker, 0, task->job.ended_ns);
-	/* R1, as below. */
+	/* Relaxed, both: the thread that takes them next is this one. */
 	atomic_store_explicit(&task->taken, false, memory_order_relaxed);
 	atomic_store_explicit(&worker->workload, 0, memory_order_relaxed);
 }

@@ -288,6 +288,38 @@ Test(block, the_block_given_back_last_is_taken_first)
 	cr_assert_eq(cadre_block_take(&pool, 1, 0, 5), blocks[3]);
 }
 
+Test(block, the_block_that_is_remembered_is_taken_first_as_soon_as_its_slot_is_free)
+{
+	uint32_t blocks[5];
+
+	put_job(0);
+	for (unsigned i = 0; i < CADRE_COUNT_OF(blocks); i++)
+		blocks[i] = cadre_block_take(&pool, 1, 0, 5);
+	put_job(1);
+
+	cadre_block_remember(&pool, blocks[3]);
+	cr_assert_neq(cadre_block_take(&pool, 1, 1, 5), blocks[3], "job 0 still has it");
+	put_slot(0, CADRE_FREE, 5);
+	cadre_block_remember(&pool, blocks[3]);
+	cr_assert_eq(cadre_block_take(&pool, 1, 1, 5), blocks[3]);
+}
+
+Test(block, what_is_remembered_must_be_a_block_that_this_process_may_take)
+{
+	const uint32_t first = plan.first[0], half = plan.count[0] - plan.count[0] / 2;
+	const uint32_t numbers[] = { first + half + 1, first + plan.count[0] - 1,
+				     plan.total, CADRE_NO_BLOCK };
+
+	pool.for_requests = true;
+	put_job(0);
+	for (size_t i = 0; i < CADRE_COUNT_OF(numbers); i++) {
+		cadre_block_remember(&pool, first);
+		cadre_block_remember(&pool, numbers[i]);
+		cr_assert_eq(cadre_block_take(&pool, 1, 0, 5), first);
+		cadre_block_give(&pool, first, 0, 5);
+	}
+}
+
 Test(block, a_job_that_takes_and_gives_in_turn_always_has_the_same_hot_block)
 {
 	put_job(0);
