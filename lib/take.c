@@ -510,10 +510,10 @@ static int look_once(struct wait *wait, struct cadre_result *ret_result)
  * that writes it next. How many pauses it was. */
 static unsigned pause_for(const struct cadre_client *client)
 {
-	const uint32_t wished = PAUSES_PER_LOOK *
-				atomic_load_explicit(&client->in_use,
-						     memory_order_relaxed);
-	const unsigned pauses = wished < PAUSES_MAX ? wished : PAUSES_MAX;
+	/* Relaxed: a number. Never none: pauses are what the clock is read by. */
+	const uint32_t out = atomic_load_explicit(&client->in_use, memory_order_relaxed);
+	const uint64_t wished = PAUSES_PER_LOOK * (uint64_t)(out ? out : 1);
+	const unsigned pauses = wished < PAUSES_MAX ? (unsigned)wished : PAUSES_MAX;
 
 	for (unsigned i = 0; i < pauses; i++)
 		cadre_pause();

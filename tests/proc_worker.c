@@ -531,7 +531,7 @@ Test(worker, sigterm_ends_a_worker_that_sleeps)
 
 /* ---- worker programs: this one, called with an argument ---- */
 
-enum { PROGRAM_ECHO = 1, PROGRAM_LATER = 2, PROGRAM_PID = 3 };
+enum { PROGRAM_ECHO = 1, PROGRAM_LATER = 2, PROGRAM_PID = 3, PROGRAM_TOO_LATE = 4 };
 
 static void program_echo(struct cadre_job *job, void *state)
 {
@@ -561,17 +561,25 @@ static void program_later(struct cadre_job *job, void *state)
 	deferred[deferred_count++] = job;
 }
 
+/* A reply, and then the wish to owe it. */
+static void program_too_late(struct cadre_job *job, void *state)
+{
+	program_echo(job, state);
+	cadre_job_defer(job);
+}
+
 static const struct cadre_operation program_operations[] = {
 	{ PROGRAM_ECHO, "echo", program_echo },
 	{ PROGRAM_LATER, "later", program_later },
 	{ PROGRAM_PID, "pid", program_pid },
+	{ PROGRAM_TOO_LATE, "too-late", program_too_late },
 };
 
 static const struct cadre_service program_service = {
 	.size = sizeof(program_service),
 	.name = "program",
 	.operations = program_operations,
-	.operation_count = 3,
+	.operation_count = 4,
 };
 
 /* An event loop with two things in it: the worker, and a timer that ends deferred jobs. */
@@ -625,6 +633,15 @@ Test(worker, a_program_serves_its_own_table)
 	cr_assert_eq(cadre_client_operation(troupe.client, "later"), PROGRAM_LATER);
 	call_ok(ASK(PROGRAM_ECHO, 1));
 	cr_assert_eq(scene_children(), 1, "the supervisor alone is our child");
+}
+
+Test(worker, a_handler_that_defers_a_job_after_its_reply_gives_its_room_back)
+{
+	serve_program(simple_program);
+	/* More than there are rooms in all workers. */
+	for (uint32_t i = 0; i < 100; i++)
+		call_ok(ASK(PROGRAM_TOO_LATE, i));
+	call_ok(ASK(PROGRAM_ECHO, 1));
 }
 
 Test(worker, a_program_with_an_event_loop_serves_jobs_at_once_and_later)
