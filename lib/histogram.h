@@ -10,24 +10,33 @@
 
 #include "platform.h"
 
+#include <string.h>
+
 #define CADRE_HISTOGRAM_SUB 8
 #define CADRE_HISTOGRAM_BUCKETS (CADRE_HISTOGRAM_SUB * 39)
+#define CADRE_HISTOGRAM_END_NS (UINT64_C(1) << 41) /* what the last one does not reach */
 
 struct cadre_histogram {
 	_Atomic uint64_t count[CADRE_HISTOGRAM_BUCKETS];
 };
 
-/* The bucket of a value in ns. Values below 8 have one each; from there on, the three bits
- * below the highest one choose among the eight of its power of two. Here, and without a
- * branch, because each job needs three of them. */
+/* The bucket of any value in ns. Values below 8 have one each; from there on, the three bits
+ * below the highest one choose among the eight of its power of two. */
+unsigned cadre_histogram_bucket_of_any(int64_t ns);
+
+/* The same. Here, because each job needs three of them, and by a double, whose exponent and
+ * highest three bits are that number but for where it begins: half the instructions. */
 static inline unsigned cadre_histogram_bucket(int64_t ns)
 {
-	const uint64_t value = ns > 0 ? (uint64_t)ns : 0;
-	/* Below the three bits and the highest one, which adds eight by itself. */
-	const unsigned below = 60 - (unsigned)__builtin_clzll(value | CADRE_HISTOGRAM_SUB);
-	const unsigned bucket = below * CADRE_HISTOGRAM_SUB + (unsigned)(value >> below);
+	enum { BELOW_EXPONENT_AND_THREE = 52 - 3, BIAS_AND_TWO = (1023 + 2) * 8 };
+	const double value = (double)ns;
+	uint64_t bits;
 
-	return bucket < CADRE_HISTOGRAM_BUCKETS ? bucket : CADRE_HISTOGRAM_BUCKETS - 1;
+	if ((uint64_t)ns - CADRE_HISTOGRAM_SUB >=
+	    CADRE_HISTOGRAM_END_NS - CADRE_HISTOGRAM_SUB)
+		return cadre_histogram_bucket_of_any(ns);
+	memcpy(&bits, &value, sizeof(bits));
+	return (unsigned)(bits >> BELOW_EXPONENT_AND_THREE) - BIAS_AND_TWO;
 }
 
 /* The lowest value in ns that falls into a bucket. */
