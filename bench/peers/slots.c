@@ -1,4 +1,5 @@
 #include "slots.h"
+#include "clock.h"
 #include "slot.h"
 
 #include <string.h>
@@ -12,16 +13,20 @@ struct ring {
 	struct cadre_books books[CAPACITY];
 	struct ring *requests;
 	bool is_for_replies;
+	bool is_timed;
 	alignas(128) uint32_t pushes; /* whoever pushes, private */
 	alignas(128) uint32_t pops;   /* whoever pops, private */
 	uint64_t claimed;             /* the worker, private: the word of its job */
+	int64_t ended_ns;             /* the worker, private: the end of the job before */
 };
 
 static struct ring *first_of_pair;
+static bool next_is_timed;
 
 static void ring_init(struct ring *ring)
 {
 	ring->is_for_replies = first_of_pair != NULL;
+	ring->is_timed = next_is_timed;
 	ring->requests = first_of_pair ? first_of_pair : ring;
 	first_of_pair = first_of_pair ? NULL : ring;
 }
@@ -41,9 +46,15 @@ static bool submit(struct ring *ring, const unsigned char payload[PAYLOAD])
 {
 	struct cadre_slot *const slot = slot_at(ring, ring->pushes++);
 
+	/* Before the lines of the slot, which are written in one go. */
+	const int64_t now_ns = ring->is_timed ? cadre_clock_ns() : 0;
+
 	memcpy(slot->request.payload, payload, PAYLOAD);
 	slot->request.length = PAYLOAD;
+	slot->request.submitted_ns = now_ns;
 	cadre_slot_publish(slot, 0, CADRE_OWNER_NONE);
+	if (ring->is_timed)
+		atomic_thread_fence(memory_order_seq_cst);
 	ask_for_lines(&slot_at(ring, ring->pushes)->request);
 	return true;
 }
@@ -66,12 +77,25 @@ static bool claim(struct ring *ring, unsigned char payload[PAYLOAD])
 	return true;
 }
 
+/* As a worker does: the end of one job is the start of the next. */
+static int64_t take_time(struct ring *ring, const struct cadre_slot *slot)
+{
+	const int64_t before_ns = ring->ended_ns;
+
+	ring->ended_ns = cadre_clock_ns();
+	return before_ns > slot->request.submitted_ns ? before_ns :
+							slot->request.submitted_ns;
+}
+
 static bool reply(struct ring *ring, const unsigned char payload[PAYLOAD])
 {
 	struct cadre_slot *const slot = slot_at(ring, ring->pushes++);
 
+	if (ring->is_timed)
+		slot->reply.taken_ns = take_time(ring, slot);
 	memcpy(slot->reply.payload, payload, PAYLOAD);
 	slot->reply.length = PAYLOAD;
+	slot->reply.ended_ns = ring->ended_ns;
 	return cadre_slot_finish(slot, ring->requests->claimed, CADRE_OK) != 0;
 }
 
@@ -111,12 +135,12 @@ static bool ring_pop(struct ring *ring, unsigned char payload[PAYLOAD])
 
 int slots_round_trip(const struct bench *bench, const void *with, double *ret_values)
 {
-	(void)with;
+	next_is_timed = with != NULL;
 	return pair_round_trip(bench, ret_values);
 }
 
 int slots_in_flight(const struct bench *bench, const void *with, double *ret_values)
 {
-	(void)with;
+	next_is_timed = with != NULL;
 	return pair_in_flight(bench, ret_values);
 }
