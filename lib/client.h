@@ -230,10 +230,7 @@ static inline uint32_t cadre_client_use_slots(struct cadre_client *client, uint3
 
 static inline int64_t cadre_client_find_plain_max(const struct cadre_limits *limits)
 {
-	if (limits->workers == 0)
-		return -1;
-	return limits->payload_max < CADRE_INLINE_MAX ? (int64_t)limits->payload_max :
-							CADRE_INLINE_MAX;
+	return limits->workers == 0 ? -1 : (int64_t)cadre_limits_inline_max(limits);
 }
 
 /* 0, or -ECHILD in a forked child. First line of each public function. */

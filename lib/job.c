@@ -31,30 +31,17 @@ static int64_t credible(int64_t submitted_ns, int64_t taken_ns)
 	return submitted_ns < now_ns ? submitted_ns : now_ns;
 }
 
-int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t slot,
-		   uint64_t claimed, int64_t taken_ns)
+static void be_plain(struct cadre_job *job, bool plain)
 {
-	struct cadre_slot *const at = &host->view->slots[slot];
-	const struct cadre_request_lines *const lines = &at->request;
-	const unsigned with = CADRE_READ_ONCE(lines->with);
-	uint64_t size = 0;
+	atomic_store_explicit(&job->is_plain, plain, memory_order_relaxed);
+}
 
+/* The struct is new, or the job before was not plain. */
+CADRE_RARELY static void wipe(struct cadre_job *job, struct cadre_job_host *host)
+{
 	job->host = host;
-	job->slot = at;
-	job->number = slot;
-	job->claimed = claimed;
-	job->data = lines->payload;
-	job->length = CADRE_READ_ONCE(lines->length);
-	job->operation = lines->operation;
-	job->deadline_ns = with & CADRE_WITH_DEADLINE ? lines->deadline_ns : 0;
-	job->token = with & CADRE_WITH_TOKEN ?
-			     atomic_load_explicit(&lines->token, memory_order_relaxed) :
-			     0;
-	job->submitted_ns = credible(CADRE_READ_ONCE(lines->submitted_ns), taken_ns);
-	/* A job is not taken before it is submitted, even when the clock was read before it
-	 * was looked for. */
-	job->taken_ns = taken_ns > job->submitted_ns ? taken_ns : job->submitted_ns;
-	job->ended_ns = 0;
+	job->deadline_ns = 0;
+	job->token = 0;
 	job->room = NULL;
 	job->room_size = 0;
 	job->room_asked = 0;
@@ -64,12 +51,22 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	job->fetched = false;
 	job->emitter.stream = NULL;
 	/* Relaxed: no other thread knows of the job yet. */
-	atomic_store_explicit(&job->parties, 2, memory_order_relaxed);
-	atomic_store_explicit(&job->ended, false, memory_order_relaxed);
 	atomic_store_explicit(&job->deferred, false, memory_order_relaxed);
 	atomic_store_explicit(&job->shared, false, memory_order_relaxed);
 	atomic_store_explicit(&job->watched.state, CADRE_UNWATCHED, memory_order_relaxed);
+}
 
+/* What a plain job does not have. */
+CADRE_RARELY static int open_any(struct cadre_job *job, unsigned with)
+{
+	const struct cadre_job_host *const host = job->host;
+	const struct cadre_request_lines *const lines = &job->slot->request;
+	uint64_t size = 0;
+
+	if (with & CADRE_WITH_DEADLINE)
+		job->deadline_ns = lines->deadline_ns;
+	if (with & CADRE_WITH_TOKEN)
+		job->token = atomic_load_explicit(&lines->token, memory_order_relaxed);
 	/* Aimed at the worker that sat here before us. */
 	if (with & CADRE_WITH_TARGET && CADRE_READ_ONCE(lines->target) != host->incarnation)
 		return -EHOSTDOWN;
@@ -78,13 +75,42 @@ int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t 
 	if (job->length <= cadre_request_inline_max(with))
 		return 0;
 	job->request_block = CADRE_READ_ONCE(lines->block);
-	job->data = cadre_block_bytes(&host->blocks, job->request_block, slot,
-				      cadre_word_generation(claimed), &size);
+	job->data = cadre_block_bytes(&host->blocks, job->request_block, job->number,
+				      cadre_word_generation(job->claimed), &size);
 	if (job->data && job->length <= size)
 		return 0;
 	job->data = "";
 	job->length = 0;
 	return -EBADMSG;
+}
+
+int cadre_job_open(struct cadre_job *job, struct cadre_job_host *host, uint32_t slot,
+		   uint64_t claimed, int64_t taken_ns)
+{
+	struct cadre_slot *const at = &host->view->slots[slot];
+	const struct cadre_request_lines *const lines = &at->request;
+	const unsigned with = CADRE_READ_ONCE(lines->with);
+
+	if (!cadre_job_is_plain(job))
+		wipe(job, host);
+	job->slot = at;
+	job->number = slot;
+	job->claimed = claimed;
+	job->data = lines->payload;
+	job->length = CADRE_READ_ONCE(lines->length);
+	job->operation = lines->operation;
+	job->submitted_ns = credible(CADRE_READ_ONCE(lines->submitted_ns), taken_ns);
+	/* A job is not taken before it is submitted, even when the clock was read before it
+	 * was looked for. */
+	job->taken_ns = taken_ns > job->submitted_ns ? taken_ns : job->submitted_ns;
+	/* Relaxed: no other thread knows of the job yet. */
+	atomic_store_explicit(&job->ended, false, memory_order_relaxed);
+	if (with == 0 && job->length <= CADRE_INLINE_MAX) {
+		be_plain(job, true);
+		return 0;
+	}
+	be_plain(job, false);
+	return open_any(job, with);
 }
 
 /* One of the two parties is done. */
@@ -98,8 +124,10 @@ static void leave(struct cadre_job *job)
 void cadre_job_share(struct cadre_job *job)
 {
 	/* Of a private job the handler was both parties. Who owed the reply may be done. */
-	if (cadre_job_is_private(job) && cadre_job_has_reply(job))
-		atomic_store_explicit(&job->parties, 1, memory_order_relaxed);
+	if (cadre_job_is_private(job))
+		atomic_store_explicit(&job->parties, cadre_job_has_reply(job) ? 1 : 2,
+				      memory_order_relaxed);
+	be_plain(job, false);
 	atomic_store_explicit(&job->shared, true, memory_order_relaxed);
 }
 
@@ -126,8 +154,10 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 	reply->code = code;
 	reply->block = block;
 	reply->worker_pid = host->pid;
-	reply->taken_ns = job->taken_ns;
-	reply->ended_ns = job->ended_ns;
+	/* Apart: as one load of both it would wait until the second, which was just written, is
+	 * in the cache, and so for every line that stores before it wait for. */
+	reply->taken_ns = CADRE_READ_ONCE(job->taken_ns);
+	reply->ended_ns = CADRE_READ_ONCE(job->ended_ns);
 
 	replaced = cadre_slot_finish(job->slot, job->claimed, outcome);
 	CADRE_TRACE(finish, host->worker, job->number, job->claimed, outcome,
@@ -137,8 +167,8 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 		leave(job);
 }
 
-/* True for the one call that may end the job. */
-static bool begin_end(struct cadre_job *job)
+/* As begin_end, of a job that is not plain. */
+static bool begin_end_of_any(struct cadre_job *job)
 {
 	if (cadre_job_is_private(job)) {
 		if (atomic_load_explicit(&job->ended, memory_order_relaxed))
@@ -157,6 +187,20 @@ static bool begin_end(struct cadre_job *job)
 	 * whoever produces its items, which is us, or somebody who told us. */
 	if (atomic_load_explicit(&job->wants_room, memory_order_relaxed))
 		job->host->wants_none(job->host, job);
+	return true;
+}
+
+/* True for the one call that may end the job. */
+static bool begin_end(struct cadre_job *job)
+{
+	if (!cadre_job_is_plain(job)) {
+		if (!begin_end_of_any(job))
+			return false;
+	} else if (cadre_job_has_reply(job)) {
+		return false;
+	} else {
+		atomic_store_explicit(&job->ended, true, memory_order_relaxed);
+	}
 	/* The reply is written behind this in one go: its client watches that line. */
 	job->ended_ns = cadre_clock_ns();
 	return true;
@@ -230,6 +274,7 @@ CADRE_EACH_JOB int cadre_job_reply_room(struct cadre_job *job, size_t size,
 	if (block_before != CADRE_NO_BLOCK)
 		cadre_block_give(&job->host->blocks, block_before, job->number,
 				 cadre_word_generation(job->claimed));
+	be_plain(job, false);
 	job->room = room;
 	/* All of the block, so that growing in small steps does not copy each time. */
 	job->room_size = block_size < job->host->view->limits.payload_max ?
@@ -282,18 +327,15 @@ CADRE_RARELY static int reply_in_block(struct cadre_job *job, const void *data,
 
 CADRE_EACH_JOB int cadre_job_reply(struct cadre_job *job, const void *data, size_t length)
 {
-	if (length > CADRE_INLINE_MAX)
+	if (length > job->host->inline_max)
 		return reply_in_block(job, data, length);
-	if (length > job->host->view->limits.payload_max)
-		return atomic_load_explicit(&job->ended, memory_order_relaxed) ?
-			       -EALREADY :
-			       -EMSGSIZE;
 	if (!begin_end(job))
 		return -EALREADY;
 	/* It may be what was written into its room. */
 	if (length)
 		memmove(job->slot->reply.payload, data, length);
-	drop_room(job);
+	if (!cadre_job_is_plain(job))
+		drop_room(job);
 	end(job, CADRE_OK, 0, (uint32_t)length, CADRE_NO_BLOCK);
 	return 0;
 }

@@ -48,6 +48,7 @@ struct cadre_job_host {
 	struct cadre_fetcher fetcher;
 	uint32_t incarnation;
 	const struct cadre_channel *channel; /* that leads to it */
+	uint32_t inline_max; /* bytes of the longest reply that fits its slot */
 	/* Handlers that may run at once; and how many of them wait for this very worker. */
 	uint32_t rooms;
 	_Atomic uint32_t waiting_for_itself;
@@ -97,6 +98,10 @@ struct cadre_job {
 	_Atomic bool ended;
 	_Atomic bool deferred;
 	_Atomic bool shared; /* deferred, or watched: other threads may have to do with it */
+	/* A payload that fits its slot and nothing else that a request may have, not shared, no
+	 * room for its reply: as most are. Then fields of those say that there is none. Never set
+	 * back to true while the job is open. */
+	_Atomic bool is_plain;
 	struct cadre_watched watched;
 	/* fetch.c: of descriptors that came with it and that the handler has not got yet. */
 	uint8_t fd_count;
@@ -124,6 +129,12 @@ static inline bool cadre_job_is_private(const struct cadre_job *job)
 {
 	/* Relaxed: written by the handler's thread, or before whoever ends it heard of it. */
 	return !atomic_load_explicit(&job->shared, memory_order_relaxed);
+}
+
+static inline bool cadre_job_is_plain(const struct cadre_job *job)
+{
+	/* Relaxed: as `shared`. */
+	return atomic_load_explicit(&job->is_plain, memory_order_relaxed);
 }
 
 /* True once somebody has begun to end it. */

@@ -202,6 +202,13 @@ static inline struct cadre_slot *cadre_view_slot(const struct cadre_view *view,
 	return &view->slots[window * view->limits.slots + (index & (view->limits.slots - 1))];
 }
 
+/* The longest payload, either way, that needs no block. */
+static inline uint32_t cadre_limits_inline_max(const struct cadre_limits *limits)
+{
+	return limits->payload_max < CADRE_INLINE_MAX ? (uint32_t)limits->payload_max :
+							CADRE_INLINE_MAX;
+}
+
 /* The window of a slot, by its number in the whole segment. */
 static inline uint32_t cadre_view_window_of(const struct cadre_view *view, uint32_t slot)
 {

@@ -158,7 +158,7 @@ static void expect(struct cadre_duty *duty, int64_t ran_ns)
 	const int64_t expected_ns = atomic_load_explicit(&duty->expected_ns,
 							 memory_order_relaxed);
 
-	atomic_store_explicit(&duty->expected_ns, (expected_ns + ran_ns) / 2,
+	atomic_store_explicit(&duty->expected_ns, (expected_ns + ran_ns) >> 1,
 			      memory_order_relaxed);
 }
 
@@ -579,8 +579,7 @@ static void run(struct cadre_worker *worker, const struct cadre_found *found,
 	account_taken(worker, task);
 	CADRE_TRACE(claim, worker->host.worker, found->slot, found->claimed,
 		    job->operation, job->submitted_ns, job->taken_ns);
-	if ((r < 0 || job->deadline_ns || job->token || !task->duty) &&
-	    refuse(worker, task, r, taken_ns))
+	if ((!cadre_job_is_plain(job) || !task->duty) && refuse(worker, task, r, taken_ns))
 		return;
 	start(worker, task);
 }

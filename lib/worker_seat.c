@@ -145,6 +145,7 @@ static void find_place(struct cadre_worker *worker, const struct cadre_seat *sea
 
 	worker->host.view = view;
 	worker->host.blocks = cadre_layout_blocks(view);
+	worker->host.inline_max = cadre_limits_inline_max(&view->limits);
 	worker->host.pid = getpid();
 	worker->host.worker = seat->worker;
 	worker->host.pool = worker->pool;

@@ -231,6 +231,7 @@ static void make_worker(unsigned worker, uint32_t incarnation)
 	self->view.limits.parallel = 1 + worker;
 	self->host.view = &self->view;
 	self->host.blocks = cadre_layout_blocks(&self->view);
+	self->host.inline_max = cadre_limits_inline_max(&self->view.limits);
 	self->host.pid = getpid();
 	self->host.worker = worker;
 	self->host.incarnation = incarnation;
