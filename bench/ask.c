@@ -1,6 +1,7 @@
 #include "ask.h"
 #include "peers/futex_trip.h"
 #include "peers/line.h"
+#include "width.h"
 
 #include <errno.h>
 #include <math.h>
@@ -204,6 +205,8 @@ static int calibrate(const struct bench *bench, struct calibration *calibration)
 	if (r == 0)
 		r = futex_trip(bench, &calibration->wake_ns);
 	bench_unpin();
+	calibration->client_width = width_of(bench, bench->client_cpu);
+	calibration->worker_width = width_of(bench, bench->worker_cpu);
 	if (r == 0 && isatty(STDERR_FILENO))
 		fprintf(stderr,
 			"\r\033[Kround: a cache line there and back %.0f ns, a wake-up "

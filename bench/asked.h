@@ -23,10 +23,12 @@ struct asked {
 	size_t count; /* contenders that take part */
 };
 
-/* What each round began with: how near the CPUs are to each other then. */
+/* What each round began with: how near the CPUs are to each other then, and whether they have
+ * their cores to themselves. */
 struct calibration {
 	double line_ns; /* a cache-line round trip */
 	double wake_ns; /* two sleeping processes wake each other, there and back */
+	double client_width, worker_width; /* of the two CPUs (width.h) */
 };
 
 struct run {

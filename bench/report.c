@@ -106,9 +106,13 @@ static void print_calibrations(const struct run *run)
 {
 	for (unsigned i = 0; i < run->bench->rounds; i++)
 		printf("round %u: a cache line there and back %.0f ns, a wake-up there and "
-		       "back %.1f us\n",
+		       "back %.1f us, additions in a cycle %.1f and %.1f\n",
 		       i + 1, run->calibrations[i].line_ns,
-		       run->calibrations[i].wake_ns / 1000);
+		       run->calibrations[i].wake_ns / 1000,
+		       run->calibrations[i].client_width,
+		       run->calibrations[i].worker_width);
+	printf("(a CPU that does two thirds of the additions of its best round shares its "
+	       "core: what takes\ninstructions is slower then, what takes lines is not)\n");
 }
 
 void report_tables(const struct run *run)

@@ -119,9 +119,13 @@ static json_t *json_calibrations(const struct run *run)
 
 	for (unsigned i = 0; i < run->bench->rounds; i++)
 		json_array_append_new(rounds,
-				      json_pack("{s:f, s:f}", "line_ns",
+				      json_pack("{s:f, s:f, s:f, s:f}", "line_ns",
 						run->calibrations[i].line_ns, "wake_ns",
-						run->calibrations[i].wake_ns));
+						run->calibrations[i].wake_ns,
+						"client_width",
+						run->calibrations[i].client_width,
+						"worker_width",
+						run->calibrations[i].worker_width));
 	return rounds;
 }
 

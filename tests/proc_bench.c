@@ -373,6 +373,11 @@ Test(bench, json_has_every_figure_and_goal_and_the_status_follows_from_them)
 			 "ns");
 	cr_expect(json_is_true(at("questions", "round_trip", "less_is_better", NULL)));
 	cr_expect_gt(number(json_array_get(at("calibrations", NULL), 0), "line_ns"), 0);
+	/* Two at once are done by any CPU that there is, half by a shared one, sixteen by none. */
+	cr_expect_gt(number(json_array_get(at("calibrations", NULL), 0), "client_width"),
+		     0.5);
+	cr_expect_lt(number(json_array_get(at("calibrations", NULL), 0), "worker_width"),
+		     16);
 	cr_expect_not_null(json_string_value(at("machine", "kernel", NULL)));
 
 	goal = at("goals", "round_trip", NULL);
