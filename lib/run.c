@@ -599,12 +599,19 @@ static void take(struct cadre_worker *worker, const struct cadre_found *found,
 
 CADRE_EACH_JOB bool cadre_run_next_door(struct cadre_worker *worker)
 {
-	const int64_t ended_ns = ended_just_now(worker);
+	int64_t ended_ns = ended_just_now(worker);
 	struct cadre_found found;
+	int64_t until_ns;
 
 	if (worker->shares_stats || !cadre_look_next_door(&worker->looker, &found))
 		return false;
 	take(worker, &found, ended_ns);
+	/* Short ones in a row. What the dispatcher looks at between two jobs, and who waits for
+	 * that, can wait for as long as for a job that is not called long. */
+	until_ns = worker->last_ended_ns + LONG_NS;
+	while (cadre_worker_has_room(worker) && (ended_ns = ended_just_now(worker)) != 0 &&
+	       ended_ns < until_ns && cadre_look_next_door(&worker->looker, &found))
+		take(worker, &found, ended_ns);
 	return true;
 }
 

@@ -169,7 +169,8 @@ void cadre_run_fini(struct cadre_worker *worker);
 /* Takes one job along the hints, or everywhere, and runs it or hands it to a thread. */
 bool cadre_run_one(struct cadre_worker *worker, bool everywhere);
 
-/* The same from the one slot where the next job will stand if its client goes on as before. */
+/* The same from the one slot where the next job will stand if its client goes on as before; and on
+ * from there, while jobs are short. */
 bool cadre_run_next_door(struct cadre_worker *worker);
 
 /* Says that we shall not look for a while, and wakes somebody if a job is left that others
