@@ -1,5 +1,5 @@
 /*
- * client.h - what the files of one client share: client.c (attach, detach), submit.c,
+ * client.h - what the files of one client share: client.c (attach, detach), submit.c, draft.c,
  * take.c, consume.c (streams) and completion.c.
  *
  * What other processes must know stands in the segment; everything here is private to the
@@ -368,8 +368,8 @@ void cadre_consume_fini(struct cadre_client *client);
 uint64_t cadre_client_stream_room(const struct cadre_client *client,
 				  const struct cadre_request *request);
 
-/* S1 for a stream: a ring in front of its payload, in a block of its own. As prepare in
- * submit.c; a slot that is FILLING already keeps its generation. */
+/* S1 for a stream: a ring in front of its payload, in a block of its own. As
+ * cadre_berth_prepare; a slot that is FILLING already keeps its generation. */
 int cadre_client_prepare_stream(struct cadre_client *client, uint32_t index,
 				const struct cadre_request *request, void **ret_data);
 

@@ -4,8 +4,8 @@
  * Steps S1 to S4 of the life of a job. Between S1 and S3 the job is nobody's but ours; at
  * S3 it is accepted; everything after S3 is about somebody noticing soon.
  */
+#include "submit.h"
 #include "channel.h"
-#include "client.h"
 #include "clock.h"
 #include "control.h"
 #include "dispatch.h"
@@ -104,17 +104,9 @@ static void prefetch(const struct cadre_client *client, uint64_t position)
 	cadre_prefetch_to_write((const char *)&slot->request + CADRE_CACHE_LINE);
 }
 
-/* A slot on its way to its next job. */
-struct berth {
-	uint64_t position;
-	uint64_t generation; /* of that job, once the slot was prepared */
-	void *data;          /* where its payload goes, likewise */
-	uint32_t index;
-};
-
 /* Holds the next slot in order of position; one in use is skipped, not waited for. False when
  * each is in use. */
-static bool take_slot(struct cadre_client *client, struct berth *ret_berth)
+static bool take_slot(struct cadre_client *client, struct cadre_berth *ret_berth)
 {
 	/* Relaxed, load and store: which thread gets which slot is decided in hold. */
 	uint64_t position = atomic_load_explicit(&client->next, memory_order_relaxed);
@@ -134,92 +126,7 @@ static bool take_slot(struct cadre_client *client, struct berth *ret_berth)
 	return false;
 }
 
-/* A stream that is delivered by callback has both of them; nobody reads a detached one. */
-static int check_stream(const struct cadre_client *client,
-			const struct cadre_request *request)
-{
-	if (!(request->flags & CADRE_STREAM) || request->flags & CADRE_DETACHED ||
-	    !request->item != !request->ended ||
-	    (request->stream_room && request->stream_room < CADRE_STREAM_ROOM_LEAST))
-		return -EINVAL;
-	if (request->stream_room > client->view.limits.payload_max ||
-	    cadre_stream_bytes(request->length, cadre_client_stream_room(client, request)) >
-		    client->view.limits.payload_max)
-		return -EMSGSIZE;
-	return 0;
-}
-
-/* Whom the request is for. */
-static int find_aim(const struct cadre_client *client,
-		    const struct cadre_request *request, struct cadre_aim *ret_aim)
-{
-	int r;
-
-	if (!request->to) {
-		ret_aim->owner = CADRE_OWNER_NONE;
-		return client->view.limits.workers > 0 ? 0 : -EHOSTDOWN;
-	}
-	r = cadre_channel_aim(request->to, &client->view, client->pool,
-			      client->created_ns, ret_aim);
-	if (r < 0)
-		return r;
-	if (ret_aim->owner == CADRE_OWNER_NONE)
-		return client->view.limits.workers > 0 ? 0 : -EHOSTDOWN;
-	return cadre_aim_stands(&client->view, *ret_aim) ? 0 : -EHOSTDOWN;
-}
-
-/* What a request has besides its payload; whom it is aimed at is added later. */
-static unsigned with(const struct cadre_request *request)
-{
-	return (request->deadline_ns ? CADRE_WITH_DEADLINE : 0u) |
-	       (request->descriptor_count ? CADRE_WITH_DESCRIPTORS : 0u) |
-	       (request->flags & CADRE_STREAM ? CADRE_WITH_STREAM : 0u) |
-	       (request->token ? CADRE_WITH_TOKEN : 0u);
-}
-
-/* A pool whose longest payload fits a slot has no blocks, and no room for more. */
-static int check_token(const struct cadre_client *client,
-		       const struct cadre_request *request)
-{
-	if (request->length > cadre_request_inline_max(CADRE_WITH_TOKEN) &&
-	    client->view.plan.total == 0)
-		return -EMSGSIZE;
-	return cadre_handle_check(client, request->token);
-}
-
-/* What can be seen from the request itself. */
-static int check_request(const struct cadre_client *client,
-			 const struct cadre_request *request, struct cadre_aim *ret_aim)
-{
-	if (request->operation < 1 || request->operation > CADRE_OPERATION_ID_MAX ||
-	    request->retries > CADRE_ATTEMPT_MAX || (request->length && !request->data) ||
-	    request->deadline_ns < 0 ||
-	    request->flags & ~(unsigned)(CADRE_IDEMPOTENT | CADRE_DETACHED | CADRE_STREAM) ||
-	    (request->flags & CADRE_DETACHED &&
-	     (request->ended || request->descriptor_count || request->counter)) ||
-	    (request->counter && request->counter->client != client) ||
-	    request->descriptor_count > CADRE_DESCRIPTORS_MAX ||
-	    (request->descriptor_count && !request->descriptors))
-		return -EINVAL;
-	if (request->length > client->view.limits.payload_max)
-		return -EMSGSIZE;
-	if (request->flags & CADRE_STREAM || request->item || request->stream_room) {
-		const int r = check_stream(client, request);
-
-		if (r < 0)
-			return r;
-	}
-	if (request->token) {
-		const int r = check_token(client, request);
-
-		if (r < 0)
-			return r;
-	}
-	return find_aim(client, request, ret_aim);
-}
-
-/* 0, or why nothing is accepted at all. */
-static int check_open(struct cadre_client *client)
+int cadre_client_check_open(struct cadre_client *client)
 {
 	int r = cadre_client_enter(client);
 
@@ -251,7 +158,8 @@ static void clear_reply(struct cadre_slot *slot)
 }
 
 /* S1 for a payload that does not fit its slot, into a block. */
-static int prepare_block(struct cadre_client *client, size_t length, struct berth *berth)
+static int prepare_block(struct cadre_client *client, size_t length,
+			 struct cadre_berth *berth)
 {
 	const uint32_t index = berth->index, number = client->slot_base + index;
 	struct cadre_slot *const slot = &client->slots[index];
@@ -282,7 +190,7 @@ static int prepare_block(struct cadre_client *client, size_t length, struct bert
 }
 
 /* S1 for a payload that fits its slot. */
-static void prepare_plain(struct cadre_client *client, struct berth *berth)
+static void prepare_plain(struct cadre_client *client, struct cadre_berth *berth)
 {
 	struct cadre_slot *const slot = &client->slots[berth->index];
 
@@ -293,9 +201,8 @@ static void prepare_plain(struct cadre_client *client, struct berth *berth)
 	berth->data = slot->request.payload;
 }
 
-/* S1: prepares a held slot for `length` bytes, of which so many fit it. */
-static int prepare(struct cadre_client *client, size_t length, uint32_t inline_max,
-		   struct berth *berth)
+int cadre_berth_prepare(struct cadre_client *client, size_t length, uint32_t inline_max,
+			struct cadre_berth *berth)
 {
 	prepare_plain(client, berth);
 	if (length > inline_max)
@@ -304,14 +211,27 @@ static int prepare(struct cadre_client *client, size_t length, uint32_t inline_m
 	return 0;
 }
 
-/* The same for a stream. */
-static int prepare_stream(struct cadre_client *client,
-			  const struct cadre_request *request, struct berth *berth)
+int cadre_berth_prepare_stream(struct cadre_client *client,
+			       const struct cadre_request *request,
+			       struct cadre_berth *berth)
 {
 	const int r = cadre_client_prepare_stream(client, berth->index, request,
 						  &berth->data);
 
 	berth->generation = cadre_client_generation(client, berth->index);
+	return r;
+}
+
+int cadre_berth_take(struct cadre_client *client, size_t length, uint32_t inline_max,
+		     struct cadre_berth *ret_berth)
+{
+	int r;
+
+	if (!take_slot(client, ret_berth))
+		return -EAGAIN;
+	r = cadre_berth_prepare(client, length, inline_max, ret_berth);
+	if (r < 0)
+		vacate(client, ret_berth->index);
 	return r;
 }
 
@@ -329,7 +249,7 @@ static void note_plain(struct cadre_pending *pending, const struct cadre_request
 	atomic_store_explicit(&pending->marks, 0, memory_order_relaxed);
 }
 
-static void note(struct cadre_client *client, const struct berth *berth,
+static void note(struct cadre_client *client, const struct cadre_berth *berth,
 		 const struct cadre_request *request, int64_t now_ns)
 {
 	struct cadre_pending *const pending = &client->pending[berth->index];
@@ -349,7 +269,7 @@ static void note(struct cadre_client *client, const struct berth *berth,
 
 /* S2: all of the request. A worker may be watching the line of the word, which is this one:
  * so everything is written in one go, and the word right behind it (publish). */
-static void describe_plain(struct cadre_client *client, const struct berth *berth,
+static void describe_plain(struct cadre_client *client, const struct cadre_berth *berth,
 			   const struct cadre_request *request, unsigned has,
 			   int64_t now_ns)
 {
@@ -366,12 +286,12 @@ static void describe_plain(struct cadre_client *client, const struct berth *bert
 	__atomic_store_n(&lines->with, (uint8_t)has, __ATOMIC_RELAXED);
 }
 
-static void describe(struct cadre_client *client, const struct berth *berth,
+static void describe(struct cadre_client *client, const struct cadre_berth *berth,
 		     const struct cadre_request *request, const struct cadre_aim *aim,
 		     int64_t now_ns)
 {
 	struct cadre_request_lines *const lines = &client->slots[berth->index].request;
-	const unsigned has = with(request);
+	const unsigned has = cadre_request_has(request);
 
 	if (request->length > cadre_request_inline_max(has) ||
 	    request->flags & CADRE_STREAM)
@@ -389,6 +309,28 @@ static void describe(struct cadre_client *client, const struct berth *berth,
 	describe_plain(client, berth, request,
 		       has | (aim->owner != CADRE_OWNER_NONE ? CADRE_WITH_TARGET : 0u),
 		       now_ns);
+}
+
+static int pack(struct cadre_client *client, uint32_t index,
+		const struct cadre_request *request)
+{
+	return request->descriptor_count ?
+		       cadre_courier_pack(client, index, request->descriptors,
+					  request->descriptor_count) :
+		       0;
+}
+
+int cadre_berth_write(struct cadre_client *client, const struct cadre_berth *berth,
+		      const struct cadre_request *request, const struct cadre_aim *aim,
+		      int64_t now_ns)
+{
+	const int r = pack(client, berth->index, request);
+
+	if (r < 0)
+		return r;
+	note(client, berth, request, now_ns);
+	describe(client, berth, request, aim, now_ns);
+	return 0;
 }
 
 static unsigned word_flags(const struct cadre_client *client,
@@ -409,7 +351,7 @@ static unsigned word_flags(const struct cadre_client *client,
 
 /* S3. From here on another thread, or the notifier, may take the result, and the slot may be
  * another job's. */
-static void publish_as(struct cadre_client *client, const struct berth *berth,
+static void publish_as(struct cadre_client *client, const struct cadre_berth *berth,
 		       const struct cadre_request *request,
 		       enum cadre_pending_state state, unsigned flags, unsigned owner)
 {
@@ -427,7 +369,7 @@ static void publish_as(struct cadre_client *client, const struct berth *berth,
 			      memory_order_release);
 }
 
-static void publish(struct cadre_client *client, const struct berth *berth,
+static void publish(struct cadre_client *client, const struct cadre_berth *berth,
 		    const struct cadre_request *request, const struct cadre_aim *aim)
 {
 	if (request->ended)
@@ -568,7 +510,7 @@ CADRE_RARELY static bool take_back(struct cadre_client *client, uint32_t index,
 
 /* Tells the worker that the job is aimed at. True when that has gone meanwhile, without
  * having seen the job. */
-static bool withdraw_if_gone(struct cadre_client *client, const struct berth *berth,
+static bool withdraw_if_gone(struct cadre_client *client, const struct cadre_berth *berth,
 			     const struct cadre_aim *aim)
 {
 	return aim->owner != CADRE_OWNER_NONE &&
@@ -579,7 +521,8 @@ static bool withdraw_if_gone(struct cadre_client *client, const struct berth *be
 /* Behind the fence of `announce`: a pool that stopped meanwhile may not have seen these jobs. A
  * single one is withdrawn; those of a batch were accepted, and a pool that has ended runs none
  * of them, so they end as terminated. True when there was nothing else than that one. */
-CADRE_RARELY static bool withdraw(struct cadre_client *client, const struct berth *only)
+CADRE_RARELY static bool withdraw(struct cadre_client *client,
+				  const struct cadre_berth *only)
 {
 	const bool withdrawn = only && take_back(client, only->index, only->generation);
 
@@ -590,15 +533,29 @@ CADRE_RARELY static bool withdraw(struct cadre_client *client, const struct bert
 	return withdrawn;
 }
 
-static bool withdraw_if_stopped(struct cadre_client *client, const struct berth *only)
+static bool withdraw_if_stopped(struct cadre_client *client,
+				const struct cadre_berth *only)
 {
 	return atomic_load_explicit(&client->view.header->state, memory_order_relaxed) !=
 		       CADRE_POOL_OPEN &&
 	       withdraw(client, only);
 }
 
-/* Gives back a slot that was prepared. */
-CADRE_RARELY static void abandon(struct cadre_client *client, uint32_t index)
+int cadre_berth_publish(struct cadre_client *client, const struct cadre_berth *berth,
+			const struct cadre_request *request, const struct cadre_aim *aim)
+{
+	publish(client, berth, request, aim);
+	return withdraw_if_gone(client, berth, aim) ? -EHOSTDOWN : 0;
+}
+
+int cadre_berth_announce(struct cadre_client *client, const struct cadre_berth *berth,
+			 bool for_anyone, int64_t now_ns)
+{
+	announce(client, berth->position + 1, for_anyone, now_ns);
+	return withdraw_if_stopped(client, berth) ? -ESHUTDOWN : 0;
+}
+
+CADRE_RARELY void cadre_berth_abandon(struct cadre_client *client, uint32_t index)
 {
 	struct cadre_slot *const slot = &client->slots[index];
 	const uint64_t word = cadre_slot_peek(slot);
@@ -613,45 +570,34 @@ CADRE_RARELY static void abandon(struct cadre_client *client, uint32_t index)
 	vacate(client, index);
 }
 
-static int pack(struct cadre_client *client, uint32_t index,
-		const struct cadre_request *request)
-{
-	return request->descriptor_count ?
-		       cadre_courier_pack(client, index, request->descriptors,
-					  request->descriptor_count) :
-		       0;
-}
-
 /* Takes a slot and fills it; does not announce it. */
 static int submit_quietly(struct cadre_client *client, const struct cadre_request *request,
 			  const struct cadre_aim *aim, int64_t now_ns,
-			  struct berth *ret_berth)
+			  struct cadre_berth *ret_berth)
 {
 	int r;
 
 	if (!take_slot(client, ret_berth))
 		return -EAGAIN;
 	r = request->flags & CADRE_STREAM ?
-		    prepare_stream(client, request, ret_berth) :
-		    prepare(client, request->length,
-			    cadre_request_inline_max(with(request)), ret_berth);
+		    cadre_berth_prepare_stream(client, request, ret_berth) :
+		    cadre_berth_prepare(client, request->length,
+					cadre_request_inline_max(
+						cadre_request_has(request)),
+					ret_berth);
 	if (r < 0) {
 		vacate(client, ret_berth->index);
 		return r;
 	}
-	r = pack(client, ret_berth->index, request);
-	if (r < 0) {
-		abandon(client, ret_berth->index);
-		return r;
-	}
-	note(client, ret_berth, request, now_ns);
-	describe(client, ret_berth, request, aim, now_ns);
-	return 0;
+	r = cadre_berth_write(client, ret_berth, request, aim, now_ns);
+	if (r < 0)
+		cadre_berth_abandon(client, ret_berth->index);
+	return r;
 }
 
 /* The last job that was accepted in a burst. */
 struct accepted {
-	struct berth berth;
+	struct cadre_berth berth;
 	bool for_anyone; /* any job of the burst is */
 };
 
@@ -660,20 +606,20 @@ CADRE_RARELY static int accept_any(struct cadre_client *client,
 				   struct cadre_ticket *ret_ticket, struct accepted *last)
 {
 	struct cadre_aim aim;
-	struct berth berth;
-	int r = check_request(client, request, &aim);
+	struct cadre_berth berth;
+	int r = cadre_request_check(client, request, &aim);
 
-	if (r == 0 && !ret_ticket && !request->ended && !(request->flags & CADRE_DETACHED))
+	if (r == 0 && !cadre_request_is_heard(request, ret_ticket))
 		r = -EINVAL;
 	if (r == 0)
 		r = submit_quietly(client, request, &aim, now_ns, &berth);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (ret_ticket)
 		*ret_ticket = cadre_ticket_make(berth.index, berth.generation);
-	publish(client, &berth, request, &aim);
-	if (withdraw_if_gone(client, &berth, &aim))
-		return -EHOSTDOWN;
+	r = cadre_berth_publish(client, &berth, request, &aim);
+	if (r < 0)
+		return r;
 	last->berth = berth;
 	last->for_anyone |= aim.owner == CADRE_OWNER_NONE;
 	return 0;
@@ -698,7 +644,7 @@ static int accept_plain(struct cadre_client *client, const struct cadre_request 
 			int64_t now_ns, struct cadre_ticket *ret_ticket,
 			struct accepted *last)
 {
-	struct berth berth;
+	struct cadre_berth berth;
 
 	if (!take_slot(client, &berth))
 		return -EAGAIN;
@@ -730,7 +676,7 @@ CADRE_EACH_JOB int cadre_try_submit_batch(struct cadre_client *client,
 	const int64_t now_ns = cadre_clock_ns();
 	struct accepted last = { .for_anyone = false };
 	size_t accepted;
-	int r = check_open(client);
+	int r = cadre_client_check_open(client);
 
 	if (r < 0)
 		return r;
@@ -757,16 +703,15 @@ CADRE_EACH_JOB int cadre_try_submit(struct cadre_client *client,
 {
 	const int64_t now_ns = cadre_clock_ns();
 	struct accepted last;
-	int r = check_open(client);
+	int r = cadre_client_check_open(client);
 
 	if (r < 0)
 		return r;
 	last.for_anyone = false;
 	r = accept_one(client, request, now_ns, ret_ticket, &last);
-	if (r < 0)
+	if (r != 0)
 		return r;
-	announce(client, last.berth.position + 1, last.for_anyone, now_ns);
-	return withdraw_if_stopped(client, &last.berth) ? -ESHUTDOWN : 0;
+	return cadre_berth_announce(client, &last.berth, last.for_anyone, now_ns);
 }
 
 /* Sleeps until something of this client ends, or a while has passed. Rooms come back when
@@ -792,151 +737,4 @@ int cadre_submit(struct cadre_client *client, const struct cadre_request *reques
 			return -ETIMEDOUT;
 		await_room(client, until_ns);
 	}
-}
-
-/* A draft's id is its position, plus one so that zero is none. */
-CADRE_EACH_JOB int cadre_try_draft(struct cadre_client *client, size_t capacity,
-				   struct cadre_draft *ret_draft)
-{
-	struct berth berth;
-	int r = check_open(client);
-
-	if (r < 0)
-		return r;
-	if (capacity > client->view.limits.payload_max)
-		return -EMSGSIZE;
-	if (!take_slot(client, &berth))
-		return -EAGAIN;
-	r = prepare(client, capacity, CADRE_INLINE_MAX, &berth);
-	if (r < 0) {
-		vacate(client, berth.index);
-		return r;
-	}
-	*ret_draft = (struct cadre_draft){
-		.data = berth.data,
-		.capacity = capacity,
-		.id = berth.position + 1,
-	};
-	return 0;
-}
-
-/* Workers decide by length where a payload lies. One in a block that is short enough for the
- * slot moves there; one in the slot that leaves no room for its token moves into a block. */
-static int settle(struct cadre_client *client, const struct cadre_draft *draft,
-		  size_t length, uint32_t inline_max, struct berth *berth)
-{
-	uint8_t bytes[CADRE_INLINE_MAX];
-	int r;
-
-	if (client->pending[berth->index].request_block != CADRE_NO_BLOCK) {
-		if (length && length <= inline_max)
-			memcpy(client->slots[berth->index].request.payload, draft->data,
-			       length);
-		return 0;
-	}
-	if (length <= inline_max)
-		return 0;
-	memcpy(bytes, draft->data, length);
-	r = prepare(client, length, inline_max, berth);
-	if (r < 0)
-		return r;
-	memcpy(berth->data, bytes, length);
-	return 0;
-}
-
-/* The ring lies in front of the payload, so a draft is copied behind a ring. */
-static int turn_into_stream(struct cadre_client *client, const struct cadre_draft *draft,
-			    const struct cadre_request *request, struct berth *berth)
-{
-	const uint32_t block = client->pending[berth->index].request_block;
-	const int r = prepare_stream(client, request, berth);
-
-	if (r < 0)
-		return r;
-	if (request->length)
-		memcpy(berth->data, draft->data, request->length);
-	cadre_block_give(&client->blocks, block, client->slot_base + berth->index,
-			 berth->generation);
-	return 0;
-}
-
-/* The slot of a draft, as it was prepared. */
-static struct berth berth_of(const struct cadre_client *client,
-			     const struct cadre_draft *draft)
-{
-	const uint64_t position = draft->id - 1;
-	const uint32_t index = (uint32_t)position & (client->slot_count - 1);
-
-	return (struct berth){
-		.position = position,
-		.generation = cadre_client_generation(client, index),
-		.data = draft->data,
-		.index = index,
-	};
-}
-
-CADRE_EACH_JOB int cadre_draft_submit(struct cadre_client *client,
-				      struct cadre_draft *draft,
-				      const struct cadre_request *request,
-				      struct cadre_ticket *ret_ticket)
-{
-	struct cadre_request filled = *request;
-	struct berth berth;
-	struct cadre_aim aim;
-	int64_t now_ns;
-	int r = cadre_client_enter(client);
-
-	if (r < 0)
-		return r;
-	filled.data = draft->data;
-	if (draft->id == 0 || filled.length > draft->capacity)
-		return -EINVAL;
-	r = check_request(client, &filled, &aim);
-	if (r == -EHOSTDOWN)
-		cadre_draft_discard(client, draft);
-	if (r < 0)
-		return r;
-	if ((!ret_ticket && !filled.ended && !(filled.flags & CADRE_DETACHED)))
-		return -EINVAL;
-	berth = berth_of(client, draft);
-	r = check_open(client);
-	if (r == 0 && !(filled.flags & CADRE_STREAM))
-		r = settle(client, draft, filled.length,
-			   cadre_request_inline_max(with(&filled)), &berth);
-	if (r < 0) {
-		cadre_draft_discard(client, draft);
-		return r;
-	}
-	if (filled.flags & CADRE_STREAM)
-		r = turn_into_stream(client, draft, &filled, &berth);
-	if (r < 0)
-		return r;
-	r = pack(client, berth.index, &filled);
-	if (r < 0) {
-		cadre_draft_discard(client, draft);
-		return r;
-	}
-	now_ns = cadre_clock_ns();
-	note(client, &berth, &filled, now_ns);
-	/* It is written already. */
-	berth.data = draft->data;
-	describe(client, &berth, &filled, &aim, now_ns);
-	if (ret_ticket)
-		*ret_ticket = cadre_ticket_make(berth.index, berth.generation);
-	draft->id = 0;
-	publish(client, &berth, &filled, &aim);
-	if (withdraw_if_gone(client, &berth, &aim))
-		return -EHOSTDOWN;
-	announce(client, berth.position + 1, aim.owner == CADRE_OWNER_NONE, now_ns);
-	return withdraw_if_stopped(client, &berth) ? -ESHUTDOWN : 0;
-}
-
-void cadre_draft_discard(struct cadre_client *client, struct cadre_draft *draft)
-{
-	const uint32_t index = (uint32_t)(draft->id - 1) & (client->slot_count - 1);
-
-	if (draft->id == 0 || cadre_client_enter(client) < 0)
-		return;
-	draft->id = 0;
-	abandon(client, index);
 }
