@@ -123,24 +123,7 @@ static uint32_t take_preferred(struct cadre_block_pool *pool, uint32_t size_clas
 	return CADRE_NO_BLOCK;
 }
 
-uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t slot,
-			  uint64_t generation)
-{
-	for (uint32_t size_class = 0; size_class < pool->plan->classes; size_class++) {
-		uint32_t block;
-
-		if (pool->plan->size[size_class] < size)
-			continue;
-		block = take_preferred(pool, size_class, owner_of(slot, generation));
-		if (block == CADRE_NO_BLOCK)
-			block = take_from(pool, size_class, owner_of(slot, generation));
-		if (block != CADRE_NO_BLOCK)
-			return block;
-	}
-	return CADRE_NO_BLOCK;
-}
-
-static uint32_t class_of(const struct cadre_block_plan *plan, uint32_t block)
+static uint32_t find_class(const struct cadre_block_plan *plan, uint32_t block)
 {
 	uint32_t size_class = 0;
 
@@ -149,13 +132,69 @@ static uint32_t class_of(const struct cadre_block_plan *plan, uint32_t block)
 	return size_class;
 }
 
+/* Of a number of this pool. */
+static uint32_t class_of(const struct cadre_block_pool *pool, uint32_t block)
+{
+	/* Relaxed: a guess. */
+	const uint32_t usual = atomic_load_explicit(&pool->usual_class,
+						    memory_order_relaxed);
+
+	return block - pool->plan->first[usual] < pool->plan->count[usual] ?
+		       usual :
+		       find_class(pool->plan, block);
+}
+
+/* The smallest class that fits; their number when none does. */
+static uint32_t class_for(const struct cadre_block_plan *plan, uint64_t size)
+{
+	uint32_t size_class = 0;
+
+	while (size_class < plan->classes && plan->size[size_class] < size)
+		size_class++;
+	return size_class;
+}
+
+/* The same, and remembers it: mostly the next one is as large. */
+static uint32_t usual_class_for(struct cadre_block_pool *pool, uint64_t size)
+{
+	const struct cadre_block_plan *const plan = pool->plan;
+	/* Relaxed, here and below: a guess. */
+	uint32_t size_class = atomic_load_explicit(&pool->usual_class,
+						   memory_order_relaxed);
+
+	if (plan->size[size_class] >= size &&
+	    (size_class == 0 || plan->size[size_class - 1] < size))
+		return size_class;
+	size_class = class_for(plan, size);
+	if (size_class < plan->classes)
+		atomic_store_explicit(&pool->usual_class, size_class,
+				      memory_order_relaxed);
+	return size_class;
+}
+
+uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t slot,
+			  uint64_t generation)
+{
+	for (uint32_t size_class = usual_class_for(pool, size);
+	     size_class < pool->plan->classes; size_class++) {
+		uint32_t block = take_preferred(pool, size_class,
+						owner_of(slot, generation));
+
+		if (block == CADRE_NO_BLOCK)
+			block = take_from(pool, size_class, owner_of(slot, generation));
+		if (block != CADRE_NO_BLOCK)
+			return block;
+	}
+	return CADRE_NO_BLOCK;
+}
+
 void cadre_block_remember(struct cadre_block_pool *pool, uint32_t block)
 {
 	uint32_t size_class, index;
 
 	if (block >= pool->plan->total)
 		return;
-	size_class = class_of(pool->plan, block);
+	size_class = class_of(pool, block);
 	index = block - pool->plan->first[size_class];
 	/* Relaxed: a hint. */
 	if (index < count_open(pool, size_class))
@@ -175,20 +214,25 @@ void cadre_block_give(struct cadre_block_pool *pool, uint32_t block, uint32_t sl
 		cadre_block_remember(pool, block);
 }
 
+unsigned char *cadre_block_room(const struct cadre_block_pool *pool, uint32_t block,
+				uint64_t *ret_size)
+{
+	const uint32_t size_class = class_of(pool, block);
+
+	*ret_size = pool->plan->size[size_class];
+	return pool->arena + pool->plan->offset[size_class] +
+	       (block - pool->plan->first[size_class]) * pool->plan->size[size_class];
+}
+
 unsigned char *cadre_block_bytes(const struct cadre_block_pool *pool, uint32_t block,
 				 uint32_t slot, uint64_t generation, uint64_t *ret_size)
 {
-	uint32_t size_class;
-
 	/* Relaxed: the word of the slot was read with acquire before. */
 	if (block >= pool->plan->total ||
 	    atomic_load_explicit(&pool->owners[block].word, memory_order_relaxed) !=
 		    owner_of(slot, generation))
 		return NULL;
-	size_class = class_of(pool->plan, block);
-	*ret_size = pool->plan->size[size_class];
-	return pool->arena + pool->plan->offset[size_class] +
-	       (block - pool->plan->first[size_class]) * pool->plan->size[size_class];
+	return cadre_block_room(pool, block, ret_size);
 }
 
 void cadre_block_count_used(const struct cadre_block_pool *pool,
@@ -202,6 +246,6 @@ void cadre_block_count_used(const struct cadre_block_pool *pool,
 							    memory_order_acquire);
 
 		if (!is_free(pool, owner))
-			ret_used[class_of(pool->plan, block)]++;
+			ret_used[find_class(pool->plan, block)]++;
 	}
 }

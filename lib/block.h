@@ -53,7 +53,8 @@ struct cadre_block_pool {
 	/* A client: it takes from the first half of each class only. The other half is for
 	 * replies, or requests that wait would starve those that run. */
 	bool for_requests;
-	_Atomic uint32_t preferred;                /* a block's number + 1; 0 for none */
+	_Atomic uint32_t usual_class; /* where to look first: that of the last */
+	_Atomic uint32_t preferred;   /* a block's number + 1; 0 for none */
 	_Atomic uint32_t hot[CADRE_BLOCK_CLASSES]; /* where to look otherwise */
 };
 
@@ -74,6 +75,10 @@ void cadre_block_remember(struct cadre_block_pool *pool, uint32_t block);
 /* Gives the block back, if it is still that job's, while the job goes on. */
 void cadre_block_give(struct cadre_block_pool *pool, uint32_t block, uint32_t slot,
 		      uint64_t generation);
+
+/* The bytes of a block that the caller has just taken, and their number. */
+unsigned char *cadre_block_room(const struct cadre_block_pool *pool, uint32_t block,
+				uint64_t *ret_size);
 
 /* The block's bytes and their number, if `block` is a number of this pool that is owned by
  * that job; NULL otherwise. Look before you follow: the number came out of the segment. */

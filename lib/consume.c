@@ -117,8 +117,8 @@ int cadre_client_prepare_stream(struct cadre_client *client, uint32_t index,
 	const bool was_free = cadre_word_phase(cadre_slot_peek(slot)) == CADRE_FREE;
 	const uint64_t word = was_free ? cadre_slot_fill(slot) : cadre_slot_peek(slot);
 	const uint64_t generation = cadre_word_generation(word);
-	unsigned char *bytes = NULL;
-	uint64_t size = 0;
+	unsigned char *bytes;
+	uint64_t size;
 	uint32_t block;
 	int r;
 
@@ -131,15 +131,12 @@ int cadre_client_prepare_stream(struct cadre_client *client, uint32_t index,
 					 cadre_stream_bytes(request->length, room),
 					 number, generation);
 	CADRE_KILL_POINT("B1");
-	if (block != CADRE_NO_BLOCK)
-		bytes = cadre_block_bytes(&client->blocks, block, number, generation,
-					  &size);
-	if (!bytes) {
-		if (r == 0)
-			r = block == CADRE_NO_BLOCK ? -ENOBUFS : -EBADMSG;
-		if (r == -ENOBUFS)
+	if (block == CADRE_NO_BLOCK) {
+		if (r == 0) {
+			r = -ENOBUFS;
 			atomic_fetch_add_explicit(&client->lines->counters.no_block, 1,
 						  memory_order_relaxed);
+		}
 		/* A draft remains, as what it was. */
 		if (was_free) {
 			cadre_slot_free(slot, &client->books[index], generation,
@@ -148,8 +145,8 @@ int cadre_client_prepare_stream(struct cadre_client *client, uint32_t index,
 		}
 		return r;
 	}
+	bytes = cadre_block_room(&client->blocks, block, &size);
 	client->pending[index].request_block = block;
-	slot->reply.block = CADRE_NO_BLOCK;
 	open_consumer(client, index, generation, request, bytes, room);
 	*ret_data = bytes + CADRE_STREAM_PAYLOAD_AT;
 	return 0;

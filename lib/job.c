@@ -206,24 +206,36 @@ static bool begin_end(struct cadre_job *job)
 	return true;
 }
 
-/* Takes a block for the reply; waits a moment when all are in use. */
-static uint32_t take_block(struct cadre_job *job, size_t size)
+static uint32_t try_take_block(struct cadre_job *job, size_t size)
+{
+	const uint32_t block = cadre_block_take(&job->host->blocks, size, job->number,
+						cadre_word_generation(job->claimed));
+
+	CADRE_KILL_POINT("B2");
+	return block;
+}
+
+/* All are in use: waits a moment. */
+CADRE_RARELY static uint32_t await_block(struct cadre_job *job, size_t size)
 {
 	const int64_t until_ns = cadre_clock_in_ns(ROOM_WAIT_NS);
 	const struct timespec nap = cadre_clock_timespec(ROOM_NAP_NS);
+	uint32_t block = CADRE_NO_BLOCK;
 
-	for (;;) {
-		const uint32_t block = cadre_block_take(&job->host->blocks, size,
-							job->number,
-							cadre_word_generation(
-								job->claimed));
-
-		CADRE_KILL_POINT("B2");
-		if (block != CADRE_NO_BLOCK || cadre_clock_left_ns(until_ns, 1) == 0 ||
-		    cadre_job_cancelled(job))
-			return block;
+	while (block == CADRE_NO_BLOCK && cadre_clock_left_ns(until_ns, 1) > 0 &&
+	       !cadre_job_cancelled(job)) {
 		nanosleep(&nap, NULL);
+		block = try_take_block(job, size);
 	}
+	return block;
+}
+
+/* Takes a block for the reply. */
+static uint32_t take_block(struct cadre_job *job, size_t size)
+{
+	const uint32_t block = try_take_block(job, size);
+
+	return block != CADRE_NO_BLOCK ? block : await_block(job, size);
 }
 
 static void drop_room(struct cadre_job *job)
@@ -264,10 +276,7 @@ CADRE_EACH_JOB int cadre_job_reply_room(struct cadre_job *job, size_t size,
 		if (block == CADRE_NO_BLOCK)
 			return -ENOBUFS;
 		cadre_block_prefer(&job->host->blocks, job->request_block);
-		room = cadre_block_bytes(&job->host->blocks, block, job->number,
-					 cadre_word_generation(job->claimed), &block_size);
-		if (!room)
-			return -EBADMSG;
+		room = cadre_block_room(&job->host->blocks, block, &block_size);
 	}
 	if (before && before != room)
 		memcpy(room, before, kept);

@@ -579,7 +579,9 @@ static void run(struct cadre_worker *worker, const struct cadre_found *found,
 	account_taken(worker, task);
 	CADRE_TRACE(claim, worker->host.worker, found->slot, found->claimed,
 		    job->operation, job->submitted_ns, job->taken_ns);
-	if ((!cadre_job_is_plain(job) || !task->duty) && refuse(worker, task, r, taken_ns))
+	if ((!task->duty ||
+	     (!cadre_job_is_plain(job) && (r < 0 || job->deadline_ns || job->token))) &&
+	    refuse(worker, task, r, taken_ns))
 		return;
 	start(worker, task);
 }

@@ -27,7 +27,8 @@ void cadre_client_free_slot(struct cadre_client *client, uint32_t index, uint64_
 {
 	struct cadre_slot *const slot = &client->slots[index];
 
-	/* Its blocks are free with it. That of the reply was read here, so it is the hottest. */
+	/* Its blocks are free with it. That of the reply was read here, so it is the hottest. Of a
+	 * job that no worker has ended, it is that of an older one, which does no harm. */
 	if (client->pending[index].request_block != CADRE_NO_BLOCK)
 		cadre_block_remember(&client->blocks,
 				     client->pending[index].request_block);
@@ -149,14 +150,6 @@ static void name_job(struct cadre_client *client, uint32_t index, uint64_t gener
 			      memory_order_relaxed);
 }
 
-/* So that whoever frees it finds no block that is not there. Mostly none was: then the line
- * stays where it is. */
-static void clear_reply(struct cadre_slot *slot)
-{
-	if (CADRE_READ_ONCE(slot->reply.block) != CADRE_NO_BLOCK)
-		slot->reply.block = CADRE_NO_BLOCK;
-}
-
 /* S1 for a payload that does not fit its slot, into a block. */
 static int prepare_block(struct cadre_client *client, size_t length,
 			 struct cadre_berth *berth)
@@ -180,13 +173,8 @@ static int prepare_block(struct cadre_client *client, size_t length,
 				CADRE_WITHDRAWN);
 		return -ENOBUFS;
 	}
-	berth->data = cadre_block_bytes(&client->blocks, pending->request_block, number,
-					berth->generation, &size);
-	if (berth->data)
-		return 0;
-	/* Ours a moment ago: somebody scribbled over its owner. */
-	cadre_slot_free(slot, &client->books[index], berth->generation, CADRE_WITHDRAWN);
-	return -EBADMSG;
+	berth->data = cadre_block_room(&client->blocks, pending->request_block, &size);
+	return 0;
 }
 
 /* S1 for a payload that fits its slot. */
@@ -195,7 +183,6 @@ static void prepare_plain(struct cadre_client *client, struct cadre_berth *berth
 	struct cadre_slot *const slot = &client->slots[berth->index];
 
 	client->pending[berth->index].request_block = CADRE_NO_BLOCK;
-	clear_reply(slot);
 	berth->generation = (cadre_word_generation(cadre_slot_peek(slot)) + 1) &
 			    CADRE_GENERATION_MAX;
 	berth->data = slot->request.payload;

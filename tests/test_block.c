@@ -163,6 +163,30 @@ Test(block, a_payload_gets_the_smallest_class_that_holds_it)
 	cr_assert_eq(cadre_block_take(&pool, PAYLOAD, 0, 5), plan.first[2] + 1);
 }
 
+Test(block, whatever_was_taken_before_each_size_gets_its_class_and_its_bytes)
+{
+	static const uint64_t sizes[] = { 20000, 1, 1024, 1025, 8192, 8193, 20001, 500 };
+	static const uint64_t expected[] = { 20032, 1024,  1024,  8192,
+					     8192,  20032, 20032, 1024 };
+
+	put_job(0);
+	for (size_t i = 0; i < CADRE_COUNT_OF(sizes) * CADRE_COUNT_OF(sizes); i++) {
+		const size_t first = i / CADRE_COUNT_OF(sizes);
+		const size_t second = i % CADRE_COUNT_OF(sizes);
+		uint64_t size, size_again;
+		uint32_t block;
+
+		cadre_block_give(&pool, cadre_block_take(&pool, sizes[first], 0, 5), 0, 5);
+		block = cadre_block_take(&pool, sizes[second], 0, 5);
+		cr_assert_lt(block, plan.total);
+		cr_assert_eq(cadre_block_room(&pool, block, &size),
+			     cadre_block_bytes(&pool, block, 0, 5, &size_again));
+		cr_assert_eq(size, expected[second]);
+		cr_assert_eq(size_again, size);
+		cadre_block_give(&pool, block, 0, 5);
+	}
+}
+
 Test(block, an_exhausted_class_is_helped_out_by_the_next)
 {
 	put_job(0);
