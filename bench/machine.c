@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -78,6 +80,24 @@ bool machine_choose_cpus(struct bench *bench)
 	bench->client_cpu = found[0];
 	bench->worker_cpu = found[1];
 	return true;
+}
+
+/* By a name that only one socket can have. It is no file (unix(7): abstract), so nothing is
+ * left of it, however the bench ends. */
+int machine_take_turn(void)
+{
+	const struct sockaddr_un name = {
+		.sun_family = AF_UNIX,
+		.sun_path = "\0cadre-bench --realtime",
+	};
+	const int turn = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (turn >= 0 && bind(turn, (const struct sockaddr *)&name, sizeof(name)) == 0)
+		return 0;
+	const int error = errno;
+	if (turn >= 0)
+		close(turn);
+	return -error;
 }
 
 /* ---- processes ---- */

@@ -247,6 +247,24 @@ static int refuse(void)
 	return EXIT_USAGE;
 }
 
+/* One that another bench asks (--value) measures in the turn of that. */
+static bool may_hurry(const struct options *options)
+{
+	int r;
+
+	if (!options->bench.realtime || options->value)
+		return true;
+	r = machine_take_turn();
+	if (r == -EADDRINUSE)
+		fprintf(stderr, "cadre-bench: cannot measure: another one does with "
+				"--realtime, and neither would let the other go on; wait "
+				"until it has ended\n");
+	else if (r < 0)
+		fprintf(stderr, "cadre-bench: cannot measure with --realtime: %s\n",
+			strerror(-r));
+	return r == 0;
+}
+
 static int measure(struct options *options, struct run *run)
 {
 	int r;
@@ -256,6 +274,8 @@ static int measure(struct options *options, struct run *run)
 				"client and one for the worker\n");
 		return EXIT_NOT_MEASURED;
 	}
+	if (!may_hurry(options))
+		return EXIT_NOT_MEASURED;
 	warn_if_busy(&options->bench);
 	r = ask_all(run);
 	if (r == 0)

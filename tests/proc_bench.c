@@ -6,6 +6,7 @@
  * up (bench/made_up.c), and of rivals that are scripts. No claim is about how fast anything is.
  */
 #include "asked.h"
+#include "machine.h"
 #include "troupe.h"
 
 #include <criterion/criterion.h>
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <libgen.h>
+#include <linux/capability.h>
 #include <mqueue.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,6 +25,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -334,6 +337,58 @@ Test(usage, one_cpu_is_too_few_to_measure)
 	cr_expect_eq(ask(program, QUICKLY, "--only", "streams", NULL), NOT_MEASURED);
 	cr_expect_not_null(strstr(run.err, "needs two CPUs"), "%s", run.err);
 	cr_expect_str_eq(run.out, "");
+}
+
+/* ---- one at a time before all others ---- */
+
+/* Root does not measure so in a test either: who gets as far as that is refused by the kernel. */
+static void forgo_real_time(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	cr_assert_eq(setrlimit(RLIMIT_RTPRIO, &none), 0);
+	cr_assert(geteuid() != 0 || prctl(PR_CAPBSET_DROP, CAP_SYS_NICE) == 0);
+}
+
+#define IN_REAL_TIME QUICKLY, "--only", "streams", "--with", "pipe", "--realtime"
+
+static bool is_refused_by_the_kernel(void)
+{
+	return run.status == NOT_MEASURED &&
+	       strstr(run.err, "cannot have real-time priority: Operation not permitted");
+}
+
+static int take_turn_and_idle(void *context)
+{
+	_Atomic bool *const has_it = context;
+
+	CHILD_CHECK(machine_take_turn() == 0);
+	atomic_store(has_it, true);
+	child_idle();
+}
+
+Test(usage, of_two_with_realtime_the_second_is_refused_until_the_first_has_ended)
+{
+	_Atomic bool *const has_it = child_share(sizeof(*has_it));
+	pid_t first;
+
+	forgo_real_time();
+	ask(program, IN_REAL_TIME, NULL);
+	if (strstr(run.err, "another one does with --realtime"))
+		cr_skip_test("somebody measures with --realtime");
+	cr_expect(is_refused_by_the_kernel(), "%d: %s", run.status, run.err);
+	first = child_start(take_turn_and_idle, has_it);
+	cr_assert(eventually(atomic_load(has_it)));
+
+	cr_expect_eq(ask(program, IN_REAL_TIME, NULL), NOT_MEASURED);
+	cr_expect_not_null(strstr(run.err, "another one does with --realtime"), "%s",
+			   run.err);
+	cr_expect_str_eq(run.out, "");
+	ask(program, IN_REAL_TIME, "--value", NULL);
+	cr_expect(is_refused_by_the_kernel(), "it is asked by the first: %s", run.err);
+	child_kill(first);
+	ask(program, IN_REAL_TIME, NULL);
+	cr_expect(is_refused_by_the_kernel(), "%d: %s", run.status, run.err);
 }
 
 /* ---- a tiny run ---- */
