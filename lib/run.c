@@ -608,12 +608,16 @@ CADRE_EACH_JOB bool cadre_run_next_door(struct cadre_worker *worker)
 	if (worker->shares_stats || !cadre_look_next_door(&worker->looker, &found))
 		return false;
 	take(worker, &found, ended_ns);
-	/* Short ones in a row. What the dispatcher looks at between two jobs, and who waits for
-	 * that, can wait for as long as for a job that is not called long. */
+	/* Short ones in a row. What else the dispatcher looks at between two jobs, and who waits
+	 * for that, can wait for as long as for a job that is not called long. */
 	until_ns = worker->last_ended_ns + LONG_NS;
-	while (cadre_worker_has_room(worker) && (ended_ns = ended_just_now(worker)) != 0 &&
-	       ended_ns < until_ns && cadre_look_next_door(&worker->looker, &found))
+	while (cadre_worker_has_room(worker) &&
+	       (ended_ns = ended_just_now(worker)) != 0 && ended_ns < until_ns) {
+		cadre_run_turn_page(worker);
+		if (!cadre_look_next_door(&worker->looker, &found))
+			break;
 		take(worker, &found, ended_ns);
+	}
 	return true;
 }
 
