@@ -18,7 +18,8 @@ bool machine_choose_cpus(struct bench *bench);
 
 /* For --realtime: takes the turn of this machine, until this process has ended and all that it
  * has forked. Two that spin at the same real-time priority would wait for each other for
- * ever. 0, -EADDRINUSE when another one has it, or why there is none. */
+ * ever. Waits for 2 s at most, as for one that has just ended. 0, -EADDRINUSE when another one
+ * has it, or why there is none. */
 int machine_take_turn(void);
 
 #endif

@@ -60,12 +60,15 @@ Test(trace, the_library_has_a_note_for_each_probe)
 
 /* ---- with a tracer ---- */
 
-/* Writes a script of tools/ and one more probe, which ends it, to a file. */
+/* Writes a script of tools/ and what ends it to a file. Probes are attached from the last to the
+ * first: so the first of all says that all the others are there, and only then the last one ends
+ * what would else be over before it could see anything. Of one event they run in order. */
 static void write_script(const char *script, const char *end, char *ret_path)
 {
 	static char bytes[8192];
+	const char *first_line;
 	char path[4096];
-	size_t length;
+	size_t length, first_line_length;
 	FILE *from, *to;
 
 	snprintf(path, sizeof(path), "%s/tools/%s", getenv("CADRE_SOURCE_DIR"), script);
@@ -73,11 +76,16 @@ static void write_script(const char *script, const char *end, char *ret_path)
 	cr_assert_not_null(from, "%s", path);
 	length = fread(bytes, 1, sizeof(bytes), from);
 	fclose(from);
+	first_line = memchr(bytes, '\n', length);
+	cr_assert_not_null(first_line);
+	first_line_length = (size_t)(first_line - bytes) + 1;
 	strcpy(ret_path, "/tmp/cadre-XXXXXX");
 	to = fdopen(mkstemp(ret_path), "w");
 	cr_assert_not_null(to);
-	fwrite(bytes, 1, length, to);
-	fprintf(to, "\nusdt:*:cadre:%s { exit(); }\n", end);
+	fwrite(bytes, 1, first_line_length, to);
+	fprintf(to, "usdt:*:cadre:%s { @all_attached = 1; }\n", end);
+	fwrite(bytes + first_line_length, 1, length - first_line_length, to);
+	fprintf(to, "\nusdt:*:cadre:%s /@all_attached/ { exit(); }\n", end);
 	fclose(to);
 }
 
