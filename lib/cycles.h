@@ -1,8 +1,8 @@
 /*
  * cycles.h - CLOCK_MONOTONIC by the CPU's own counter, for who asks several times per job.
  *
- * The kernel's clock takes 24 ns here, and waits for every load before it; the counter 10 ns,
- * beside whatever else is under way. So a thread keeps an anchor, a count and the kernel's time
+ * The kernel's clock takes 24 ns here, and waits for every load before it; the counter 10 ns
+ * (lib/README.md, "What a job costs"). So a thread keeps an anchor, a count and the kernel's time
  * at it, and adds what the counter says has passed since. After five milliseconds it asks the
  * kernel again, by code that no cache has any more: more often, and it is the slowest of a
  * thousand jobs that pays. In between it may be off by some 100 ns, by 2.5 us while the kernel
@@ -28,8 +28,8 @@ struct cadre_anchor {
 	int64_t base_ns;
 };
 
-/* The counter; 0 where there is none. Not ordered with the loads around it: a time stamp is
- * no fence. */
+/* The counter; 0 where there is none. Nobody may rely on its order among the loads around it: a
+ * time stamp is no fence, although some CPUs (AMD) let all earlier loads end first. */
 static inline uint64_t cadre_cycles_now(void)
 {
 #if defined(__x86_64__)

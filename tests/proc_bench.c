@@ -402,6 +402,7 @@ Test(bench, a_run_prints_a_table)
 	cr_expect(says("\n  pipe  "));
 	cr_expect(says("\n    pipe: write and read, one item each\n"));
 	cr_expect(says("\nround 1: a cache line there and back"));
+	cr_expect(says(" us, additions in a cycle "));
 	cr_expect_not(says("not here"));
 	cr_expect_not(says("spsc"), "it was not asked");
 }

@@ -5,8 +5,6 @@
 #include "claims.h"
 #include "worker.h"
 
-#include <pthread.h>
-
 TestSuite(row, TROUPE);
 
 enum {
@@ -33,34 +31,9 @@ static void replace(struct cadre_job *job, void *state)
 	cadre_job_reply(job, &r, sizeof(r));
 }
 
-static void *keep_on_thread(void *argument)
-{
-	struct cadre_job *const job = argument;
-	const uint32_t number = troupe_number_of(job);
-
-	atomic_fetch_add(&troupe.board->waiting, 1);
-	while (atomic_load(&troupe.board->gate) < number)
-		child_pause_ms(1);
-	cadre_job_reply(job, "", 0);
-	return NULL;
-}
-
-static void keep(struct cadre_job *job, void *state)
-{
-	pthread_t thread;
-
-	(void)state;
-	cadre_job_defer(job);
-	if (pthread_create(&thread, NULL, keep_on_thread, job) != 0)
-		cadre_job_fail(job, 1, "no thread");
-	else
-		pthread_detach(thread);
-}
-
 static const struct cadre_operation operations[] = {
 	{ VERSION, "version", tell_version },
 	{ REPLACE, "replace", replace },
-	{ KEEP, "keep", keep },
 };
 
 static const struct cadre_service first = {
@@ -128,10 +101,10 @@ Test(row, a_job_that_keeps_the_only_room_holds_up_all_behind_it)
 	struct cadre_ticket tickets[JOBS];
 	struct cadre_job_info info;
 
-	START_SERVICE(&first, ONE_WORKER);
-	for (int turn = 0; turn < 40; turn++)
-		cr_assert_eq(answer_to(submit(ASK(VERSION, 0))), 1);
-	submit_row(ASK(KEEP, 1), ASK(VERSION, 0), tickets);
+	START(ONE_WORKER);
+	for (uint32_t turn = 0; turn < 40; turn++)
+		cr_assert_eq(answer_to(submit(ASK(TROUPE_ECHO, turn))), turn);
+	submit_row(ASK(TROUPE_LATER, 1), ASK(TROUPE_ECHO, 7), tickets);
 	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
 	child_pause_ms(5);
 	for (int i = 1; i < JOBS; i++) {
@@ -141,5 +114,5 @@ Test(row, a_job_that_keeps_the_only_room_holds_up_all_behind_it)
 	open_gate(1);
 	expect(tickets[0], CADRE_OK);
 	for (int i = 1; i < JOBS; i++)
-		cr_expect_eq(answer_to(tickets[i]), 1);
+		cr_expect_eq(answer_to(tickets[i]), 7);
 }
