@@ -13,18 +13,26 @@ TestSuite(descriptors, TROUPE);
 
 /* ---- workers ---- */
 
+/* A job that is lost with its worker. How many descriptors came back: into ret_back. */
+static int lose(int32_t operation, const struct line *line, int *ret_back)
+{
+	const struct cadre_result result = await(submit(SEND(operation, 1, *line)));
+	int count;
+
+	cr_assert_eq(result.outcome, CADRE_LOST);
+	count = cadre_take_back(troupe.client, &result, ret_back, 1);
+	release(&result);
+	return count;
+}
+
 Test(descriptors, a_worker_killed_before_it_asked_leaves_them_with_the_client)
 {
 	struct line line;
-	struct cadre_result result;
 	int back;
 
 	START_SIGNATORY(ONE_WORKER);
 	line = open_pipe();
-	result = await(submit(SEND(DIE_BEFORE, 1, line)));
-	cr_assert_eq(result.outcome, CADRE_LOST);
-	cr_assert_eq(cadre_take_back(troupe.client, &result, &back, 1), 1);
-	release(&result);
+	cr_assert_eq(lose(DIE_BEFORE, &line, &back), 1);
 	close(back);
 	expect_end(&line);
 }
@@ -32,15 +40,11 @@ Test(descriptors, a_worker_killed_before_it_asked_leaves_them_with_the_client)
 Test(descriptors, a_worker_killed_after_it_asked_takes_them_along)
 {
 	struct line line;
-	struct cadre_result result;
 	int back;
 
 	START_SIGNATORY(ONE_WORKER);
 	line = open_pipe();
-	result = await(submit(SEND(DIE_AFTER, 1, line)));
-	cr_assert_eq(result.outcome, CADRE_LOST);
-	cr_assert_eq(cadre_take_back(troupe.client, &result, &back, 1), 0);
-	release(&result);
+	cr_assert_eq(lose(DIE_AFTER, &line, &back), 0);
 	cr_assert_not(is_open(line.to));
 	expect_end(&line);
 }
