@@ -127,11 +127,14 @@ static int open_and_lease(struct cadre_client *client, int64_t until_ns,
 	return r;
 }
 
-static void find_window(struct cadre_client *client)
+void cadre_client_find_window(struct cadre_client *client)
 {
 	const struct cadre_view *const view = &client->view;
 
 	client->created_ns = CADRE_READ_ONCE(view->header->created_ns);
+	client->plain_max = view->limits.workers == 0 ?
+				    -1 :
+				    (int64_t)cadre_limits_inline_max(&view->limits);
 	client->slot_count = view->limits.slots;
 	client->slot_base = client->window * view->limits.slots;
 	client->slots = &view->slots[client->slot_base];
@@ -218,7 +221,6 @@ int cadre_client_attach(const char *pool, const struct cadre_client_options *opt
 	pthread_mutex_init(&client->counters_lock, NULL);
 	client->event_fd = -1;
 	client->spin_ns = cadre_process_spin_ns(options->spin_ns);
-	client->plain_max = cadre_client_find_plain_max(&client->view.limits);
 	client->roused_most = cadre_process_cpus() > 2 ? cadre_process_cpus() - 1 : 1;
 
 	r = cadre_name_check(pool, diag);
@@ -234,7 +236,7 @@ int cadre_client_attach(const char *pool, const struct cadre_client_options *opt
 		nanosleep(&nap, NULL);
 	if (r < 0)
 		goto free_client;
-	find_window(client);
+	cadre_client_find_window(client);
 	r = make_private(client);
 	if (r < 0) {
 		say_goodbye(client);

@@ -228,10 +228,9 @@ static inline uint32_t cadre_client_use_slots(struct cadre_client *client, uint3
 	return in_use;
 }
 
-static inline int64_t cadre_client_find_plain_max(const struct cadre_limits *limits)
-{
-	return limits->workers == 0 ? -1 : (int64_t)cadre_limits_inline_max(limits);
-}
+/* The client's view and its window's number stand: everything of its own in there, and what
+ * follows from the pool's limits. The same for clients that tests seat by hand. */
+void cadre_client_find_window(struct cadre_client *client);
 
 /* 0, or -ECHILD in a forked child. First line of each public function. */
 static inline int cadre_client_enter(const struct cadre_client *client)

@@ -14,10 +14,12 @@ struct ring {
 	struct ring *requests;
 	bool is_for_replies;
 	bool is_timed;
-	alignas(128) uint32_t pushes; /* whoever pushes, private */
-	alignas(128) uint32_t pops;   /* whoever pops, private */
-	uint64_t claimed;             /* the worker, private: the word of its job */
-	int64_t ended_ns;             /* the worker, private: the end of the job before */
+	/* Whoever pushes, private; in the ring of replies that is the worker. */
+	alignas(128) uint32_t pushes;
+	int64_t ended_ns; /* of the job before */
+	/* Whoever pops, private; in the ring of requests that is the worker. */
+	alignas(128) uint32_t pops;
+	uint64_t claimed; /* the word of its job */
 };
 
 static struct ring *first_of_pair;

@@ -64,15 +64,8 @@ static void seat_client(struct seating *seating)
 	memset(client, 0, sizeof(*client));
 	memcpy(client->pool, seating->scene.pool, sizeof(client->pool));
 	client->view = *view;
-	client->slot_count = view->limits.slots;
-	client->slots = view->slots;
-	client->books = view->books;
-	client->lines = view->client_lines;
-	client->bell = view->client_bells;
-	client->blocks = cadre_layout_blocks(view);
-	client->blocks.for_requests = true;
+	cadre_client_find_window(client);
 	client->event_fd = -1;
-	client->plain_max = cadre_client_find_plain_max(&client->view.limits);
 	client->roused_most = 1;
 	client->pending = calloc(client->slot_count, sizeof(*client->pending));
 	seating_expect(client->pending && cadre_forkguard_init(&client->guard) == 0 &&

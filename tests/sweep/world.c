@@ -264,17 +264,8 @@ static void make_client(unsigned window, uint32_t incarnation)
 	self->incarnation = incarnation;
 	self->nonce = 100 + window;
 	self->event_fd = -1;
-	self->plain_max = cadre_client_find_plain_max(&self->view.limits);
 	self->roused_most = 1;
-	self->slot_count = WORLD_SLOTS;
-	self->slot_base = window * WORLD_SLOTS;
-	self->slots = &view->slots[self->slot_base];
-	self->books = &view->books[self->slot_base];
-	self->lines = &view->client_lines[window];
-	self->bell = &view->client_bells[window];
-	self->blocks = cadre_layout_blocks(&self->view);
-	self->next = self->lines->hints.tail;
-	self->crew_turn = window;
+	cadre_client_find_window(self);
 	self->pending = aligned_alloc(alignof(struct cadre_pending),
 				      WORLD_SLOTS * sizeof(*self->pending));
 	if (!self->pending || cadre_forkguard_init(&self->guard) < 0 ||
