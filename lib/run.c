@@ -71,16 +71,30 @@ CADRE_RARELY static struct cadre_latency_line *find_line(const struct cadre_work
 	return duty->line;
 }
 
+static void count_waiting(const struct cadre_task *task)
+{
+	const int64_t waited_ns = task->job.taken_ns - task->job.submitted_ns;
+
+	cadre_histogram_add(&task->line->waiting, waited_ns);
+	cadre_count_add_ns(&task->line->waiting_ns, waited_ns);
+}
+
+/* Its caller waits for each instruction between here and the reply, so what can wait does: but
+ * not for a handler that runs for long, and not beside other threads. */
+static bool is_short(const struct cadre_worker *worker, const struct cadre_task *task)
+{
+	/* Relaxed: a guess. */
+	return !worker->shares_stats && task->duty &&
+	       atomic_load_explicit(&task->duty->expected_ns, memory_order_relaxed) <=
+		       LONG_NS;
+}
+
 /* With stats_lock, where there is one. */
 static void count_taken(struct cadre_worker *worker, struct cadre_task *task,
 			uint32_t workload)
 {
 	const struct cadre_job *const job = &task->job;
-	const int64_t waited_ns = job->taken_ns - job->submitted_ns;
 	struct cadre_worker_counters *const counters = &worker->stats->worker;
-	struct cadre_latency_line *const line = task->duty && task->duty->line ?
-							task->duty->line :
-							find_line(worker, task->duty);
 
 	if (!worker->busy || worker->says_blocked) {
 		worker->busy = true;
@@ -95,9 +109,11 @@ static void count_taken(struct cadre_worker *worker, struct cadre_task *task,
 	atomic_store_explicit(&worker->stats->taken_ns, job->taken_ns,
 			      memory_order_relaxed);
 	atomic_store_explicit(&worker->stats->slot, job->number, memory_order_relaxed);
-	task->line = line;
-	cadre_histogram_add(&line->waiting, waited_ns);
-	cadre_count_add_ns(&line->waiting_ns, waited_ns);
+	task->line = task->duty && task->duty->line ? task->duty->line :
+						      find_line(worker, task->duty);
+	task->owes_waiting = is_short(worker, task);
+	if (!task->owes_waiting)
+		count_waiting(task);
 }
 
 /* The level inside of the lock, so that the one that is published last is the true one. */
@@ -145,6 +161,8 @@ static void count_ended(struct cadre_worker *worker, const struct cadre_task *ta
 	cadre_count_add(late ? &counters->jobs_late : counter_of(counters, outcome), 1);
 	if (late || outcome != CADRE_OK)
 		cadre_count_add(&line->failed, 1);
+	if (task->owes_waiting)
+		count_waiting(task);
 	cadre_histogram_add(&line->service, ran_ns);
 	cadre_histogram_add(&line->total, job->ended_ns - job->submitted_ns);
 	cadre_count_add_ns(&line->service_ns, ran_ns);

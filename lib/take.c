@@ -19,6 +19,8 @@
 #define WORD_LOOK_EVERY_SPINNING 128
 #define PAUSES_PER_CLOCK 64
 #define PAUSES_PER_LOOK 2 /* and job that is out */
+#define LOOKS_AT_ONCE \
+	100 /* for the only job that is out: half a microsecond; a pause takes 25 ns */
 #define PAUSES_MAX 256
 
 bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
@@ -282,29 +284,43 @@ void cadre_client_result(struct cadre_client *client, uint32_t index,
 	say_spoiled(ret_result, "somebody has written over its slot");
 }
 
-void cadre_client_let_go(struct cadre_client *client, uint32_t index)
+/* Of a job that may have a stream or descriptors, or whose worker still runs. True when its slot
+ * is to be freed now. */
+CADRE_RARELY static bool leave(struct cadre_client *client, uint32_t index, uint64_t word)
 {
-	struct cadre_pending *const pending = &client->pending[index];
-	const uint64_t generation = cadre_client_generation(client, index);
-	const uint64_t word = cadre_slot_look_at_end(&client->slots[index], generation);
+	const uint64_t left = cadre_pending_pack(CADRE_PENDING_LEFT,
+						 cadre_client_generation(client, index));
 
 	cadre_courier_close(client, index);
 	if (cadre_client_is_stream(client, index))
 		cadre_client_close_stream(client);
-	if (cadre_word_phase(word) != CADRE_DONE) {
-		/* Its outcome is decided and known: nobody needs the token on its account. */
-		if (cadre_request_token(&client->slots[index].request))
-			cadre_request_drop_token(&client->slots[index].request);
-		/* V1 as well, for who reclaims it. */
-		atomic_store_explicit(&pending->word,
-				      cadre_pending_pack(CADRE_PENDING_LEFT, generation),
-				      memory_order_release);
+	if (cadre_word_phase(word) == CADRE_DONE)
+		return true;
+	/* Its outcome is decided and known: nobody needs the token on its account. */
+	if (cadre_request_token(&client->slots[index].request))
+		cadre_request_drop_token(&client->slots[index].request);
+	/* V1 as well, for who reclaims it. */
+	atomic_store_explicit(&client->pending[index].word, left, memory_order_release);
+	return false;
+}
+
+void cadre_client_let_go(struct cadre_client *client, uint32_t index)
+{
+	const uint64_t word = cadre_slot_look_at_end(&client->slots[index],
+						     cadre_client_generation(client,
+									     index));
+
+	/* Relaxed: if the job had descriptors, it was set before V3. */
+	if ((atomic_load_explicit(&client->courier, memory_order_relaxed) ||
+	     cadre_client_is_stream(client, index) ||
+	     cadre_word_phase(word) != CADRE_DONE) &&
+	    !leave(client, index, word))
 		return;
-	}
 	cadre_client_free_slot(client, index, word);
 	cadre_client_use_slots(client, UINT32_MAX);
 	/* V1, pairs with V2 in submit.c. */
-	atomic_store_explicit(&pending->word, CADRE_PENDING_VACANT, memory_order_release);
+	atomic_store_explicit(&client->pending[index].word, CADRE_PENDING_VACANT,
+			      memory_order_release);
 }
 
 int cadre_client_find(const struct cadre_client *client, struct cadre_ticket ticket,
@@ -508,10 +524,9 @@ static int look_once(struct wait *wait, struct cadre_result *ret_result)
 
 /* A look that failed, with more jobs out, is repeated later: it takes the line from the worker
  * that writes it next. How many pauses it was. */
-static unsigned pause_for(const struct cadre_client *client)
+static unsigned pause_for(uint32_t out)
 {
-	/* Relaxed: a number. Never none: pauses are what the clock is read by. */
-	const uint32_t out = atomic_load_explicit(&client->in_use, memory_order_relaxed);
+	/* Never none: pauses are what the clock is read by. */
 	const uint64_t wished = PAUSES_PER_LOOK * (uint64_t)(out ? out : 1);
 	const unsigned pauses = wished < PAUSES_MAX ? (unsigned)wished : PAUSES_MAX;
 
@@ -532,10 +547,12 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 {
 	struct cadre_client *const client = wait->client;
 	const int64_t spin_ns = client->spin_ns;
-	const unsigned ask_after = PAUSES_PER_LOOK *
-				   CADRE_LOOKS_BEFORE_ASKING(
-					   atomic_load_explicit(&client->shares_cpu,
-								memory_order_relaxed));
+	/* Relaxed, all of them: hints. */
+	const bool shares_cpu = atomic_load_explicit(&client->shares_cpu,
+						     memory_order_relaxed);
+	const unsigned ask_after = PAUSES_PER_LOOK * CADRE_LOOKS_BEFORE_ASKING(shares_cpu);
+	const uint32_t out = atomic_load_explicit(&client->in_use, memory_order_relaxed);
+	const unsigned looks_at_once = out <= 1 && !shares_cpu ? LOOKS_AT_ONCE : 0;
 	int64_t spin_until_ns = 0;
 	unsigned pauses = 0, unasked = 0;
 
@@ -549,6 +566,8 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 			return r;
 		if (spin_ns == 0)
 			return -EAGAIN;
+		if (round <= looks_at_once)
+			continue;
 		/* The clock is read now and then only; most answers come before the first time. */
 		if (pauses >= PAUSES_PER_CLOCK) {
 			const int64_t now_ns = cadre_clock_ns();
@@ -568,7 +587,7 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 			if (wait->has_worker_here)
 				return -EAGAIN;
 		}
-		paused = pause_for(client);
+		paused = pause_for(out);
 		pauses += paused;
 		unasked += paused;
 	}

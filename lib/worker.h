@@ -48,6 +48,7 @@ struct cadre_task {
 	struct cadre_duty *duty;
 	_Atomic pid_t thread; /* whose handler runs, where there are threads; 0: none */
 	struct cadre_latency_line *line;
+	bool owes_waiting;  /* how long the job waited is counted when it has ended */
 	_Atomic bool taken; /* by the dispatcher; back when the job is over */
 };
 
