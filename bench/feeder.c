@@ -71,18 +71,6 @@ static int fill(struct feeder *feeder)
 	return feeder->in_batches ? fill_in_a_batch(feeder) : fill_one_by_one(feeder);
 }
 
-static void pause_between_looks(uint32_t outstanding)
-{
-	/* As client.h advises. */
-	for (uint32_t n = 0; n < 2 * outstanding && n < 256; n++) {
-#if defined(__x86_64__)
-		__builtin_ia32_pause();
-#elif defined(__aarch64__)
-		__asm__ volatile("yield" ::: "memory");
-#endif
-	}
-}
-
 /* Takes until none has ended. 0, or an error. */
 static int take_some(struct feeder *feeder)
 {
@@ -90,11 +78,7 @@ static int take_some(struct feeder *feeder)
 
 	while (r == 0 && feeder->taken != feeder->sent)
 		r = take_oldest(feeder);
-	if (r != -EAGAIN)
-		return r;
-	if (feeder->sent - feeder->taken == feeder->in_flight)
-		pause_between_looks(feeder->in_flight);
-	return 0;
+	return r == -EAGAIN ? 0 : r;
 }
 
 void feeder_turn(struct feeder *feeder)

@@ -153,6 +153,9 @@ struct cadre_client {
 	int64_t created_ns; /* of the segment */
 	int64_t spin_ns;
 	_Atomic bool shares_cpu; /* with a worker, when a wait looked last */
+	/* The job that was looked for in vain last, and not before when again. */
+	_Atomic uint64_t missed_id;
+	_Atomic int64_t missed_until_ns;
 	unsigned roused_most; /* workers: as many as have a CPU besides ours, at least one */
 
 	/* Its window. */

@@ -22,6 +22,8 @@
 #define LOOKS_AT_ONCE \
 	100 /* for the only job that is out: half a microsecond; a pause takes 25 ns */
 #define PAUSES_MAX 256
+#define TRY_AGAIN_NS 50 /* and job that is out besides */
+#define TRY_AGAIN_MOST_NS (4 * CADRE_NS_PER_US)
 
 bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 			    uint64_t generation, bool at_word)
@@ -57,8 +59,9 @@ bool cadre_client_decide(struct cadre_client *client, uint32_t index, uint64_t g
 
 	if (!cadre_slot_decide(&client->slots[index], generation, outcome, &replaced))
 		return false;
-	/* It makes the next look one at the word. */
+	/* It makes the next look one at the word, and a look at all. */
 	cadre_pending_mark(&client->pending[index], CADRE_MARK_DECIDED);
+	atomic_store_explicit(&client->missed_id, 0, memory_order_relaxed);
 	cadre_view_tell_decided(&client->view, client->slot_base + index, replaced);
 	return true;
 }
@@ -430,6 +433,32 @@ static int look_at(struct cadre_client *client, struct cadre_ticket ticket, bool
 	return 0;
 }
 
+/* Each look in vain takes the line from the worker that writes it next: who asks for the same job
+ * again and again, while more of them are out, slows it down by a third. So he is told the same
+ * for a while, without a look. */
+static bool was_just_missed(const struct cadre_client *client, struct cadre_ticket ticket)
+{
+	/* Relaxed, here and below: a look more or less. */
+	return atomic_load_explicit(&client->missed_id, memory_order_relaxed) ==
+		       ticket.id &&
+	       cadre_clock_ns() < atomic_load_explicit(&client->missed_until_ns,
+						       memory_order_relaxed);
+}
+
+static void note_missed(struct cadre_client *client, struct cadre_ticket ticket)
+{
+	const uint32_t out = atomic_load_explicit(&client->in_use, memory_order_relaxed);
+	const int64_t wished_ns = out > 1 ? TRY_AGAIN_NS * (int64_t)(out - 1) : 0;
+
+	atomic_store_explicit(&client->missed_until_ns,
+			      cadre_clock_in_ns(wished_ns < TRY_AGAIN_MOST_NS ?
+							wished_ns :
+							TRY_AGAIN_MOST_NS),
+			      memory_order_relaxed);
+	atomic_store_explicit(&client->missed_id, wished_ns ? ticket.id : 0,
+			      memory_order_relaxed);
+}
+
 /* Not yet: now and then a look at the word, and at the clock where time may end it. */
 CADRE_RARELY static int look_again(struct cadre_client *client, struct cadre_ticket ticket,
 				   struct cadre_result *ret_result)
@@ -439,11 +468,14 @@ CADRE_RARELY static int look_again(struct cadre_client *client, struct cadre_tic
 	const struct cadre_pending *const pending = &client->pending[index];
 
 	if (cadre_pending_has(pending, CADRE_MARK_TOKEN) ||
-	    atomic_load_explicit(&pending->deadline_ns, memory_order_relaxed))
+	    atomic_load_explicit(&pending->deadline_ns, memory_order_relaxed)) {
 		cadre_client_look_at_time(client, index, cadre_ticket_generation(ticket),
 					  cadre_clock_ns());
-	else if (look++ % WORD_LOOK_EVERY != 0)
-		return -EAGAIN;
+	} else {
+		note_missed(client, ticket);
+		if (look++ % WORD_LOOK_EVERY != 0)
+			return -EAGAIN;
+	}
 	return look_at_any(client, ticket, true, ret_result);
 }
 
@@ -452,8 +484,11 @@ CADRE_EACH_JOB int cadre_try_take(struct cadre_client *client, struct cadre_tick
 {
 	int r = cadre_client_enter(client);
 
-	if (r == 0)
-		r = look_at(client, ticket, false, ret_result);
+	if (r < 0)
+		return r;
+	if (was_just_missed(client, ticket))
+		return -EAGAIN;
+	r = look_at(client, ticket, false, ret_result);
 	return r == -EAGAIN ? look_again(client, ticket, ret_result) : r;
 }
 

@@ -1,6 +1,6 @@
 /*
  * proc_plain.c - claims about the short way of a plain request: that clients which attached to a pool
- * take it, which nothing but speed would tell, and where it ends.
+ * take it, which nothing but speed would tell, where it ends, and what a look in vain leaves.
  */
 #include "claims.h"
 #include "client.h"
@@ -43,4 +43,26 @@ Test(plain, each_length_up_to_a_block_comes_back_as_it_went)
 			  "of %zu bytes %zu came back", length, result.length);
 		release(&result);
 	}
+}
+
+#define HELD 64
+
+Test(plain, a_job_that_was_missed_a_moment_ago_is_taken_at_once_when_it_is_cancelled)
+{
+	struct cadre_ticket tickets[HELD];
+	struct cadre_result result;
+
+	START(ONE_WORKER);
+	for (int i = 0; i < HELD; i++)
+		tickets[i] = submit(ASK(TROUPE_LATER, 1));
+	for (int i = HELD - 1; i > 0; i--) {
+		cr_assert_eq(cadre_try_take(troupe.client, tickets[i], &result), -EAGAIN);
+		cr_assert_eq(cadre_cancel(troupe.client, tickets[i]), 0);
+		cr_assert_eq(cadre_try_take(troupe.client, tickets[i], &result), 0,
+			     "job %d", i);
+		cr_expect_eq(result.outcome, CADRE_CANCELLED);
+		release(&result);
+	}
+	open_gate(1);
+	expect(tickets[0], CADRE_OK);
 }

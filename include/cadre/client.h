@@ -189,9 +189,9 @@ CADRE_API void cadre_draft_discard(struct cadre_client *client, struct cadre_dra
 CADRE_API int cadre_call(struct cadre_client *client, const struct cadre_request *request,
 			 struct cadre_result *ret_result);
 
-/* Takes the result if the job has ended, else -EAGAIN. Who asks again and again lets some time
- * go by in between, as cadre_await does: two pauses of the CPU for each job that is out, at most
- * 256. A look that comes too early takes the line away from the worker that is about to write it.
+/* Takes the result if the job has ended, else -EAGAIN. Who asks for the same job again at once,
+ * while others are out, is told so without another look for 50 ns with each of those, at most 4
+ * us: looks that come too early take the line away from the worker that is about to write it.
  * -ESTALE, -ECHILD, -EBUSY (also for a
  * stream that was neither read to its end nor cancelled). */
 CADRE_API int cadre_try_take(struct cadre_client *client, struct cadre_ticket ticket,
