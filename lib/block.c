@@ -43,12 +43,18 @@ static uint64_t owner_of(uint32_t slot, uint64_t generation)
 	return ((uint64_t)slot + 1) << 40 | (generation & CADRE_GENERATION_MAX);
 }
 
+/* Of nobody's block it lies beyond all slots. */
+static uint64_t slot_in(uint64_t owner)
+{
+	return (owner >> 40) - 1;
+}
+
 static bool is_free(const struct cadre_block_pool *pool, uint64_t owner)
 {
-	const uint64_t slot = (owner >> 40) - 1;
+	const uint64_t slot = slot_in(owner);
 	uint64_t word;
 
-	if (owner >> 40 == 0 || slot >= pool->slot_count)
+	if (slot >= pool->slot_count)
 		return true;
 
 	/* B1: acquire, pairs with S1 and F1 in slot.c. It comes after the load of the owner
@@ -108,6 +114,22 @@ void cadre_block_prefer(struct cadre_block_pool *pool, uint32_t block)
 	/* Relaxed, here and below: a hint. */
 	atomic_store_explicit(&pool->preferred, block < pool->plan->total ? block + 1 : 0,
 			      memory_order_relaxed);
+}
+
+/* Relaxed, both: whoever takes it looks again. */
+void cadre_block_foresee(const struct cadre_block_pool *pool)
+{
+	const uint32_t block = atomic_load_explicit(&pool->preferred,
+						    memory_order_relaxed) -
+			       1;
+	uint64_t slot;
+
+	if (block >= pool->plan->total)
+		return;
+	slot = slot_in(
+		atomic_load_explicit(&pool->owners[block].word, memory_order_relaxed));
+	if (slot < pool->slot_count)
+		__builtin_prefetch(&pool->slots[slot].request);
 }
 
 static uint32_t take_preferred(struct cadre_block_pool *pool, uint32_t size_class,

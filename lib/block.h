@@ -67,6 +67,10 @@ uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t
  * elsewhere, each line has to come from the other CPU first. Any number is allowed. */
 void cadre_block_prefer(struct cadre_block_pool *pool, uint32_t block);
 
+/* Asks for the line that the next one to take the preferred block waits for: the word of the slot
+ * that had it, which its client has just freed. */
+void cadre_block_foresee(const struct cadre_block_pool *pool);
+
 /* The block is free as soon as its slot is, and the next one of its size that is taken shall be
  * this one, the hottest: without touching its owner word, whose line has to come from another
  * CPU for that. Any number is allowed. */

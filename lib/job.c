@@ -74,6 +74,8 @@ CADRE_RARELY static int open_any(struct cadre_job *job, unsigned with)
 		return cadre_job_open_stream(job);
 	if (job->length <= cadre_request_inline_max(with))
 		return 0;
+	/* The reply is as long, perhaps. */
+	cadre_block_foresee(&host->blocks);
 	job->request_block = CADRE_READ_ONCE(lines->block);
 	job->data = cadre_block_bytes(&host->blocks, job->request_block, job->number,
 				      cadre_word_generation(job->claimed), &size);

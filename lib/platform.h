@@ -41,6 +41,17 @@ static inline void cadre_pause(void)
 #endif
 }
 
+/* A wait of some 10 ns, where a pause takes 25, or 40 on other CPUs. It is less kind to who shares
+ * the core, so not for long. */
+static inline void cadre_pause_briefly(void)
+{
+#if defined(__x86_64__)
+	(void)__builtin_ia32_rdtsc();
+#else
+	cadre_pause();
+#endif
+}
+
 /* Asks for a line that is going to be written, before it is needed. A hint that faults
  * nowhere. The compiler's own builtin asks for a shared copy only, unless it is told of a CPU
  * that knows better; where a CPU does not, the instruction does nothing. */

@@ -20,6 +20,7 @@
 
 #define SLEEP_MOST_NS CADRE_NS_PER_S
 #define LOOKS_PER_CLOCK 32
+#define LOOKS_BRIEFLY 10 /* after a job: a caller that waits for each soon has the next */
 #define LOOKS_PER_HINT 16 /* the others are next door */
 
 /* Set by SIGTERM: finish what there is, then leave. */
@@ -159,7 +160,10 @@ static bool spin(struct cadre_worker *worker)
 				return true;
 			if (look % ask_every == 0 && !worker->looker.left)
 				gives_way = worker->shares_cpu = !may_spin(worker);
-			cadre_pause();
+			if (look <= LOOKS_BRIEFLY)
+				cadre_pause_briefly();
+			else
+				cadre_pause();
 		} while (look % LOOKS_PER_CLOCK && !gives_way);
 		cadre_run_call_back(worker);
 		/* The clock is read now and then only; a busy worker never gets here. */
