@@ -102,7 +102,7 @@ static inline uint64_t cadre_pending_generation(uint64_t word)
 static inline bool cadre_pending_move(struct cadre_pending *pending, uint64_t from,
 				      uint64_t to)
 {
-	/* V2, V4: acquire, pair with V1 in vacate and with V3 in publish_as. */
+	/* V2, V4: acquire, pair with V1 in unhold and with V3 in publish_as. */
 	if (!cadre_is_single_threaded())
 		return atomic_compare_exchange_strong_explicit(&pending->word, &from, to,
 							       memory_order_acquire,

@@ -38,12 +38,17 @@ void cadre_client_free_slot(struct cadre_client *client, uint32_t index, uint64_
 			cadre_word_unpack(word).outcome);
 }
 
-static void vacate(struct cadre_client *client, uint32_t index)
+static void unhold(struct cadre_client *client, uint32_t index)
 {
-	cadre_client_use_slots(client, UINT32_MAX);
 	/* V1: release, pairs with V2 in hold: our last look at the slot is over. */
 	atomic_store_explicit(&client->pending[index].word, CADRE_PENDING_VACANT,
 			      memory_order_release);
+}
+
+static void vacate(struct cadre_client *client, uint32_t index)
+{
+	cadre_client_use_slots(client, UINT32_MAX);
+	unhold(client, index);
 }
 
 /* LEFT and DONE by now: free it, and keep it for the caller. */
@@ -60,6 +65,7 @@ CADRE_RARELY static bool reclaim(struct cadre_client *client, uint32_t index,
 		return false;
 	word = cadre_slot_look(&client->slots[index]);
 	cadre_client_free_slot(client, index, word);
+	cadre_client_use_slots(client, UINT32_MAX);
 	return true;
 }
 
@@ -71,7 +77,7 @@ void cadre_client_reclaim_all(struct cadre_client *client)
 
 		if (cadre_pending_state(word) == CADRE_PENDING_LEFT &&
 		    reclaim(client, index, word))
-			vacate(client, index);
+			unhold(client, index);
 	}
 }
 
@@ -83,12 +89,8 @@ static bool hold(struct cadre_client *client, uint32_t index)
 	if (word != CADRE_PENDING_VACANT)
 		return cadre_pending_state(word) == CADRE_PENDING_LEFT &&
 		       reclaim(client, index, word);
-	/* V2: acquire, pairs with V1 in vacate. */
-	if (!cadre_pending_move(pending, word, CADRE_PENDING_HELD))
-		return false;
-	cadre_count_peak(&client->lines->counters.in_flight_max,
-			 cadre_client_use_slots(client, 1));
-	return true;
+	/* V2: acquire, pairs with V1 in unhold. */
+	return cadre_pending_move(pending, word, CADRE_PENDING_HELD);
 }
 
 /* The slot that comes next is going to be written: its lines are the worker's that had it
@@ -105,9 +107,17 @@ static void prefetch(const struct cadre_client *client, uint64_t position)
 	cadre_prefetch_to_write((const char *)&slot->request + CADRE_CACHE_LINE);
 }
 
+/* What can wait until a slot that was held is published. */
+static void count_held(struct cadre_client *client, const struct cadre_berth *berth)
+{
+	cadre_count_peak(&client->lines->counters.in_flight_max,
+			 cadre_client_use_slots(client, 1));
+	prefetch(client, berth->position + 1);
+}
+
 /* Holds the next slot in order of position; one in use is skipped, not waited for. False when
- * each is in use. */
-static bool take_slot(struct cadre_client *client, struct cadre_berth *ret_berth)
+ * each is in use. It is not counted yet. */
+static bool hold_next(struct cadre_client *client, struct cadre_berth *ret_berth)
 {
 	/* Relaxed, load and store: which thread gets which slot is decided in hold. */
 	uint64_t position = atomic_load_explicit(&client->next, memory_order_relaxed);
@@ -118,13 +128,20 @@ static bool take_slot(struct cadre_client *client, struct cadre_berth *ret_berth
 		if (!hold(client, index))
 			continue;
 		atomic_store_explicit(&client->next, position + 1, memory_order_relaxed);
-		prefetch(client, position + 1);
 		ret_berth->position = position;
 		ret_berth->index = index;
 		return true;
 	}
 	count(&client->lines->counters.window_full);
 	return false;
+}
+
+static bool take_slot(struct cadre_client *client, struct cadre_berth *ret_berth)
+{
+	if (!hold_next(client, ret_berth))
+		return false;
+	count_held(client, ret_berth);
+	return true;
 }
 
 int cadre_client_check_open(struct cadre_client *client)
@@ -633,13 +650,15 @@ static int accept_plain(struct cadre_client *client, const struct cadre_request 
 {
 	struct cadre_berth berth;
 
-	if (!take_slot(client, &berth))
+	if (!hold_next(client, &berth))
 		return -EAGAIN;
 	prepare_plain(client, &berth);
 	note_plain(&client->pending[berth.index], request, now_ns);
 	describe_plain(client, &berth, request, 0, now_ns);
 	*ret_ticket = cadre_ticket_make(berth.index, berth.generation);
 	publish_as(client, &berth, request, CADRE_PENDING_OUT, 0, CADRE_OWNER_NONE);
+	/* Before its ticket is known, so before it may be released. */
+	count_held(client, &berth);
 	last->berth = berth;
 	last->for_anyone = true;
 	return 0;

@@ -309,6 +309,7 @@ CADRE_RARELY static bool leave(struct cadre_client *client, uint32_t index, uint
 
 void cadre_client_let_go(struct cadre_client *client, uint32_t index)
 {
+	struct cadre_pending *const pending = &client->pending[index];
 	const uint64_t word = cadre_slot_look_at_end(&client->slots[index],
 						     cadre_client_generation(client,
 									     index));
@@ -322,8 +323,7 @@ void cadre_client_let_go(struct cadre_client *client, uint32_t index)
 	cadre_client_free_slot(client, index, word);
 	cadre_client_use_slots(client, UINT32_MAX);
 	/* V1, pairs with V2 in submit.c. */
-	atomic_store_explicit(&client->pending[index].word, CADRE_PENDING_VACANT,
-			      memory_order_release);
+	atomic_store_explicit(&pending->word, CADRE_PENDING_VACANT, memory_order_release);
 }
 
 int cadre_client_find(const struct cadre_client *client, struct cadre_ticket ticket,
