@@ -5,6 +5,8 @@
 #include "claims.h"
 #include "worker.h"
 
+#include <cadre/report.h>
+
 TestSuite(row, TROUPE);
 
 enum {
@@ -115,4 +117,33 @@ Test(row, a_job_that_keeps_the_only_room_holds_up_all_behind_it)
 	expect(tickets[0], CADRE_OK);
 	for (int i = 1; i < JOBS; i++)
 		cr_expect_eq(answer_to(tickets[i]), 7);
+}
+
+static struct cadre_report *report;
+
+/* How many jobs were counted with how long they took in that respect. */
+static uint64_t counted(enum cadre_latency_kind kind)
+{
+	return cadre_report_read(report)->latency[kind].jobs;
+}
+
+Test(row, how_long_a_job_waited_is_counted_behind_a_short_one_and_before_a_long_one)
+{
+	struct cadre_ticket held;
+
+	START(ONE_WORKER);
+	cr_assert_eq(cadre_report_open(troupe.scene.pool, &report, NULL), 0);
+	for (uint32_t turn = 1; turn <= 40; turn++) {
+		cr_assert_eq(answer_to(submit(ASK(TROUPE_ECHO, turn))), turn);
+		cr_assert(eventually(counted(CADRE_LATENCY_WAITING) == turn));
+		cr_assert(eventually(counted(CADRE_LATENCY_TOTAL) == turn));
+	}
+	held = submit(ASK(TROUPE_HOLD, 1));
+	cr_assert(eventually(counted(CADRE_LATENCY_WAITING) == 41));
+	cr_expect_eq(counted(CADRE_LATENCY_SERVICE), 40);
+	open_gate(1);
+	expect(held, CADRE_OK);
+	cr_assert(eventually(counted(CADRE_LATENCY_SERVICE) == 41));
+	cr_expect_eq(counted(CADRE_LATENCY_WAITING), 41);
+	cadre_report_close(report);
 }
