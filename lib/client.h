@@ -171,7 +171,7 @@ struct cadre_client {
 
 	struct cadre_pending *pending; /* one per slot */
 	_Atomic uint64_t next;         /* position to try next: a hint among threads */
-	_Atomic uint32_t in_use;       /* slots that are not VACANT */
+	_Atomic uint32_t in_use;       /* slots that are not VACANT; a moment late */
 	_Atomic uint32_t callbacks;    /* jobs with a callback that was not called yet */
 	_Atomic uint32_t crew_turn;    /* whom to wake next */
 	pthread_mutex_t warrant_lock;  /* cancel.c: one warrant at a time */

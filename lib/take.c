@@ -19,8 +19,7 @@
 #define WORD_LOOK_EVERY_SPINNING 128
 #define PAUSES_PER_CLOCK 64
 #define PAUSES_PER_LOOK 2 /* and job that is out */
-#define LOOKS_AT_ONCE \
-	100 /* for the only job that is out: half a microsecond; a pause takes 25 ns */
+#define LOOKS_AT_ONCE 100 /* for the only job that is out: half a microsecond */
 #define PAUSES_MAX 256
 #define TRY_AGAIN_NS 50 /* and job that is out besides */
 #define TRY_AGAIN_MOST_NS (4 * CADRE_NS_PER_US)
@@ -61,7 +60,7 @@ bool cadre_client_decide(struct cadre_client *client, uint32_t index, uint64_t g
 		return false;
 	/* It makes the next look one at the word, and a look at all. */
 	cadre_pending_mark(&client->pending[index], CADRE_MARK_DECIDED);
-	atomic_store_explicit(&client->missed_id, 0, memory_order_relaxed);
+	atomic_store_explicit(&client->missed_until_ns, 0, memory_order_relaxed);
 	cadre_view_tell_decided(&client->view, client->slot_base + index, replaced);
 	return true;
 }
@@ -449,14 +448,12 @@ static void note_missed(struct cadre_client *client, struct cadre_ticket ticket)
 {
 	const uint32_t out = atomic_load_explicit(&client->in_use, memory_order_relaxed);
 	const int64_t wished_ns = out > 1 ? TRY_AGAIN_NS * (int64_t)(out - 1) : 0;
+	const int64_t for_ns = wished_ns < TRY_AGAIN_MOST_NS ? wished_ns :
+							       TRY_AGAIN_MOST_NS;
 
-	atomic_store_explicit(&client->missed_until_ns,
-			      cadre_clock_in_ns(wished_ns < TRY_AGAIN_MOST_NS ?
-							wished_ns :
-							TRY_AGAIN_MOST_NS),
+	atomic_store_explicit(&client->missed_until_ns, cadre_clock_in_ns(for_ns),
 			      memory_order_relaxed);
-	atomic_store_explicit(&client->missed_id, wished_ns ? ticket.id : 0,
-			      memory_order_relaxed);
+	atomic_store_explicit(&client->missed_id, ticket.id, memory_order_relaxed);
 }
 
 /* Not yet: now and then a look at the word, and at the clock where time may end it. */

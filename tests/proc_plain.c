@@ -49,6 +49,7 @@ Test(plain, each_length_up_to_a_block_comes_back_as_it_went)
 
 Test(plain, a_job_that_was_missed_a_moment_ago_is_taken_at_once_when_it_is_cancelled)
 {
+	const struct cadre_ticket none = { 0 };
 	struct cadre_ticket tickets[HELD];
 	struct cadre_result result;
 
@@ -62,6 +63,7 @@ Test(plain, a_job_that_was_missed_a_moment_ago_is_taken_at_once_when_it_is_cance
 			     "job %d", i);
 		cr_expect_eq(result.outcome, CADRE_CANCELLED);
 		release(&result);
+		cr_expect_eq(cadre_try_take(troupe.client, none, &result), -ESTALE);
 	}
 	open_gate(1);
 	expect(tickets[0], CADRE_OK);

@@ -12,7 +12,6 @@ TestSuite(row, TROUPE);
 enum {
 	VERSION = 1, /* replies with the number of the service that runs it */
 	REPLACE, /* replaces the service by the second one; replies with what that returned */
-	KEEP, /* a number: keeps the worker's room until the gate is that high */
 };
 
 static const struct cadre_service second;
