@@ -98,7 +98,7 @@ static bool wish_came_true(pid_t victim)
 	int status;
 
 	if (is_stop())
-		return stage_is_stopped(victim);
+		return child_is_stopped(victim);
 	if (!stage_has_ended(victim, &status))
 		return false;
 	if (status != 128 + SIGKILL)

@@ -5,6 +5,7 @@
  *   G1  the client's courier has sent it, and not closed its own copy yet
  *   G2  the worker has received it, and its handler knows nothing of it yet
  */
+#include "child.h"
 #include "killpoint.h"
 #include "pipes.h"
 #include "stage.h"
@@ -137,7 +138,7 @@ Test(kill_descriptors, a_client_stopped_there_holds_up_nobody)
 {
 	const pid_t victim = start_victim(SIGSTOP);
 
-	cr_assert(eventually(stage_is_stopped(victim)));
+	cr_assert(eventually(child_is_stopped(victim)));
 	expect_service();
 	child_kill(victim);
 	expect_end(&line_of_victim);

@@ -131,7 +131,7 @@ Test(kill_fork_server, a_keeper_that_is_stopped_while_its_program_dies_starts_no
 	wish_for_keeper(SIGSTOP);
 	program = child_start(start_and_suffer, NULL);
 	cr_assert(eventually((keeper = atomic_load(&wish->victim)) > 0 &&
-			     stage_is_stopped(keeper)));
+			     child_is_stopped(keeper)));
 	child_kill(program);
 	cr_assert_eq(kill(keeper, SIGCONT), 0);
 	cr_assert(eventually(troupe_living() == 0));

@@ -170,7 +170,7 @@ static bool has_stopped(void)
 {
 	const pid_t victim = atomic_load(&wish->victim);
 
-	return victim && stage_is_stopped(victim);
+	return victim && child_is_stopped(victim);
 }
 
 static bool came_true(const struct cadre_view *view, pid_t client, bool *client_died)

@@ -104,11 +104,6 @@ static void await_all_asleep(void)
 	}
 }
 
-static bool is_stopped(pid_t pid)
-{
-	return stage_is_stopped(pid);
-}
-
 /* Returns how long the job was pending. */
 static int64_t measure(const struct loss *loss)
 {
@@ -119,11 +114,10 @@ static int64_t measure(const struct loss *loss)
 
 	await_all_asleep();
 	if (loss->wake_eaten) {
-		kill(troupe_worker(troupe.scene.pool, 0), SIGSTOP);
-		cr_assert(eventually(is_stopped(troupe_worker(troupe.scene.pool, 0))));
+		child_stop(troupe_worker(troupe.scene.pool, 0));
 	}
 	client = child_start(submit_and_stop, NULL);
-	cr_assert(eventually(is_stopped(client)));
+	cr_assert(eventually(child_is_stopped(client)));
 	number = find_slot();
 	cr_assert_lt(number, view.slot_count, "%s: it was never published", loss->what);
 	lose(loss, number);
@@ -193,7 +187,7 @@ Test(waiting, what_the_tick_finds_beside_a_sleeper_is_counted)
 	while (found() == 0 && tries++ < 30) {
 		const pid_t client = child_start(submit_and_stop, NULL);
 
-		cr_assert(eventually(is_stopped(client)));
+		cr_assert(eventually(child_is_stopped(client)));
 		cr_assert(eventually(!is_any_pending()));
 		kill(client, SIGCONT);
 		cr_assert_eq(child_end(client), CHILD_FINE);

@@ -73,7 +73,7 @@ static bool wish_came_true(const struct cadre_view *view)
 
 	if (wish->killing.signal_number == SIGSTOP)
 		return atomic_load(&wish->victim) &&
-		       stage_is_stopped(atomic_load(&wish->victim));
+		       child_is_stopped(atomic_load(&wish->victim));
 	return cadre_count_read(&stats->place.deaths) >= wish->killing.victims &&
 	       atomic_load(&stats->last_signal) == SIGKILL;
 }

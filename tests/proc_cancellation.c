@@ -650,7 +650,7 @@ Test(cancellation, the_grace_is_kept_when_the_supervisor_dies)
 	pid = pid_of_worker();
 	supervisor = troupe_supervisor(troupe.scene.pool);
 	ticket = submit_and_await_begin(ASK(HOLD, 1));
-	cr_assert_eq(kill(supervisor, SIGSTOP), 0);
+	child_stop(supervisor);
 	cr_assert_eq(cadre_cancel_forced(troupe.client, ticket, 1000000), 0);
 	expect(ticket, CADRE_CANCELLED);
 	cr_assert_not(troupe_is_gone(pid));

@@ -209,7 +209,7 @@ Test(check, a_worker_that_dies_under_a_stopped_supervisor_is_found_until_it_goes
 	serve();
 	occupy(tickets);
 	worker = troupe_worker(troupe.scene.pool, 1);
-	kill(troupe.program, SIGSTOP);
+	child_stop(troupe.program);
 	kill(worker, SIGKILL);
 	cr_assert(eventually(check() == 1), "%s", first_finding);
 	cr_assert(strstr(first_finding, "worker 1"), "%s", first_finding);
@@ -294,7 +294,7 @@ Test(check, the_program_exits_with_1_when_something_is_wrong)
 
 	serve();
 	occupy(tickets);
-	kill(troupe.program, SIGSTOP);
+	child_stop(troupe.program);
 	kill(troupe_worker(troupe.scene.pool, 0), SIGKILL);
 	cr_assert(eventually(check() == 1), "%s", first_finding);
 

@@ -123,16 +123,6 @@ Test(descriptors, a_client_that_dies_takes_along_what_was_not_asked_for)
 	call_ok(ASK(IGNORE, 0));
 }
 
-/* Each of its threads: one that has not heard the signal yet may still hand something over. */
-static void stop(pid_t child)
-{
-	int status;
-
-	kill(child, SIGSTOP);
-	cr_assert_eq(waitpid(child, &status, WUNTRACED), child);
-	cr_assert(WIFSTOPPED(status));
-}
-
 static uint32_t ask_who_pid(void)
 {
 	const struct cadre_result result = await(submit(ASK(WHO, 0)));
@@ -153,7 +143,7 @@ Test(descriptors, a_client_that_is_stopped_holds_a_worker_up_for_seconds_and_not
 	client = child_start(send_and_idle, NULL);
 	close(inherited.to);
 	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
-	stop(client);
+	child_stop(client);
 	open_gate(1);
 	call_ok(ASK(IGNORE, 0));
 	cr_assert_eq(ask_who_pid(), worker);
@@ -183,7 +173,7 @@ Test(descriptors, the_supervisor_sleeps_while_a_question_waits_for_a_stopped_cli
 	client = child_start(send_and_idle, NULL);
 	close(inherited.to);
 	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 1));
-	stop(client);
+	child_stop(client);
 	open_gate(1);
 	cr_assert(eventually(atomic_load(&troupe.board->waiting) == 0));
 	child_pause_ms(100);

@@ -161,7 +161,7 @@ Test(dispatch, nobody_waits_for_a_lighter_worker_that_does_not_come)
 					 troupe_worker(troupe.scene.pool, place) :
 					 0;
 		if (stopped[place])
-			kill(stopped[place], SIGSTOP);
+			child_stop(stopped[place]);
 	}
 	for (int i = 1; i < 4; i++)
 		tickets[i] = submit(ASK(TROUPE_LATER, 1));

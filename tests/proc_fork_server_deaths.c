@@ -62,8 +62,7 @@ static pid_t have_stopped_server(void)
 {
 	const pid_t server = have_server();
 
-	kill(server, SIGSTOP);
-	CHILD_CHECK(eventually(cadre_process_is_stopped(server)));
+	child_stop(server);
 	return server;
 }
 

@@ -136,7 +136,7 @@ static struct cadre_ticket let_a_job_grow_old(pid_t supervisor)
 {
 	const struct cadre_ticket ticket = occupy_worker();
 
-	kill(supervisor, SIGSTOP);
+	child_stop(supervisor);
 	child_pause_ms(2500);
 	return ticket;
 }

@@ -172,7 +172,7 @@ Test(local, an_owner_that_died_while_there_was_no_supervisor_is_told_of_once)
 	cr_assert(eventually(cadre_channel_check(shared, NULL) == 0));
 	supervisor = troupe_supervisor(troupe.scene.pool);
 	/* Stopped, it cannot see the death before its own. */
-	kill(supervisor, SIGSTOP);
+	child_stop(supervisor);
 	child_kill(owner);
 	kill(supervisor, SIGKILL);
 	cr_assert(eventually(last_event("local_died", &count) != NULL));

@@ -2,8 +2,8 @@
  * proc_monitor.c - claims about what `cadre stat` gives to programs that watch pools:
  * Prometheus text, JSON, the health check, probes; and about its manners on a terminal.
  */
+#include "child.h"
 #include "showing.h"
-#include "stage.h"
 
 #include <pty.h>
 #include <sys/resource.h>
@@ -403,11 +403,9 @@ Test(monitor, saturated_stopped_or_dead_the_answer_takes_less_than_100_ms)
 	assert_quick("saturated");
 	for (size_t i = 0; i < 3; i++) {
 		workers[i] = worker_pid(i);
-		kill(workers[i], SIGSTOP);
+		child_stop(workers[i]);
 	}
-	kill(server, SIGSTOP);
-	while (!stage_is_stopped(server))
-		nap();
+	child_stop(server);
 	assert_quick("stopped");
 	cr_assert(says(run.out, "queued 13  in flight 16"), "%s", run.out);
 	kill_pool();

@@ -2,8 +2,8 @@
  * proc_numbers.c - claims that the numbers of `cadre stat` are right: compared with what
  * this process counted and timed itself, on a pool that works.
  */
+#include "child.h"
 #include "showing.h"
-#include "stage.h"
 
 TestSuite(numbers, SHOWING);
 
@@ -261,23 +261,6 @@ static unsigned long long sum_of_segment(void)
 	return sum;
 }
 
-static void signal_pool(const pid_t *workers, size_t count, int signal_number)
-{
-	for (size_t i = 0; i < count; i++)
-		kill(workers[i], signal_number);
-	kill(server, signal_number);
-}
-
-static void await_stopped(pid_t pid)
-{
-	const int64_t until_ns = cadre_in_ms(PATIENCE_MS);
-
-	while (!stage_is_stopped(pid)) {
-		cr_assert_lt(cadre_now_ns(), until_ns);
-		nap();
-	}
-}
-
 Test(numbers, stat_changes_no_byte_of_the_segment)
 {
 	static const char *const forms[] = { "--json", "--prometheus", "--latency",
@@ -290,17 +273,18 @@ Test(numbers, stat_changes_no_byte_of_the_segment)
 	cr_assert_eq(call("echo", "x"), CADRE_OK);
 	workers[0] = worker_pid(0);
 	workers[1] = worker_pid(1);
-	signal_pool(workers, 2, SIGSTOP);
-	await_stopped(workers[0]);
-	await_stopped(workers[1]);
-	await_stopped(server);
+	child_stop(workers[0]);
+	child_stop(workers[1]);
+	child_stop(server);
 
 	before = sum_of_segment();
 	cr_assert_eq(cadre("stat", scene.pool, NULL), 0);
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
 		cadre("stat", forms[i], scene.pool, NULL);
 	cr_assert_eq(sum_of_segment(), before);
-	signal_pool(workers, 2, SIGCONT);
+	kill(workers[0], SIGCONT);
+	kill(workers[1], SIGCONT);
+	kill(server, SIGCONT);
 }
 
 Test(numbers, stat_could_not_write_to_the_segment_if_it_wanted_to)

@@ -132,7 +132,7 @@ Test(refusal, the_name_of_a_dead_pool_is_taken_over)
 	family[1] = troupe_supervisor(pool());
 	family[2] = troupe_worker(pool(), 0);
 	for (int i = 0; i < 3; i++)
-		kill(family[i], SIGSTOP);
+		child_stop(family[i]);
 	troupe_kill_program(&troupe);
 	for (int i = 0; i < 3; i++)
 		kill(family[i], SIGKILL);
@@ -357,7 +357,7 @@ Test(refusal, a_pool_whose_supervisor_does_not_answer_lets_nobody_in)
 
 	START(ONE_WORKER);
 	supervisor = troupe_supervisor(pool());
-	kill(supervisor, SIGSTOP);
+	child_stop(supervisor);
 	refuse_attach(pool(), -ETIMEDOUT, "does not answer");
 	kill(supervisor, SIGCONT);
 	call_ok(ASK(TROUPE_LOG, 1));

@@ -3,6 +3,7 @@
  * pools that live, are saturated, do not move, or are dead. What its numbers mean is in
  * proc_numbers.c.
  */
+#include "child.h"
 #include "showing.h"
 
 #include <cadre/local.h>
@@ -92,8 +93,8 @@ Test(stat, a_saturated_pool_is_shown_at_once_and_asks_nobody)
 
 	/* Nobody of the pool can run, and the answer is the same. */
 	for (size_t i = 0; i < 3; i++)
-		kill(worker_pid(i), SIGSTOP);
-	kill(server, SIGSTOP);
+		child_stop(worker_pid(i));
+	child_stop(server);
 	start_ns = cadre_now_ns();
 	cr_assert_eq(cadre("stat", scene.pool, NULL), 0);
 	cr_assert_lt(cadre_now_ns() - start_ns, INT64_C(2000000000));
@@ -108,7 +109,7 @@ Test(stat, a_supervisor_that_does_not_move_is_called_silent_and_not_dead)
 	const int64_t until_ns = cadre_in_ms(PATIENCE_MS);
 
 	serve();
-	kill(server, SIGSTOP);
+	child_stop(server);
 	do {
 		cr_assert_lt(cadre_now_ns(), until_ns);
 		nap();

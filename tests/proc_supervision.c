@@ -267,7 +267,7 @@ Test(supervision, a_successor_finds_the_worker_and_the_client_that_died_meanwhil
 	supervisor = troupe_supervisor(pool());
 	worker = troupe_worker(pool(), 0);
 	/* It sleeps on while they die, and never wakes again. */
-	kill(supervisor, SIGSTOP);
+	child_stop(supervisor);
 	kill(worker, SIGKILL);
 	child_kill(visitor);
 	kill_and_await(supervisor);
@@ -304,7 +304,7 @@ Test(supervision, a_successor_bears_the_death_of_a_worker_while_another_starts)
 	supervisor = troupe_supervisor(pool());
 
 	atomic_store(init_hangs, true);
-	kill(supervisor, SIGSTOP);
+	child_stop(supervisor);
 	kill(pids[0], SIGKILL);
 	kill_and_await(supervisor);
 	cr_assert(eventually(troupe_look_worker(pool(), 0).letter == 'S'));

@@ -105,7 +105,7 @@ Test(token, a_timeout_is_kept_while_the_supervisor_is_stopped)
 	START(ONE_WORKER);
 	supervisor = troupe_supervisor(troupe.scene.pool);
 	token = timeout(30 * MS, NULL);
-	cr_assert_eq(kill(supervisor, SIGSTOP), 0);
+	child_stop(supervisor);
 	ticket = hold(1, token);
 	expect(ticket, CADRE_TIMED_OUT);
 	cr_assert_eq(kill(supervisor, SIGCONT), 0);

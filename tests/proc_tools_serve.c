@@ -1,6 +1,7 @@
 /*
  * proc_tools_serve.c - claims about `cadre serve`, made to the program itself.
  */
+#include "child.h"
 #include "commands.h"
 
 Test(serve, sigterm_ends_it_in_order_and_leaves_nothing, .init = prepare_demo,
@@ -183,7 +184,7 @@ Test(serve, a_stopped_supervisor_holds_its_lock_and_a_second_serve_refuses_with_
 	struct run second, call;
 
 	cr_assert(look(&before));
-	kill(server, SIGSTOP);
+	child_stop(server);
 	second = cadre("", "serve", "--name", pool, "--workers", "1", service("demo.so"),
 		       NULL);
 	/* Without it the pool goes on. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,14 +57,13 @@ int child_run(int (*body)(void *context), void *context)
 	return child_end(child_start(body, context));
 }
 
-/* The letter of its state in /proc/PID/stat. */
-static char state_of(pid_t child)
+/* The letter of the state of one thread in its /proc/PID/stat; 'X' when there is none. */
+static char state_in(const char *path)
 {
-	char path[32], text[512] = "";
+	char text[512] = "";
 	const char *behind_name;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)child);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 'X';
@@ -74,9 +74,40 @@ static char state_of(pid_t child)
 	return behind_name && behind_name[1] ? behind_name[2] : 'X';
 }
 
+char child_state(pid_t pid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	return state_in(path);
+}
+
+bool child_is_stopped(pid_t pid)
+{
+	char pattern[40];
+	bool stopped = false;
+	glob_t threads;
+
+	snprintf(pattern, sizeof(pattern), "/proc/%d/task/*/stat", (int)pid);
+	if (glob(pattern, 0, NULL, &threads) == 0) {
+		stopped = true;
+		for (size_t i = 0; i < threads.gl_pathc; i++)
+			stopped = stopped && strchr("TXZ", state_in(threads.gl_pathv[i]));
+	}
+	globfree(&threads);
+	return stopped && child_state(pid) == 'T';
+}
+
+void child_stop(pid_t pid)
+{
+	kill(pid, SIGSTOP);
+	while (!child_is_stopped(pid) && !strchr("XZ", child_state(pid)))
+		child_pause_ms(1);
+}
+
 void child_await_asleep(pid_t child)
 {
-	while (!strchr("SXZ", state_of(child)))
+	while (!strchr("SXZ", child_state(child)))
 		child_pause_ms(1);
 }
 

@@ -8,6 +8,7 @@
 #ifndef CHILD_H
 #define CHILD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -37,6 +38,17 @@ void child_kill(pid_t child);
 
 /* child_start and child_end in one. */
 int child_run(int (*body)(void *context), void *context);
+
+/* The letter of its state in /proc: R, S, T ...; X for a process that is not there. Of any
+ * process, a child or not, as the two below. */
+char child_state(pid_t pid);
+
+/* True while each of its threads is stopped by a signal. */
+bool child_is_stopped(pid_t pid);
+
+/* Stops it, and waits until it is stopped or has ended: one that runs on another CPU when
+ * the signal is sent goes on for a while. */
+void child_stop(pid_t pid);
 
 /* Waits until it sleeps inside a system call, or has ended. */
 void child_await_asleep(pid_t child);

@@ -68,32 +68,9 @@ pid_t stage_fork(void (*part)(void *context), void *context)
 	_exit(CHILD_FINE);
 }
 
-/* The letter of its state in /proc/PID/stat; 'X' when there is none. */
-static char state_of(pid_t pid)
-{
-	char path[32], text[512] = "";
-	const char *behind_name;
-	FILE *file;
-	size_t length;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return 'X';
-	length = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	behind_name = length ? strrchr(text, ')') : NULL;
-	return behind_name && behind_name[1] ? behind_name[2] : 'X';
-}
-
-bool stage_is_stopped(pid_t pid)
-{
-	return state_of(pid) == 'T';
-}
-
 bool stage_is_gone(pid_t pid)
 {
-	return strchr("XZ", state_of(pid));
+	return strchr("XZ", child_state(pid));
 }
 
 /* Everybody who is left is a child of the story by now, or will be soon. */

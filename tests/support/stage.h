@@ -34,9 +34,6 @@ int stage_await_end(pid_t pid);
 /* Has it ended? If so, as above. */
 bool stage_has_ended(pid_t pid, int *ret_status);
 
-/* True while the process is stopped by a signal. */
-bool stage_is_stopped(pid_t pid);
-
 /* True once the process has died, whoever its parent is. */
 bool stage_is_gone(pid_t pid);
 
