@@ -36,7 +36,7 @@ static void echo_copy(struct cadre_job *job, void *state)
 	cadre_job_reply(job, data, length);
 }
 
-/* As long a reply, in which nothing is written. */
+/* The request's own bytes, in which nothing is written. */
 static void echo_in_place(struct cadre_job *job, void *state)
 {
 	size_t length;
@@ -44,7 +44,7 @@ static void echo_in_place(struct cadre_job *job, void *state)
 
 	(void)state;
 	cadre_job_data(job, &length);
-	if (cadre_job_reply_room(job, length, &room) == 0)
+	if (cadre_job_reply_over_request(job, length, &room) == 0)
 		cadre_job_reply_commit(job, length);
 }
 
@@ -261,7 +261,7 @@ static const struct contender contenders[] = {
 	  { NULL },
 	  false },
 	{ "cadre in place",
-	  "cadre_try_draft, answered by cadre_job_reply_room; nobody writes the payload",
+	  "cadre_try_draft, answered by cadre_job_reply_over_request; nobody writes the payload",
 	  cadre_in_place,
 	  NULL,
 	  { "iceoryx in place" },

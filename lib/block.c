@@ -93,17 +93,17 @@ static uint32_t take_from(struct cadre_block_pool *pool, uint32_t size_class,
 {
 	const uint32_t count = count_open(pool, size_class);
 	const uint32_t first = pool->plan->first[size_class];
-	/* Relaxed: a hint. */
+	/* Relaxed, here and below: a hint. */
 	uint32_t index = atomic_load_explicit(&pool->hot[size_class],
 					      memory_order_relaxed);
 
 	for (uint32_t tried = 0; tried < count; tried++, index++) {
-		const uint32_t block = first + index % count;
-
-		if (try_take(pool, block, owner)) {
+		if (index >= count)
+			index = 0;
+		if (try_take(pool, first + index, owner)) {
 			atomic_store_explicit(&pool->hot[size_class], index + 1,
 					      memory_order_relaxed);
-			return block;
+			return first + index;
 		}
 	}
 	return CADRE_NO_BLOCK;
@@ -119,12 +119,12 @@ void cadre_block_prefer(struct cadre_block_pool *pool, uint32_t block)
 /* Relaxed, both: whoever takes it looks again. */
 void cadre_block_foresee(const struct cadre_block_pool *pool)
 {
-	const uint32_t block = atomic_load_explicit(&pool->preferred,
-						    memory_order_relaxed) -
-			       1;
+	const uint32_t preferred = atomic_load_explicit(&pool->preferred,
+							memory_order_relaxed);
+	const uint32_t block = preferred - 1;
 	uint64_t slot;
 
-	if (block >= pool->plan->total)
+	if (preferred == 0 || block >= pool->plan->total)
 		return;
 	slot = slot_in(
 		atomic_load_explicit(&pool->owners[block].word, memory_order_relaxed));
@@ -135,12 +135,13 @@ void cadre_block_foresee(const struct cadre_block_pool *pool)
 static uint32_t take_preferred(struct cadre_block_pool *pool, uint32_t size_class,
 			       uint64_t owner)
 {
-	const uint32_t block = atomic_load_explicit(&pool->preferred,
-						    memory_order_relaxed) -
-			       1;
-	const uint32_t index = block - pool->plan->first[size_class];
+	const uint32_t preferred = atomic_load_explicit(&pool->preferred,
+							memory_order_relaxed);
+	const uint32_t block = preferred - 1;
 
-	if (index < count_open(pool, size_class) && try_take(pool, block, owner))
+	if (preferred &&
+	    block - pool->plan->first[size_class] < count_open(pool, size_class) &&
+	    try_take(pool, block, owner))
 		return block;
 	return CADRE_NO_BLOCK;
 }
@@ -210,17 +211,26 @@ uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t
 	return CADRE_NO_BLOCK;
 }
 
+/* False when the block is none of this class, or not open to us. */
+static bool be_hot(struct cadre_block_pool *pool, uint32_t size_class, uint32_t block)
+{
+	const uint32_t index = block - pool->plan->first[size_class];
+
+	if (index >= count_open(pool, size_class))
+		return false;
+	/* Relaxed: a hint. */
+	atomic_store_explicit(&pool->hot[size_class], index, memory_order_relaxed);
+	return true;
+}
+
 void cadre_block_remember(struct cadre_block_pool *pool, uint32_t block)
 {
-	uint32_t size_class, index;
+	/* Relaxed: a guess. */
+	const uint32_t usual = atomic_load_explicit(&pool->usual_class,
+						    memory_order_relaxed);
 
-	if (block >= pool->plan->total)
-		return;
-	size_class = class_of(pool, block);
-	index = block - pool->plan->first[size_class];
-	/* Relaxed: a hint. */
-	if (index < count_open(pool, size_class))
-		atomic_store_explicit(&pool->hot[size_class], index, memory_order_relaxed);
+	if (!be_hot(pool, usual, block) && block < pool->plan->total)
+		be_hot(pool, find_class(pool->plan, block), block);
 }
 
 void cadre_block_give(struct cadre_block_pool *pool, uint32_t block, uint32_t slot,
@@ -253,6 +263,24 @@ unsigned char *cadre_block_bytes(const struct cadre_block_pool *pool, uint32_t b
 	if (block >= pool->plan->total ||
 	    atomic_load_explicit(&pool->owners[block].word, memory_order_relaxed) !=
 		    owner_of(slot, generation))
+		return NULL;
+	return cadre_block_room(pool, block, ret_size);
+}
+
+uint32_t cadre_block_seal(uint32_t block, uint32_t slot, uint64_t generation)
+{
+	/* Multiplicative hashing: Knuth, The Art of Computer Programming, volume 3, 6.4. */
+	const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+
+	return (uint32_t)((owner_of(slot, generation) * factor + block) * factor >> 32);
+}
+
+unsigned char *cadre_block_unseal(const struct cadre_block_pool *pool, uint32_t block,
+				  uint32_t seal, uint32_t slot, uint64_t generation,
+				  uint64_t *ret_size)
+{
+	if (block >= pool->plan->total ||
+	    seal != cadre_block_seal(block, slot, generation))
 		return NULL;
 	return cadre_block_room(pool, block, ret_size);
 }

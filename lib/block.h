@@ -89,6 +89,17 @@ unsigned char *cadre_block_room(const struct cadre_block_pool *pool, uint32_t bl
 unsigned char *cadre_block_bytes(const struct cadre_block_pool *pool, uint32_t block,
 				 uint32_t slot, uint64_t generation, uint64_t *ret_size);
 
+/* What stands beside a block's number in a slot: a hash of the number and of the job. */
+uint32_t cadre_block_seal(uint32_t block, uint32_t slot, uint64_t generation);
+
+/* As cadre_block_bytes, for the two who hand the job to each other: by the seal, which lies
+ * beside the number. The owner word is on a line of its own, which has to come from whoever took
+ * the block, and holds up a clock that is read meanwhile (65 of 280 ns there and back). A number
+ * that was scribbled over gets through once in 2^32 times; it is one of this pool then. */
+unsigned char *cadre_block_unseal(const struct cadre_block_pool *pool, uint32_t block,
+				  uint32_t seal, uint32_t slot, uint64_t generation,
+				  uint64_t *ret_size);
+
 /* Blocks in use just now, per class; for the statistics. */
 void cadre_block_count_used(const struct cadre_block_pool *pool,
 			    uint32_t ret_used[CADRE_BLOCK_CLASSES]);

@@ -61,7 +61,6 @@ CADRE_RARELY static int open_any(struct cadre_job *job, unsigned with)
 {
 	const struct cadre_job_host *const host = job->host;
 	const struct cadre_request_lines *const lines = &job->slot->request;
-	uint64_t size = 0;
 
 	if (with & CADRE_WITH_DEADLINE)
 		job->deadline_ns = lines->deadline_ns;
@@ -77,9 +76,11 @@ CADRE_RARELY static int open_any(struct cadre_job *job, unsigned with)
 	/* The reply is as long, perhaps. */
 	cadre_block_foresee(&host->blocks);
 	job->request_block = CADRE_READ_ONCE(lines->block);
-	job->data = cadre_block_bytes(&host->blocks, job->request_block, job->number,
-				      cadre_word_generation(job->claimed), &size);
-	if (job->data && job->length <= size)
+	job->data = cadre_block_unseal(&host->blocks, job->request_block,
+				       CADRE_READ_ONCE(lines->seal), job->number,
+				       cadre_word_generation(job->claimed),
+				       &job->request_size);
+	if (job->data && job->length <= job->request_size)
 		return 0;
 	job->data = "";
 	job->length = 0;
@@ -155,6 +156,9 @@ static void end(struct cadre_job *job, enum cadre_outcome outcome, int32_t code,
 	reply->length = length;
 	reply->code = code;
 	reply->block = block;
+	if (block != CADRE_NO_BLOCK)
+		reply->seal = cadre_block_seal(block, job->number,
+					       cadre_word_generation(job->claimed));
 	reply->worker_pid = host->pid;
 	/* Apart: as one load of both it would wait until the second, which was just written, is
 	 * in the cache, and so for every line that stores before it wait for. */
@@ -240,17 +244,35 @@ static uint32_t take_block(struct cadre_job *job, size_t size)
 	return block != CADRE_NO_BLOCK ? block : await_block(job, size);
 }
 
+/* The room was in this block. The request's own stays: its handler may still read it. */
+static void leave_block(struct cadre_job *job, uint32_t block)
+{
+	if (block != CADRE_NO_BLOCK && block != job->request_block)
+		cadre_block_give(&job->host->blocks, block, job->number,
+				 cadre_word_generation(job->claimed));
+}
+
 static void drop_room(struct cadre_job *job)
 {
 	if (!job->room)
 		return;
-	if (job->room_block != CADRE_NO_BLOCK)
-		cadre_block_give(&job->host->blocks, job->room_block, job->number,
-				 cadre_word_generation(job->claimed));
+	leave_block(job, job->room_block);
 	job->room_block = CADRE_NO_BLOCK;
 	job->room = NULL;
 	job->room_size = 0;
 	job->room_asked = 0;
+}
+
+static void move_into(struct cadre_job *job, void *room, uint32_t block,
+		      uint64_t block_size, size_t asked)
+{
+	const uint64_t most = job->host->view->limits.payload_max;
+
+	job->room = room;
+	/* All of the block, so that growing in small steps does not copy each time. */
+	job->room_size = (size_t)(block_size < most ? block_size : most);
+	job->room_asked = asked;
+	job->room_block = block;
 }
 
 CADRE_EACH_JOB int cadre_job_reply_room(struct cadre_job *job, size_t size,
@@ -282,19 +304,38 @@ CADRE_EACH_JOB int cadre_job_reply_room(struct cadre_job *job, size_t size,
 	}
 	if (before && before != room)
 		memcpy(room, before, kept);
-	if (block_before != CADRE_NO_BLOCK)
-		cadre_block_give(&job->host->blocks, block_before, job->number,
-				 cadre_word_generation(job->claimed));
+	leave_block(job, block_before);
 	be_plain(job, false);
-	job->room = room;
-	/* All of the block, so that growing in small steps does not copy each time. */
-	job->room_size = block_size < job->host->view->limits.payload_max ?
-				 (size_t)block_size :
-				 (size_t)job->host->view->limits.payload_max;
-	job->room_asked = size;
-	job->room_block = block;
+	move_into(job, room, block, block_size, size);
 	*ret_room = room;
 	return 0;
+}
+
+/* The request lies in a block that is long enough, and nobody else is ever going to read it. */
+static bool may_be_overwritten(const struct cadre_job *job, size_t size)
+{
+	return !cadre_job_is_plain(job) && job->request_block != CADRE_NO_BLOCK &&
+	       !job->room && size <= job->request_size &&
+	       !(cadre_word_flags(job->claimed) & CADRE_FLAG_IDEMPOTENT);
+}
+
+CADRE_EACH_JOB int cadre_job_reply_over_request(struct cadre_job *job, size_t size,
+						void **ret_room)
+{
+	int r;
+
+	if (may_be_overwritten(job, size) &&
+	    size <= job->host->view->limits.payload_max && !cadre_job_has_reply(job)) {
+		/* A block of this pool, which is not const. */
+		move_into(job, (void *)(uintptr_t)job->data, job->request_block,
+			  job->request_size, size);
+		*ret_room = job->room;
+		return 0;
+	}
+	r = cadre_job_reply_room(job, size, ret_room);
+	if (r == 0 && job->length)
+		memcpy(*ret_room, job->data, job->length < size ? job->length : size);
+	return r;
 }
 
 CADRE_EACH_JOB int cadre_job_reply_commit(struct cadre_job *job, size_t length)

@@ -90,6 +90,7 @@ struct cadre_job {
 	size_t room_asked; /* of it; no more is committed */
 	uint32_t room_block;
 	uint32_t request_block;       /* that was read; CADRE_NO_BLOCK for none */
+	uint64_t request_size;        /* bytes of that block */
 	struct cadre_emitter emitter; /* of a stream */
 	cadre_room_fn *on_room;       /* whom to call when there is room */
 	void *on_room_context;

@@ -123,7 +123,10 @@ struct cadre_request_lines {
 	uint8_t with;          /* C: CADRE_WITH_..., what else must be looked at */
 	union {
 		uint8_t payload[CADRE_INLINE_MAX]; /* C: when it fits, see below */
-		uint32_t block; /* C: otherwise, and of streams: where it lies */
+		struct { /* C: otherwise, and of streams: where it lies */
+			uint32_t block;
+			uint32_t seal; /* cadre_block_seal */
+		};
 		struct {
 			uint8_t shorter[CADRE_INLINE_MAX - sizeof(uint64_t)];
 			_Atomic uint64_t token; /* C: its id */
@@ -148,7 +151,10 @@ struct cadre_reply_lines {
 	int32_t worker_pid;     /* K */
 	int64_t taken_ns;       /* K */
 	int64_t ended_ns;       /* K */
-	uint8_t payload[CADRE_INLINE_MAX]; /* K */
+	union {
+		uint8_t payload[CADRE_INLINE_MAX]; /* K: when it fits */
+		uint32_t seal;                     /* K: otherwise, of `block` */
+	};
 };
 
 struct cadre_slot {

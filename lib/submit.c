@@ -26,14 +26,15 @@ static void count(_Atomic uint64_t *counter)
 void cadre_client_free_slot(struct cadre_client *client, uint32_t index, uint64_t word)
 {
 	struct cadre_slot *const slot = &client->slots[index];
+	/* They are free with it. That of the reply was read here, so it is the hottest. Of a job
+	 * that no worker has ended, it is that of an older one, which does no harm. */
+	const uint32_t request_block = client->pending[index].request_block,
+		       reply_block = slot->reply.block;
 
-	/* Its blocks are free with it. That of the reply was read here, so it is the hottest. Of a
-	 * job that no worker has ended, it is that of an older one, which does no harm. */
-	if (client->pending[index].request_block != CADRE_NO_BLOCK)
-		cadre_block_remember(&client->blocks,
-				     client->pending[index].request_block);
-	if (slot->reply.block != CADRE_NO_BLOCK)
-		cadre_block_remember(&client->blocks, slot->reply.block);
+	if (request_block != CADRE_NO_BLOCK)
+		cadre_block_remember(&client->blocks, request_block);
+	if (reply_block != CADRE_NO_BLOCK && reply_block != request_block)
+		cadre_block_remember(&client->blocks, reply_block);
 	cadre_slot_free(slot, &client->books[index], cadre_word_generation(word),
 			cadre_word_unpack(word).outcome);
 }
@@ -290,6 +291,15 @@ static void describe_plain(struct cadre_client *client, const struct cadre_berth
 	__atomic_store_n(&lines->with, (uint8_t)has, __ATOMIC_RELAXED);
 }
 
+static void point_at_block(struct cadre_client *client, const struct cadre_berth *berth)
+{
+	struct cadre_request_lines *const lines = &client->slots[berth->index].request;
+
+	lines->block = client->pending[berth->index].request_block;
+	lines->seal = cadre_block_seal(lines->block, client->slot_base + berth->index,
+				       berth->generation);
+}
+
 static void describe(struct cadre_client *client, const struct cadre_berth *berth,
 		     const struct cadre_request *request, const struct cadre_aim *aim,
 		     int64_t now_ns)
@@ -299,7 +309,7 @@ static void describe(struct cadre_client *client, const struct cadre_berth *bert
 
 	if (request->length > cadre_request_inline_max(has) ||
 	    request->flags & CADRE_STREAM)
-		lines->block = client->pending[berth->index].request_block;
+		point_at_block(client, berth);
 	/* Relaxed: published with the word. */
 	if (request->token)
 		atomic_store_explicit(&lines->token, cadre_handle_id(request->token),

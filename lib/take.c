@@ -99,10 +99,11 @@ static bool find_reply(struct cadre_client *client, uint32_t index, uint64_t gen
 	if (length <= CADRE_INLINE_MAX) {
 		result->data = reply->payload;
 	} else {
-		result->data = cadre_block_bytes(&client->blocks,
-						 CADRE_READ_ONCE(reply->block),
-						 client->slot_base + index, generation,
-						 &size);
+		result->data = cadre_block_unseal(&client->blocks,
+						  CADRE_READ_ONCE(reply->block),
+						  CADRE_READ_ONCE(reply->seal),
+						  client->slot_base + index, generation,
+						  &size);
 		if (!result->data || length > size) {
 			result->data = NULL;
 			return false;

@@ -72,7 +72,9 @@ static void do_in_place(struct cadre_job *job, void *state)
 	size_t length;
 	const uint8_t *const data = cadre_job_data(job, &length);
 	void *room = NULL;
-	int r = cadre_job_reply_room(job, length / 2, &room);
+	/* In a room that grows, or in the request's own memory. */
+	int r = length % 2 ? cadre_job_reply_over_request(job, length, &room) :
+			     cadre_job_reply_room(job, length / 2, &room);
 
 	(void)state;
 	if (r == 0)

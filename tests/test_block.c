@@ -463,6 +463,45 @@ Test(block, a_block_of_another_job_leads_nowhere)
 	cr_assert_eq(size, 99);
 }
 
+Test(block, a_seal_opens_its_own_block_of_its_own_job_and_nothing_else)
+{
+	const uint32_t seal = cadre_block_seal(1, 0, 5);
+	uint64_t size = 99, expected;
+
+	put_owner(1, 1, 5);
+	cr_assert_null(cadre_block_unseal(&pool, 2, seal, 0, 5, &size));
+	cr_assert_null(cadre_block_unseal(&pool, 1, seal + 1, 0, 5, &size));
+	cr_assert_null(cadre_block_unseal(&pool, 1, seal, 1, 5, &size));
+	cr_assert_null(cadre_block_unseal(&pool, 1, seal, 0, 6, &size));
+	cr_assert_null(cadre_block_unseal(&pool, plan.total,
+					  cadre_block_seal(plan.total, 0, 5), 0, 5, &size));
+	cr_assert_eq(size, 99, "the size must not be touched on failure");
+
+	cr_assert_eq(cadre_block_unseal(&pool, 1, seal, 0, 5, &size),
+		     cadre_block_bytes(&pool, 1, 0, 5, &expected));
+	cr_assert_eq(size, expected);
+}
+
+/* Numbers and generations that lie beside each other are what a slot's lines hold by mistake. */
+Test(block, seals_of_neighbours_differ)
+{
+	enum { NEAR = 64 };
+	static uint32_t seals[NEAR * NEAR];
+	unsigned alike = 0;
+
+	for (uint32_t block = 0; block < NEAR; block++) {
+		for (uint32_t generation = 0; generation < NEAR; generation++)
+			seals[block * NEAR + generation] = cadre_block_seal(block, 0,
+									    generation);
+	}
+	for (size_t i = 0; i < CADRE_COUNT_OF(seals); i++) {
+		for (size_t j = i + 1; j < CADRE_COUNT_OF(seals); j++)
+			alike += seals[i] == seals[j];
+	}
+	/* Of 8.4 million pairs two in a thousand times two are alike by chance. */
+	cr_assert_eq(alike, 0);
+}
+
 Test(block, blocks_lie_in_the_arena_are_aligned_and_do_not_overlap)
 {
 	const unsigned char *end = arena;

@@ -132,6 +132,15 @@ CADRE_API int cadre_job_reply(struct cadre_job *job, const void *data, size_t le
  * move (as with realloc). Errors as cadre_job_reply. */
 CADRE_API int cadre_job_reply_room(struct cadre_job *job, size_t size, void **ret_room);
 
+/* As cadre_job_reply_room, with the bytes of the request in the room (as many as fit), for a reply
+ * that is made out of it. The room is the request's own memory, so that nothing is copied and
+ * no second block taken, when that lies in a block (it is longer than 88 bytes), `size` fits the
+ * block, no room was made before, and the job is not CADRE_IDEMPOTENT: one that may be tried
+ * again must be found as it was, so its bytes are copied. Either way cadre_job_data stays
+ * readable; it shows what is written if the room is the request's. Errors as cadre_job_reply. */
+CADRE_API int cadre_job_reply_over_request(struct cadre_job *job, size_t size,
+					   void **ret_room);
+
 /* Replies with the first `length` bytes of the room. -EINVAL when that is more than was
  * asked for. */
 CADRE_API int cadre_job_reply_commit(struct cadre_job *job, size_t length);

@@ -14,7 +14,7 @@
 
 #define WORKER 1
 #define TURNS_MAX 200
-#define EMIT 4
+enum { ECHO = 1, GROW, SAY_NOTHING, EMIT };
 
 static struct fuzz_script *running;
 static struct cadre_view *segment;
@@ -43,6 +43,25 @@ static void submit_stream(unsigned slot)
 					     .phase = CADRE_QUEUED, .generation = 1 }));
 }
 
+/* A client's request in a block, whole; damaged ones are among the bytes of the others. */
+static void submit_long(unsigned slot)
+{
+	struct cadre_block_pool blocks = cadre_layout_blocks(segment);
+	struct cadre_request_lines *const request = &segment->slots[slot].request;
+	const uint32_t length = CADRE_INLINE_MAX + 1 + fuzz_byte(running) * 8u;
+	const uint32_t block = cadre_block_take(&blocks, length, slot, 1);
+
+	if (block == CADRE_NO_BLOCK)
+		return;
+	request->block = block;
+	request->seal = cadre_block_seal(block, slot, 1);
+	request->length = length;
+	request->operation = GROW;
+	request->with = 0;
+	atomic_store(&request->word, cadre_word_pack((struct cadre_word){
+					     .phase = CADRE_QUEUED, .generation = 1 }));
+}
+
 /* Its consumer, who reads all, or pauses. */
 static void consume(unsigned slot)
 {
@@ -63,7 +82,9 @@ static void meanwhile(void *context)
 
 	(void)context;
 	if (++turns < TURNS_MAX && fuzz_next(running, &operation)) {
-		if ((operation & 0x60) == 0x60)
+		if ((operation & 0x70) == 0x70)
+			submit_long(operation % segment->limits.slots);
+		else if ((operation & 0x60) == 0x60)
 			submit_stream(operation % segment->limits.slots);
 		else if (operation & 0x40)
 			consume(operation % segment->limits.slots);
@@ -96,13 +117,16 @@ static void echo(struct cadre_job *job, void *state)
 		cadre_job_fail(job, 5, "%s", "it did not fit");
 }
 
-/* A reply of any length, grown in place. */
+/* A reply of any length, grown in place, out of the request or beside it. */
 static void grow(struct cadre_job *job, void *state)
 {
 	size_t size = read_job(job);
 	unsigned char *room;
 
 	(void)state;
+	if (fuzz_byte(running) & 1 &&
+	    cadre_job_reply_over_request(job, size, (void **)&room) == 0)
+		fuzz_read(room, size);
 	for (unsigned i = 0; i < 4; i++) {
 		meanwhile(NULL);
 		if (cadre_job_reply_room(job, size, (void **)&room) == 0)
@@ -152,9 +176,9 @@ static void emit(struct cadre_job *job, void *state)
 }
 
 static const struct cadre_operation operations[] = {
-	{ 1, "echo", echo },
-	{ 2, "grow", grow },
-	{ 3, "say-nothing", say_nothing },
+	{ ECHO, "echo", echo },
+	{ GROW, "grow", grow },
+	{ SAY_NOTHING, "say-nothing", say_nothing },
 	{ EMIT, "emit", emit },
 };
 

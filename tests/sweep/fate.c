@@ -115,6 +115,17 @@ struct fates fates_tell(const struct operation *operation, bool frozen)
 
 /* ---- images ---- */
 
+/* What is yet to be run, or runs, has the block of its request for itself. */
+static void check_request(uint32_t number, uint64_t word)
+{
+	const enum cadre_phase phase = cadre_word_phase(word);
+	uint64_t length;
+
+	if ((phase == CADRE_QUEUED || phase == CADRE_RUNNING) &&
+	    !cadre_view_request(&world.view, number, word, &length))
+		complain("slot %u: the block of its request is another job's", number);
+}
+
 void fates_check_image(void)
 {
 	for (uint32_t number = 0; number < WORLD_SLOTS_ALL; number++) {
@@ -124,6 +135,7 @@ void fates_check_image(void)
 		if (cadre_word_phase(word) > CADRE_DONE)
 			complain("slot %u: phase %d cannot be", number,
 				 cadre_word_phase(word));
+		check_request(number, word);
 		if (!cadre_books_balance(word, sum))
 			complain("slot %u: word %#llx beside books of %llu", number,
 				 (unsigned long long)word, (unsigned long long)sum);

@@ -1,4 +1,5 @@
 #include "mutants.h"
+#include "job.h"
 #include "layout.h"
 #include "reaper.h"
 
@@ -23,6 +24,7 @@ enum {
 	NOBODY_RINGS,
 	BLOCKS_OF_THE_NEXT_JOB,
 	STEALS_BLOCKS,
+	CHANGES_WHAT_IS_TRIED_AGAIN,
 };
 
 const struct mutant mutants[] = {
@@ -69,6 +71,9 @@ const struct mutant mutants[] = {
 	{ STEALS_BLOCKS,
 	  "a block is taken without a look at its owner",
 	  { "submit with a block", "draft" } },
+	{ CHANGES_WHAT_IS_TRIED_AGAIN,
+	  "a request that may be tried again is changed in its place",
+	  { "change a copy" } },
 };
 
 const size_t mutant_count = CADRE_COUNT_OF(mutants);
@@ -134,6 +139,10 @@ void __real_cadre_crew_forget(struct cadre_crew *crew, unsigned worker);
 void __wrap_cadre_crew_forget(struct cadre_crew *crew, unsigned worker);
 int __real_cadre_bell_ring(struct cadre_bell *bell, uint32_t bits, int most);
 int __wrap_cadre_bell_ring(struct cadre_bell *bell, uint32_t bits, int most);
+int __real_cadre_job_reply_over_request(struct cadre_job *job, size_t size,
+					void **ret_room);
+int __wrap_cadre_job_reply_over_request(struct cadre_job *job, size_t size,
+					void **ret_room);
 uint32_t __real_cadre_block_take(struct cadre_block_pool *pool, uint64_t size,
 				 uint32_t slot, uint64_t generation);
 uint32_t __wrap_cadre_block_take(struct cadre_block_pool *pool, uint64_t size,
@@ -325,4 +334,19 @@ uint32_t __wrap_cadre_block_take(struct cadre_block_pool *pool, uint64_t size,
 	}
 	return __real_cadre_block_take(pool, size, slot,
 				       generation + (chosen == BLOCKS_OF_THE_NEXT_JOB));
+}
+
+/* ---- job ---- */
+
+int __wrap_cadre_job_reply_over_request(struct cadre_job *job, size_t size,
+					void **ret_room)
+{
+	const uint64_t claimed = job->claimed;
+	int r;
+
+	if (chosen == CHANGES_WHAT_IS_TRIED_AGAIN)
+		job->claimed &= ~((uint64_t)CADRE_FLAG_IDEMPOTENT << 3);
+	r = __real_cadre_job_reply_over_request(job, size, ret_room);
+	job->claimed = claimed;
+	return r;
 }

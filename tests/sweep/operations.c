@@ -370,6 +370,19 @@ static void idempotent_scene(void)
 	await_first_job();
 }
 
+static void turned_scene(void)
+{
+	world_submit(1, WORLD_TURN, WORLD_LONG, 0);
+	await_first_job();
+	others();
+}
+
+static void turned_again_scene(void)
+{
+	world_submit(1, WORLD_TURN, WORLD_LONG, CADRE_IDEMPOTENT);
+	await_first_job();
+}
+
 static void failing_scene(void)
 {
 	world_submit(1, WORLD_FAIL, WORLD_SHORT, 0);
@@ -710,6 +723,9 @@ const struct operation operations[] = {
 	OPERATION("claim, finish inline", WORKER, short_job, run_along_hints, NULL, ),
 	OPERATION("claim, finish, ring late", WORKER, near, run_and_hold_the_ring, NULL, ),
 	OPERATION("claim, finish with blocks", WORKER, long_job, run_along_hints, NULL, ),
+	OPERATION("claim, change the request", WORKER, turned, run_along_hints, NULL, ),
+	OPERATION("claim, change a copy of it", WORKER, turned_again, run_along_hints,
+		  NULL, ),
 	OPERATION("claim, finish idempotent", WORKER, idempotent, run_along_hints, NULL, ),
 	OPERATION("claim, fail", WORKER, failing, run_along_hints, NULL, ),
 	OPERATION("claim what no hint shows", WORKER, hidden, run_everywhere, NULL, ),

@@ -61,6 +61,26 @@ static void fail(struct cadre_job *job, void *state)
 	cadre_job_fail(job, 7, "as it was asked to");
 }
 
+/* Whoever finds the request in between finds it damaged. */
+static void turn(struct cadre_job *job, void *state)
+{
+	unsigned char *room;
+	size_t length;
+
+	(void)state;
+	note(job);
+	cadre_job_data(job, &length);
+	if (cadre_job_reply_over_request(job, length, (void **)&room) < 0)
+		return;
+	room[0] ^= 0xff;
+	room[length - 1] ^= 0xff;
+	/* Each store changes the segment: the compiler must not leave them out. */
+	__asm__ volatile("" ::"r"(room) : "memory");
+	room[0] ^= 0xff;
+	room[length - 1] ^= 0xff;
+	cadre_job_reply_commit(job, length);
+}
+
 /* With room for all items, whoever reads them. */
 static void stream(struct cadre_job *job, void *state)
 {
@@ -80,6 +100,7 @@ static const struct cadre_operation operations[] = {
 	{ .id = WORLD_ECHO, .name = "echo", .handler = echo },
 	{ .id = WORLD_HOLD, .name = "hold", .handler = hold },
 	{ .id = WORLD_FAIL, .name = "fail", .handler = fail },
+	{ .id = WORLD_TURN, .name = "turn", .handler = turn },
 	{ .id = WORLD_STREAM, .name = "stream", .handler = stream },
 };
 

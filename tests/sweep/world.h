@@ -28,6 +28,7 @@ enum {
 	WORLD_ECHO = 1, /* replies with the request */
 	WORLD_HOLD = 2, /* keeps the job for world_finish_held */
 	WORLD_FAIL = 3,
+	WORLD_TURN = 5,   /* replies with the request, which was other bytes in between */
 	WORLD_STREAM = 4, /* emits WORLD_ITEMS items, then replies with the request */
 };
 
