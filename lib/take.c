@@ -18,8 +18,8 @@
 #define WORD_LOOK_EVERY 16
 #define WORD_LOOK_EVERY_SPINNING 128
 #define PAUSES_PER_CLOCK 64
-#define PAUSES_PER_LOOK 2 /* and job that is out */
-#define LOOKS_AT_ONCE 100 /* for the only job that is out: half a microsecond */
+#define PAUSES_PER_LOOK 2  /* and job that is out */
+#define LOOKS_AT_ONCE 1000 /* for the only job that is out: a microsecond */
 #define PAUSES_MAX 256
 #define TRY_AGAIN_NS 50 /* and job that is out besides */
 #define TRY_AGAIN_MOST_NS (4 * CADRE_NS_PER_US)
@@ -404,33 +404,53 @@ CADRE_RARELY static int look_at_any(struct cadre_client *client,
 	return 0;
 }
 
-/* The same, and short for a job that has a stamp, or none yet. */
-static int look_at(struct cadre_client *client, struct cadre_ticket ticket, bool at_word,
-		   struct cadre_result *ret_result)
+/* The job is out, and its stamp is all that there is to watch: streams, callbacks and what was
+ * decided here have rules of their own. */
+static bool has_only_a_stamp(const struct cadre_client *client, struct cadre_ticket ticket)
+{
+	const uint32_t index = cadre_ticket_index(ticket);
+	const uint64_t out = cadre_pending_pack(CADRE_PENDING_OUT,
+						cadre_ticket_generation(ticket));
+	const struct cadre_pending *const pending = &client->pending[index];
+
+	/* V4: acquire, pairs with V3 in submit.c. */
+	return index < client->slot_count &&
+	       atomic_load_explicit(&pending->word, memory_order_acquire) == out &&
+	       !cadre_pending_has(pending, CADRE_MARK_STREAM | CADRE_MARK_DECIDED) &&
+	       !atomic_load_explicit(&pending->ended, memory_order_relaxed);
+}
+
+/* Takes the result of such a job, of which the stamp has told. 0, -EBUSY. */
+static int take_stamped(struct cadre_client *client, struct cadre_ticket ticket,
+			uint64_t told, struct cadre_result *ret_result)
 {
 	const uint32_t index = cadre_ticket_index(ticket);
 	const uint64_t generation = cadre_ticket_generation(ticket);
-	const uint64_t out = cadre_pending_pack(CADRE_PENDING_OUT, generation);
-	struct cadre_pending *const pending = &client->pending[index];
-	uint64_t told;
+	struct cadre_slot *const slot = &client->slots[index];
 
-	/* V4: acquire, pairs with V3 in submit.c. Streams and callbacks have rules of their own. */
-	if (index >= client->slot_count ||
-	    atomic_load_explicit(&pending->word, memory_order_acquire) != out ||
-	    cadre_pending_has(pending, CADRE_MARK_STREAM | CADRE_MARK_DECIDED) ||
-	    atomic_load_explicit(&pending->ended, memory_order_relaxed))
-		return look_at_any(client, ticket, at_word, ret_result);
-	told = cadre_slot_stamp(&client->slots[index]);
-	if (!cadre_stamp_tells(told, generation))
-		return at_word ? look_at_any(client, ticket, true, ret_result) : -EAGAIN;
-	/* It is going to be freed, in a line that its worker has. */
-	cadre_prefetch_to_write(&client->slots[index].request);
-	if (!cadre_pending_move(pending, out,
-				cadre_pending_pack(CADRE_PENDING_TAKEN, generation)))
+	/* Lines that its worker has: what the reply goes on with, and where it is going to be
+	 * freed. */
+	__builtin_prefetch((const char *)&slot->reply + CADRE_CACHE_LINE);
+	cadre_prefetch_to_write(&slot->request);
+	if (!cadre_client_accept(client, index, generation))
 		return -EBUSY;
 	fill_in(client, index, told, ret_result);
 	took(client, index, ret_result);
 	return 0;
+}
+
+/* The same, and short for a job that has a stamp, or none yet. */
+static int look_at(struct cadre_client *client, struct cadre_ticket ticket, bool at_word,
+		   struct cadre_result *ret_result)
+{
+	uint64_t told;
+
+	if (!has_only_a_stamp(client, ticket))
+		return look_at_any(client, ticket, at_word, ret_result);
+	told = cadre_slot_stamp(&client->slots[cadre_ticket_index(ticket)]);
+	if (cadre_stamp_tells(told, cadre_ticket_generation(ticket)))
+		return take_stamped(client, ticket, told, ret_result);
+	return at_word ? look_at_any(client, ticket, true, ret_result) : -EAGAIN;
 }
 
 /* Each look in vain takes the line from the worker that writes it next: who asks for the same job
@@ -585,7 +605,6 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 						     memory_order_relaxed);
 	const unsigned ask_after = PAUSES_PER_LOOK * CADRE_LOOKS_BEFORE_ASKING(shares_cpu);
 	const uint32_t out = atomic_load_explicit(&client->in_use, memory_order_relaxed);
-	const unsigned looks_at_once = out <= 1 && !shares_cpu ? LOOKS_AT_ONCE : 0;
 	int64_t spin_until_ns = 0;
 	unsigned pauses = 0, unasked = 0;
 
@@ -599,8 +618,6 @@ static int spin(struct wait *wait, int64_t until_ns, struct cadre_result *ret_re
 			return r;
 		if (spin_ns == 0)
 			return -EAGAIN;
-		if (round <= looks_at_once)
-			continue;
 		/* The clock is read now and then only; most answers come before the first time. */
 		if (pauses >= PAUSES_PER_CLOCK) {
 			const int64_t now_ns = cadre_clock_ns();
@@ -708,11 +725,40 @@ CADRE_EACH_JOB int cadre_await_any(struct cadre_client *client,
 	return await_any(client, tickets, count, until_ns, ret_result);
 }
 
+/* The only job that is out is waited for at nothing but its stamp, without a pause: the time
+ * between a look and the next is one that its caller waits. -EAGAIN when that is not enough. */
+static int watch_only(struct cadre_client *client, struct cadre_ticket ticket,
+		      struct cadre_result *ret_result)
+{
+	/* Relaxed, both: hints. */
+	const bool is_only = atomic_load_explicit(&client->in_use,
+						  memory_order_relaxed) <= 1 &&
+			     !atomic_load_explicit(&client->shares_cpu,
+						   memory_order_relaxed);
+	const struct cadre_slot *slot;
+
+	if (!is_only || client->spin_ns == 0 || !has_only_a_stamp(client, ticket))
+		return -EAGAIN;
+	slot = &client->slots[cadre_ticket_index(ticket)];
+	for (unsigned look = 0; look < LOOKS_AT_ONCE; look++) {
+		const uint64_t told = cadre_slot_stamp(slot);
+
+		if (cadre_stamp_tells(told, cadre_ticket_generation(ticket)))
+			return take_stamped(client, ticket, told, ret_result);
+	}
+	return -EAGAIN;
+}
+
 CADRE_EACH_JOB int cadre_await(struct cadre_client *client, struct cadre_ticket ticket,
 			       int64_t until_ns, struct cadre_result *ret_result)
 {
-	const int r = await_any(client, &ticket, 1, until_ns, ret_result);
+	int r = cadre_client_enter(client);
 
+	if (r < 0)
+		return r;
+	r = watch_only(client, ticket, ret_result);
+	if (r == -EAGAIN)
+		r = await_any(client, &ticket, 1, until_ns, ret_result);
 	return r == -ENOENT ? -ESTALE : r;
 }
 
