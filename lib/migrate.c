@@ -66,10 +66,13 @@ int cadre_migrate_to(uint32_t cpu)
 
 	if (cpu == 0 || cpu > CADRE_MIGRATE_CPUS)
 		return -EINVAL;
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		return -errno;
+	if (!CPU_ISSET(cpu - 1, &allowed))
+		return -EINVAL;
 	CPU_ZERO(&only);
 	CPU_SET(cpu - 1, &only);
-	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0 ||
-	    sched_setaffinity(0, sizeof(only), &only) < 0 ||
+	if (sched_setaffinity(0, sizeof(only), &only) < 0 ||
 	    sched_setaffinity(0, sizeof(allowed), &allowed) < 0)
 		return -errno;
 	return 0;

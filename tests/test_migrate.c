@@ -1,6 +1,7 @@
 /*
  * Claims about migrate.h: who moves, when, and where to.
  */
+#include "child.h"
 #include "clock.h"
 #include "migrate.h"
 #include "process.h"
@@ -104,6 +105,27 @@ Test(migrate, whoever_moves_is_there_and_may_go_wherever_he_might_before)
 	}
 	cr_assert_eq(cadre_migrate_to(0), -EINVAL);
 	cr_assert_eq(cadre_migrate_to(CADRE_MIGRATE_CPUS + 1), -EINVAL);
+}
+
+static int stay_where_we_may_run(void *unused)
+{
+	cpu_set_t only, present;
+
+	(void)unused;
+	CPU_ZERO(&only);
+	CPU_SET(0, &only);
+	if (sched_setaffinity(0, sizeof(only), &only) < 0)
+		child_skip("CPU 0 is not ours");
+	CHILD_CHECK(cadre_migrate_to(2) == -EINVAL);
+	CHILD_CHECK(cadre_process_cpu() == 1);
+	CHILD_CHECK(sched_getaffinity(0, sizeof(present), &present) == 0);
+	CHILD_CHECK(CPU_EQUAL(&present, &only));
+	return CHILD_FINE;
+}
+
+Test(migrate, nobody_goes_where_its_affinity_does_not_let_it)
+{
+	cr_assert_neq(child_run(stay_where_we_may_run, NULL), CHILD_FAILED);
 }
 
 /* Sightings a millisecond apart, from `from_ns` on. True when one of them led to a move. */
