@@ -63,16 +63,22 @@ static size_t length_of(const struct cadre_job *job)
 	return length;
 }
 
-static void turn(struct cadre_job *job, void *state)
+/* A room of the request's length, in which each of its bytes is flipped. */
+static unsigned char *flipped_room_of(struct cadre_job *job)
 {
 	const size_t length = length_of(job);
 	unsigned char *const room = room_of(job, length);
 
+	if (room)
+		flip(room, length);
+	return room;
+}
+
+static void turn(struct cadre_job *job, void *state)
+{
 	(void)state;
-	if (!room)
-		return;
-	flip(room, length);
-	cadre_job_reply_commit(job, length);
+	if (flipped_room_of(job))
+		cadre_job_reply_commit(job, length_of(job));
 }
 
 static void *turn_now(void *job)
@@ -119,12 +125,11 @@ static void shorten(struct cadre_job *job, void *state)
 static void stretch(struct cadre_job *job, void *state)
 {
 	const size_t length = length_of(job);
-	void *room = room_of(job, length);
+	void *room = flipped_room_of(job);
 
 	(void)state;
 	if (!room)
 		return;
-	flip(room, length);
 	for (size_t times = 2; times <= 3; times++) {
 		if (cadre_job_reply_room(job, times * length, &room) < 0)
 			return;
@@ -138,24 +143,17 @@ static void stretch(struct cadre_job *job, void *state)
 
 static void change_mind(struct cadre_job *job, void *state)
 {
-	const size_t length = length_of(job);
-	unsigned char *const room = room_of(job, length);
+	const unsigned char *const room = flipped_room_of(job);
 
 	(void)state;
-	if (!room)
-		return;
-	flip(room, length);
-	cadre_job_reply(job, room, 10);
+	if (room)
+		cadre_job_reply(job, room, 10);
 }
 
 static void turn_and_fail(struct cadre_job *job, void *state)
 {
-	const size_t length = length_of(job);
-	unsigned char *const room = room_of(job, length);
-
 	(void)state;
-	if (room)
-		flip(room, length);
+	flipped_room_of(job);
 	cadre_job_fail(job, 3, "turned and dropped");
 }
 
