@@ -10,7 +10,7 @@
  * (/proc/stat, in steps of 10 ms). It moves itself, never a client. Whoever was moved and
  * is back where it was waits twice as long the next time.
  *
- * Private to a worker's dispatching thread, but for cadre_migrate_to.
+ * Private to a worker's dispatching thread.
  */
 #ifndef CADRE_MIGRATE_H
 #define CADRE_MIGRATE_H
@@ -53,7 +53,7 @@ uint32_t cadre_idleness_choose(const struct cadre_idleness *before,
 			       const cpu_set_t *allowed, uint32_t here);
 
 /* Moves this thread to a CPU, from 1, and leaves its affinity as it was; that takes some 20 us.
- * 0, -EINVAL (no CPU that this thread may run on), or another negative errno. Any thread. */
+ * 0, -EINVAL (no CPU that this thread may run on), or another negative errno. */
 int cadre_migrate_to(uint32_t cpu);
 
 #endif

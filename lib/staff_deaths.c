@@ -8,11 +8,8 @@
  */
 #include "clock.h"
 #include "diag.h"
-#include "migrate.h"
-#include "process.h"
 #include "staff.h"
 #include "trace.h"
-#include "whereabouts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -76,21 +73,6 @@ static void add_last_moment(const struct cadre_supervisor *supervisor, unsigned 
 
 /* First its callers, who wait, then the rest. The event is written before the place is used
  * again, so that a successor that repeats this knows whether it was. */
-/* Callers were rung for, and the kernel often lets them wait on this CPU until we have forked
- * the replacement. The CPU where the worker ran is the one that has less to do than before. */
-static void make_way(const struct cadre_view *view, unsigned worker)
-{
-	const struct cadre_bell *const bell = &view->worker_bells[worker];
-	const uint32_t here = cadre_process_cpu();
-	/* Relaxed: a hint. */
-	const uint32_t there = atomic_load_explicit(&bell->cpu, memory_order_relaxed);
-
-	if (there != here &&
-	    cadre_whereabouts_any_here(&view->header->leased, view->client_bells,
-				       view->limits.clients, here))
-		(void)cadre_migrate_to(there);
-}
-
 void cadre_staff_reap(struct cadre_supervisor *supervisor, unsigned worker,
 		      enum cadre_event_kind kind, struct cadre_obituary obituary)
 {
@@ -104,7 +86,6 @@ void cadre_staff_reap(struct cadre_supervisor *supervisor, unsigned worker,
 	death.code = obituary.code;
 	cadre_staff_move_place(place, CADRE_PLACE_DEAD, incarnation);
 	cadre_reap_worker(view, worker, obituary, &death);
-	make_way(view, worker);
 	add_last_moment(supervisor, worker, &death);
 	/* A place that nobody ever took has nobody who died. */
 	if (death.pid > 0 && !is_told(supervisor, worker))
