@@ -333,8 +333,9 @@ CADRE_EACH_JOB int cadre_job_reply_over_request(struct cadre_job *job, size_t si
 		return 0;
 	}
 	r = cadre_job_reply_room(job, size, ret_room);
+	/* It may be there already, when this is not the first time. */
 	if (r == 0 && job->length)
-		memcpy(*ret_room, job->data, job->length < size ? job->length : size);
+		memmove(*ret_room, job->data, job->length < size ? job->length : size);
 	return r;
 }
 

@@ -170,6 +170,9 @@ static void err(struct cadre_job *job, void *state)
 	(void)state;
 	errors.too_long = cadre_job_reply_over_request(job, PAYLOAD_MAX + 1, &room);
 	room = room_of(job, length);
+	/* Once more, as it is. */
+	if (room_of(job, length) != room)
+		atomic_fetch_add(&seen->damaged, 1);
 	errors.too_much = cadre_job_reply_commit(job, length + 1);
 	cadre_job_reply(job, &errors, sizeof(errors));
 	/* The struct is the worker's next job's by the time others look; this thread's still. */
