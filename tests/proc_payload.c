@@ -3,6 +3,7 @@
  * size, both ways, in place, and the blocks that the long ones need.
  */
 #include "claims.h"
+#include "layout.h"
 
 #include <stdlib.h>
 
@@ -241,4 +242,85 @@ Test(payload, requests_that_wait_leave_half_of_the_blocks_to_replies)
 	call_ok(ASK(TROUPE_GROW, 4096));
 	while (count > 0)
 		cadre_draft_discard(troupe.client, &drafts[--count]);
+}
+
+/* ---- what says where a payload lies was written over ---- */
+
+static struct cadre_ticket send_long(const struct cadre_view *view, size_t length,
+				     struct cadre_slot **ret_slot)
+{
+	static const unsigned char bytes[8192];
+	const struct cadre_ticket ticket = submit((struct cadre_request){
+		.operation = TROUPE_ECHO, .data = bytes, .length = length });
+	uint32_t slot = 0;
+
+	while (slot < view->slot_count && view->slots[slot].request.length != length)
+		slot++;
+	cr_assert_lt(slot, view->slot_count, "no slot has a request of %zu bytes", length);
+	*ret_slot = &view->slots[slot];
+	return ticket;
+}
+
+static void expect_damage(struct cadre_ticket ticket, enum cadre_outcome outcome,
+			  int code, const char *sentence)
+{
+	const struct cadre_result result = await(ticket);
+
+	cr_assert_eq(result.outcome, outcome, "%s", cadre_outcome_name(result.outcome));
+	cr_assert_eq(result.code, code, "%d", result.code);
+	cr_assert_str_eq(result.sentence, sentence);
+	cr_assert_null(result.data);
+	release(&result);
+}
+
+Test(payload,
+     a_request_whose_block_is_not_its_own_fails_with_a_sentence_and_nothing_else_does)
+{
+	static const char sentence[] = "its request lies outside of the segment";
+	struct cadre_slot *another_number, *no_number, *another_seal, *intact;
+	struct cadre_ticket running, tickets[4];
+	struct cadre_view view;
+
+	START(ONE_WORKER, .payload_max = PAYLOAD_MAX);
+	cr_assert_eq(cadre_layout_open(troupe.scene.pool, true, &view, NULL), 0);
+	running = occupy_worker();
+	tickets[0] = send_long(&view, 5000, &another_number);
+	tickets[1] = send_long(&view, 5001, &no_number);
+	tickets[2] = send_long(&view, 5002, &another_seal);
+	tickets[3] = send_long(&view, 5003, &intact);
+	another_number->request.block = intact->request.block;
+	no_number->request.block = view.plan.total;
+	another_seal->request.seal++;
+	open_gate(1);
+
+	expect(running, CADRE_OK);
+	for (int i = 0; i < 3; i++)
+		expect_damage(tickets[i], CADRE_FAILED, EBADMSG, sentence);
+	expect(tickets[3], CADRE_OK);
+	cadre_layout_close(&view);
+}
+
+Test(payload, a_reply_whose_block_is_not_its_own_is_lost_with_a_sentence)
+{
+	struct cadre_ticket ticket;
+	struct cadre_slot *slot;
+	struct cadre_view view;
+
+	START(ONE_WORKER, .payload_max = PAYLOAD_MAX);
+	cr_assert_eq(cadre_layout_open(troupe.scene.pool, true, &view, NULL), 0);
+	for (int damage = 0; damage < 3; damage++) {
+		ticket = send_long(&view, 5000 + (size_t)damage, &slot);
+		cr_assert(eventually(cadre_word_phase(cadre_slot_look(slot)) ==
+				     CADRE_DONE));
+		if (damage == 0)
+			slot->reply.block = slot->request.block;
+		else if (damage == 1)
+			slot->reply.block = view.plan.total;
+		else
+			slot->reply.seal++;
+		expect_damage(ticket, CADRE_LOST, CADRE_STATUS_UNKNOWN,
+			      "its reply lies outside of the segment");
+	}
+	call_ok(ASK(TROUPE_GROW, 5000));
+	cadre_layout_close(&view);
 }
