@@ -119,12 +119,12 @@ void cadre_block_prefer(struct cadre_block_pool *pool, uint32_t block)
 /* Relaxed, both: whoever takes it looks again. */
 void cadre_block_foresee(const struct cadre_block_pool *pool)
 {
-	const uint32_t preferred = atomic_load_explicit(&pool->preferred,
-							memory_order_relaxed);
-	const uint32_t block = preferred - 1;
+	const uint32_t block = atomic_load_explicit(&pool->preferred,
+						    memory_order_relaxed) -
+			       1;
 	uint64_t slot;
 
-	if (preferred == 0 || block >= pool->plan->total)
+	if (block >= pool->plan->total)
 		return;
 	slot = slot_in(
 		atomic_load_explicit(&pool->owners[block].word, memory_order_relaxed));
@@ -135,13 +135,12 @@ void cadre_block_foresee(const struct cadre_block_pool *pool)
 static uint32_t take_preferred(struct cadre_block_pool *pool, uint32_t size_class,
 			       uint64_t owner)
 {
-	const uint32_t preferred = atomic_load_explicit(&pool->preferred,
-							memory_order_relaxed);
-	const uint32_t block = preferred - 1;
+	const uint32_t block = atomic_load_explicit(&pool->preferred,
+						    memory_order_relaxed) -
+			       1;
+	const uint32_t index = block - pool->plan->first[size_class];
 
-	if (preferred &&
-	    block - pool->plan->first[size_class] < count_open(pool, size_class) &&
-	    try_take(pool, block, owner))
+	if (index < count_open(pool, size_class) && try_take(pool, block, owner))
 		return block;
 	return CADRE_NO_BLOCK;
 }

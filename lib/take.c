@@ -404,8 +404,8 @@ CADRE_RARELY static int look_at_any(struct cadre_client *client,
 	return 0;
 }
 
-/* The job is out, and its stamp is all that there is to watch: streams, callbacks and what was
- * decided here have rules of their own. */
+/* A job that is out, and whose stamp is all that there is to watch: streams, callbacks and
+ * what was decided here have rules of their own. */
 static bool has_only_a_stamp(const struct cadre_client *client, struct cadre_ticket ticket)
 {
 	const uint32_t index = cadre_ticket_index(ticket);
@@ -439,7 +439,7 @@ static int take_stamped(struct cadre_client *client, struct cadre_ticket ticket,
 	return 0;
 }
 
-/* The same, and short for a job that has a stamp, or none yet. */
+/* As look_at_any, and short for a job that has a stamp, or none yet. */
 static int look_at(struct cadre_client *client, struct cadre_ticket ticket, bool at_word,
 		   struct cadre_result *ret_result)
 {

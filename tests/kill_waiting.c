@@ -113,9 +113,8 @@ static int64_t measure(const struct loss *loss)
 	pid_t client;
 
 	await_all_asleep();
-	if (loss->wake_eaten) {
+	if (loss->wake_eaten)
 		child_stop(troupe_worker(troupe.scene.pool, 0));
-	}
 	client = child_start(submit_and_stop, NULL);
 	cr_assert(eventually(child_is_stopped(client)));
 	number = find_slot();

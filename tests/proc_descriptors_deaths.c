@@ -6,7 +6,6 @@
 #include "signatory.h"
 
 #include <stdio.h>
-#include <sys/wait.h>
 #include <time.h>
 
 TestSuite(descriptors, TROUPE);

@@ -125,7 +125,11 @@ static int stay_where_we_may_run(void *unused)
 
 Test(migrate, nobody_goes_where_its_affinity_does_not_let_it)
 {
-	cr_assert_neq(child_run(stay_where_we_may_run, NULL), CHILD_FAILED);
+	const int status = child_run(stay_where_we_may_run, NULL);
+
+	if (status == CHILD_SKIPPED)
+		cr_skip_test("CPU 0 is not ours");
+	cr_assert_eq(status, CHILD_FINE);
 }
 
 /* Sightings a millisecond apart, from `from_ns` on. True when one of them led to a move. */

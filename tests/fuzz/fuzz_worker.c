@@ -2,7 +2,7 @@
  * fuzz_worker.c - a worker's whole life over a segment that may change while it looks, runs
  * and sleeps. The script goes on whenever the worker sleeps and in each handler; at its end
  * the worker's place is moved on, so it leaves. Meanwhile a client may submit a stream, and
- * read all that was emitted.
+ * read all that was emitted, or a request in a block.
  */
 #include "fuzz.h"
 
@@ -43,7 +43,7 @@ static void submit_stream(unsigned slot)
 					     .phase = CADRE_QUEUED, .generation = 1 }));
 }
 
-/* A client's request in a block, whole; damaged ones are among the bytes of the others. */
+/* A request in a block, and whole: no bytes at random have the seal that leads there. */
 static void submit_long(unsigned slot)
 {
 	struct cadre_block_pool blocks = cadre_layout_blocks(segment);
