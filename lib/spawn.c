@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,6 +160,9 @@ static int fork_child(struct cadre_child *ret_child, int *ret_start_fd)
 		return 0;
 	}
 
+	/* A fork takes long enough: whoever was rung for before, and the child itself, may wait for
+	 * this CPU. What follows can wait for them. */
+	sched_yield();
 	close(pair[1]);
 	ret_child->pid = pid;
 	/* Its zombie is ours to collect, so the pid is its own until then. */

@@ -98,12 +98,15 @@ int cadre_staff_init(struct cadre_supervisor *supervisor)
 	for (unsigned worker = 0; worker < workers; worker++) {
 		supervisor->members[worker].child.pidfd = -1;
 		supervisor->members[worker].child.start_fd = -1;
+		supervisor->members[worker].remains = -1;
 	}
 	return 0;
 }
 
 void cadre_staff_fini(struct cadre_supervisor *supervisor)
 {
+	if (supervisor->members)
+		cadre_staff_collect(supervisor);
 	for (unsigned worker = 0;
 	     supervisor->members && worker < supervisor->view.limits.workers; worker++) {
 		cadre_staff_close(&supervisor->members[worker].child.pidfd);

@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 
 #define HEALTHY_NS (10 * CADRE_NS_PER_S)
@@ -229,12 +230,30 @@ static enum cadre_event_kind kind_of_end(const struct cadre_supervisor *supervis
 						     CADRE_EVENT_worker_died;
 }
 
-/* Takes the kernel as long as the rest together, so its callers are told before. */
-static void collect(struct cadre_member *member)
+/* The kernel takes as long to collect a process as we for all the rest, so that comes later. Until
+ * then nobody hears of this pidfd again: a process that is being forked has it as well, and epoll
+ * would tell of it until that lets it go. */
+static void leave_remains(struct cadre_supervisor *supervisor, struct cadre_member *member)
 {
-	waitid(P_PIDFD, (id_t)member->child.pidfd, NULL, WEXITED | WNOHANG);
-	cadre_staff_close(&member->child.pidfd);
+	epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, member->child.pidfd, NULL);
+	member->remains = member->child.pidfd;
+	member->child.pidfd = -1;
+	supervisor->owes_collecting = true;
 	cadre_staff_close(&member->child.start_fd);
+}
+
+void cadre_staff_collect(struct cadre_supervisor *supervisor)
+{
+	if (!supervisor->owes_collecting)
+		return;
+	supervisor->owes_collecting = false;
+	for (unsigned worker = 0; worker < supervisor->view.limits.workers; worker++) {
+		int *const remains = &supervisor->members[worker].remains;
+
+		if (*remains >= 0)
+			waitid(P_PIDFD, (id_t)*remains, NULL, WEXITED | WNOHANG);
+		cadre_staff_close(remains);
+	}
 }
 
 void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker)
@@ -260,7 +279,7 @@ void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker)
 	cadre_clerk_drain(&supervisor->clerk);
 	cadre_staff_reap(supervisor, worker, kind_of_end(supervisor, member),
 			 write_obituary(member, &end));
-	collect(member);
+	leave_remains(supervisor, member);
 
 	if (member->post == CADRE_POST_LEAVING || supervisor->phase >= CADRE_DRAINING) {
 		member->post = CADRE_POST_EMPTY;

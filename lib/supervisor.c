@@ -250,6 +250,7 @@ static void loop(struct cadre_supervisor *supervisor,
 			due_ns = next_tick_ns(supervisor, now_ns);
 		}
 		cadre_supervisor_turn_phase(supervisor, now_ns, embedding);
+		cadre_staff_collect(supervisor);
 	}
 }
 

@@ -41,6 +41,7 @@ enum cadre_post {
 struct cadre_member {
 	enum cadre_post post;
 	struct cadre_child child; /* pidfd and start_fd are -1 when there is none */
+	int remains; /* pidfd of the one before, dead and not yet collected; -1 for none */
 	uint32_t incarnation;
 	uint32_t version;      /* of the service that it was started with */
 	uint64_t jobs_before;  /* jobs that its place had taken when it was started */
@@ -154,6 +155,7 @@ struct cadre_supervisor {
 	struct cadre_pulse pulse;
 	struct cadre_clerk clerk;
 	bool knocked; /* a client said that nobody looks */
+	bool owes_collecting; /* some member has remains */
 	int64_t deaths_ns[CADRE_DEATHS_REMEMBERED];
 	unsigned death_turn;
 	uint64_t random;
@@ -298,6 +300,10 @@ void cadre_staff_kill_all(struct cadre_supervisor *supervisor);
 /* Events. */
 void cadre_staff_start_spoke(struct cadre_supervisor *supervisor, unsigned worker);
 void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker);
+
+/* Collects the dead, last of all that follows from an event: callers and replacements wait for
+ * the rest. */
+void cadre_staff_collect(struct cadre_supervisor *supervisor);
 
 /* Starts a worker of that version in a place whose post has no process. */
 void cadre_staff_start(struct cadre_supervisor *supervisor, unsigned worker,

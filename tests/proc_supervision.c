@@ -3,10 +3,13 @@
  * of the program that started it, of its supervisor and of its keeper. (Recycling:
  * proc_recycle.c; reload: proc_reload.c; poisonous jobs: proc_refused.c.)
  */
+#include "child.h"
 #include "claims.h"
 
 #include "layout.h"
+#include "process.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -75,6 +78,56 @@ Test(supervision, a_worker_that_is_killed_while_it_runs_is_replaced_and_others_g
 	open_gate(1);
 	expect(tickets[lost.ticket.id == tickets[0].id ? 1 : 0], CADRE_OK);
 	release(&lost);
+}
+
+Test(supervision, a_worker_that_was_killed_is_collected)
+{
+	pid_t pid;
+
+	START(ONE_WORKER);
+	pid = troupe_worker(pool(), 0);
+	kill(pid, SIGKILL);
+	cr_assert(eventually(child_state(pid) == 'X'));
+	cr_assert(eventually(troupe_look(pool()).workers_ready == 1));
+}
+
+/* In a child that was just forked: it has all that its parent has, the pidfd of the dead one. */
+static _Atomic bool *forks_hang;
+
+static void hang_in_fork(void)
+{
+	while (atomic_load(forks_hang))
+		child_pause_ms(1);
+}
+
+static int64_t cpu_ns_of(pid_t pid)
+{
+	const struct cadre_identity who = { pid, cadre_process_start_time(pid) };
+	struct cadre_usage usage = { 0 };
+
+	cr_assert_eq(cadre_process_usage(who, &usage), 0);
+	return usage.cpu_ns;
+}
+
+Test(supervision, a_supervisor_rests_while_a_replacement_is_slow_to_begin)
+{
+	int64_t before_ns;
+	pid_t pid;
+
+	forks_hang = child_share(sizeof(*forks_hang));
+	pthread_atfork(NULL, NULL, hang_in_fork);
+	START(ONE_WORKER);
+	pid = troupe_worker(pool(), 0);
+	atomic_store(forks_hang, true);
+	kill(pid, SIGKILL);
+	cr_assert(eventually(child_state(pid) == 'X'));
+	before_ns = cpu_ns_of(troupe_supervisor(pool()));
+	child_pause_ms(400);
+	/* Half of it, where a descriptor that is told of again and again takes all. */
+	cr_expect_lt(cpu_ns_of(troupe_supervisor(pool())) - before_ns, 200 * MS);
+	atomic_store(forks_hang, false);
+	cr_assert(eventually(troupe_look(pool()).workers_ready == 1));
+	call_ok(ASK(TROUPE_LOG, 1));
 }
 
 static void die_in_a_job(int32_t how)
