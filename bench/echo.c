@@ -96,9 +96,9 @@ int echo_stop(struct cadre_pool *pool)
 	return r;
 }
 
-int echo_check(int r, const struct cadre_result *result)
+static inline int check(int r, const struct cadre_result *result, size_t length)
 {
-	if (r == 0 && result->outcome == CADRE_OK && result->length == PAYLOAD)
+	if (r == 0 && result->outcome == CADRE_OK && result->length == length)
 		return 0;
 	if (r < 0)
 		fprintf(stderr, "cadre-bench: a job was not done: %s\n", strerror(-r));
@@ -108,32 +108,57 @@ int echo_check(int r, const struct cadre_result *result)
 	return r < 0 ? r : -EBADMSG;
 }
 
-void echo_trip(void *context)
+int echo_check(int r, const struct cadre_result *result)
 {
-	struct echo_caller *const caller = context;
+	return check(r, result, PAYLOAD);
+}
+
+/* Inlined, so that a length is a constant of the copies. */
+static inline void trip(struct echo_caller *caller, size_t length)
+{
 	unsigned char payload[PAYLOAD] = "job";
 	const struct cadre_request request = { .operation = ECHO_OPERATION,
 					       .data = payload,
-					       .length = sizeof(payload) };
+					       .length = length };
 	struct cadre_result result;
 
 	if (caller->error)
 		return;
 	memcpy(payload, &caller->done, sizeof(caller->done));
 	caller->done++;
-	caller->error = echo_check(cadre_call(caller->client, &request, &result), &result);
+	caller->error = check(cadre_call(caller->client, &request, &result), &result,
+			      length);
 	if (caller->error)
 		return;
-	memcpy(payload, result.data, sizeof(payload));
+	memcpy(payload, result.data, length);
 	cadre_release(caller->client, &result);
 }
 
-double echo_trips(void *context)
+void echo_trip(void *caller)
 {
-	const struct echo_caller *const caller = context;
+	trip(caller, PAYLOAD);
+}
+
+void echo_short_trip(void *caller)
+{
+	trip(caller, ECHO_SHORT);
+}
+
+static inline double batch_of(struct echo_caller *caller, void (*one)(void *caller))
+{
 	const int64_t start_ns = bench_now_ns();
 
 	for (int i = 0; i < caller->trips; i++)
-		echo_trip(context);
+		one(caller);
 	return (double)(bench_now_ns() - start_ns) / caller->trips;
+}
+
+double echo_trips(void *caller)
+{
+	return batch_of(caller, echo_trip);
+}
+
+double echo_short_trips(void *caller)
+{
+	return batch_of(caller, echo_short_trip);
 }

@@ -56,4 +56,11 @@ void echo_trip(void *caller);
 /* A batch of them: ns per trip; for bench_median_batch. */
 double echo_trips(void *caller);
 
+/* So much of a payload shares a line with the word of a request, and with the stamp of a reply. */
+#define ECHO_SHORT 24
+
+/* The two with jobs of that length. */
+void echo_short_trip(void *caller);
+double echo_short_trips(void *caller);
+
 #endif

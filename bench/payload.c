@@ -12,6 +12,7 @@
 
 #define TRIPS_MAX 500u
 #define OPERATION_IN_PLACE 2
+#define OPERATION_TWO_BLOCKS 3
 #define DEFAULT_PAYLOAD_MAX ((size_t)1024 * 1024)
 
 static const size_t sizes[] = BENCH_SIZES;
@@ -48,9 +49,22 @@ static void echo_in_place(struct cadre_job *job, void *state)
 		cadre_job_reply_commit(job, length);
 }
 
+/* Bytes of its own, in which nothing is written either. */
+static void echo_two_blocks(struct cadre_job *job, void *state)
+{
+	size_t length;
+	void *room;
+
+	(void)state;
+	cadre_job_data(job, &length);
+	if (cadre_job_reply_room(job, length, &room) == 0)
+		cadre_job_reply_commit(job, length);
+}
+
 static const struct cadre_operation operations[] = {
 	{ ECHO_OPERATION, "copy", echo_copy },
 	{ OPERATION_IN_PLACE, "in-place", echo_in_place },
+	{ OPERATION_TWO_BLOCKS, "two-blocks", echo_two_blocks },
 };
 
 static const struct cadre_service service = {
@@ -95,9 +109,9 @@ static int trip_copied(struct sender *sender)
 	return cadre_release(sender->client, &result);
 }
 
-static int trip_in_place(struct sender *sender)
+static int trip_drafted(struct sender *sender, int32_t operation)
 {
-	const struct cadre_request request = { .operation = OPERATION_IN_PLACE,
+	const struct cadre_request request = { .operation = operation,
 					       .length = sender->length };
 	struct cadre_draft draft;
 	struct cadre_ticket ticket;
@@ -111,6 +125,16 @@ static int trip_in_place(struct sender *sender)
 	if (r == 0)
 		r = check(sender, &result);
 	return r < 0 ? r : cadre_release(sender->client, &result);
+}
+
+static int trip_in_place(struct sender *sender)
+{
+	return trip_drafted(sender, OPERATION_IN_PLACE);
+}
+
+static int trip_two_blocks(struct sender *sender)
+{
+	return trip_drafted(sender, OPERATION_TWO_BLOCKS);
 }
 
 static double batch(struct sender *sender, int (*trip)(struct sender *))
@@ -130,6 +154,11 @@ static double copied(void *context)
 static double in_place(void *context)
 {
 	return batch(context, trip_in_place);
+}
+
+static double two_blocks(void *context)
+{
+	return batch(context, trip_two_blocks);
 }
 
 static double measure_size(const struct bench *bench, struct sender *sender,
@@ -200,6 +229,13 @@ static int cadre_in_place(const struct bench *bench, const void *with, double *r
 	return measure_sizes(bench, in_place, ret_values);
 }
 
+static int cadre_two_blocks(const struct bench *bench, const void *with,
+			    double *ret_values)
+{
+	(void)with;
+	return measure_sizes(bench, two_blocks, ret_values);
+}
+
 /* ---- all ---- */
 
 /* Whose payload is carried, so that bytes per second mean something. */
@@ -265,6 +301,12 @@ static const struct contender contenders[] = {
 	  cadre_in_place,
 	  NULL,
 	  { "iceoryx in place" },
+	  false },
+	{ "cadre two blocks",
+	  "the same with a reply in memory of its own, by cadre_job_reply_room",
+	  cadre_two_blocks,
+	  NULL,
+	  { "cadre in place" },
 	  false },
 	{ "iceoryx in place",
 	  "loaned and published, answered by the same; nobody writes the payload",

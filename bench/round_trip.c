@@ -15,19 +15,28 @@
 
 #define TRIPS 500
 
+/* A trip, and a batch of them. */
+struct trips {
+	void (*one)(void *caller);
+	double (*batch)(void *caller);
+};
+
+static const struct trips trips_of_64 = { echo_trip, echo_trips };
+static const struct trips short_trips = { echo_short_trip, echo_short_trips };
+
 static int cadre_round_trip(const struct bench *bench, const void *with,
 			    double *ret_values)
 {
+	const struct trips *const trips = with;
 	struct cadre_pool *const pool = echo_start(bench, 1, ECHO_SPINS);
 	struct echo_caller caller = { .trips = TRIPS };
 	int r;
 
-	(void)with;
 	if (!pool)
 		return -ECANCELED;
 	caller.client = cadre_pool_client(pool);
-	ret_values[0] = bench_median_batch(bench, echo_trips, &caller);
-	ret_values[1] = bench_quantile_trip(bench, echo_trip, &caller, 0.999);
+	ret_values[0] = bench_median_batch(bench, trips->batch, &caller);
+	ret_values[1] = bench_quantile_trip(bench, trips->one, &caller, 0.999);
 	r = echo_stop(pool);
 	return caller.error ? caller.error : r;
 }
@@ -86,8 +95,14 @@ static const struct contender contenders[] = {
 	{ "cadre",
 	  "cadre_call of a 64-byte job, both sides spin",
 	  cadre_round_trip,
-	  NULL,
+	  &trips_of_64,
 	  { "line", "spsc", "mpmc" },
+	  false },
+	{ "cadre 24 bytes",
+	  "the same of a job whose payload shares a line with its word, and its reply's with its stamp",
+	  cadre_round_trip,
+	  &short_trips,
+	  { "line" },
 	  false },
 	{ "boost",
 	  "boost::interprocess::message_queue, asked again and again",

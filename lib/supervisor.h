@@ -154,7 +154,7 @@ struct cadre_supervisor {
 	struct cadre_vigil vigil;
 	struct cadre_pulse pulse;
 	struct cadre_clerk clerk;
-	bool knocked; /* a client said that nobody looks */
+	bool knocked;         /* a client said that nobody looks */
 	bool owes_collecting; /* some member has remains */
 	int64_t deaths_ns[CADRE_DEATHS_REMEMBERED];
 	unsigned death_turn;
