@@ -337,13 +337,18 @@ static _Unwind_Reason_Code look_only(struct _Unwind_Context *context, void *argu
 
 void cadre_frames_warm_up(void)
 {
+	/* A process that is forked has it, and what it stands for. */
+	static bool is_warm;
 	struct mapping mapping;
 	char byte = 0, copy;
 
+	if (is_warm)
+		return;
 	_Unwind_Backtrace(look_only, NULL);
 	peek((uint64_t)(uintptr_t)&byte, &copy, sizeof(copy));
 	if (open_maps()) {
 		next_mapping(&mapping);
 		close(maps.fd);
 	}
+	is_warm = true;
 }

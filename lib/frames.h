@@ -14,7 +14,8 @@
 
 #include <ucontext.h>
 
-/* What is bound or loaded at its first use is used once before it must not be. */
+/* What is bound or loaded at its first use is used once before it must not be. Once for a process
+ * and all that it forks afterwards. Not for several threads at a time. */
 void cadre_frames_warm_up(void);
 
 /* Fills in frames and modules. `context` is the handler's, and what it was afterwards. */
