@@ -10,6 +10,9 @@
 #define SLOTS 512
 #define TRIPS 500u
 
+static_assert(offsetof(struct cadre_reply_lines, payload) + ECHO_SHORT == CADRE_CACHE_LINE,
+	      "a short payload ends where the line of its stamp does");
+
 static struct {
 	struct seating seating;
 	struct cadre_worker *worker;
