@@ -172,8 +172,9 @@ static int make_private(struct cadre_client *client)
 	return r < 0 ? r : cadre_completion_init(client);
 }
 
-/* Without a supervisor to tell: says in the place itself that its window may be drained. A
- * successor, or garbage collection, would take us for a client as long as we live. */
+/* Without a supervisor that hears it: says in the place itself that its window may be drained. A
+ * successor, garbage collection, or a supervisor that was slow, would take us for a client as
+ * long as we live. */
 static void leave_place(const struct cadre_client *client)
 {
 	struct cadre_place *const place = &client->view.client_places[client->window];

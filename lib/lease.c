@@ -148,11 +148,21 @@ bool cadre_lease_is_draining(const struct cadre_supervisor *supervisor)
 	return false;
 }
 
+/* It said so in its place, since we did not hear it in time (leave_place in client.c). */
+static bool has_left(const struct cadre_supervisor *supervisor, unsigned client)
+{
+	return supervisor->leases[client].pidfd >= 0 &&
+	       cadre_place_state_of(cadre_place_look(place_of(supervisor, client))) ==
+		       CADRE_PLACE_DRAINING;
+}
+
 void cadre_lease_tick(struct cadre_supervisor *supervisor, int64_t now_ns)
 {
 	for (unsigned client = 0; client < supervisor->view.limits.clients; client++) {
 		if (supervisor->leases[client].draining)
 			drain_once(supervisor, client);
+		else if (has_left(supervisor, client))
+			begin_draining(supervisor, client);
 	}
 	for (unsigned i = 0; i < CADRE_CONNECTIONS_MAX; i++) {
 		/* Who waits for the end of a reload has all the time that it takes. */

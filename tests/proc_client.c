@@ -120,6 +120,43 @@ static bool has_said_where(const struct cadre_view *view)
 	return said != 0;
 }
 
+/* As a client does whose goodbye was not answered in time; its supervisor lives. */
+static struct cadre_place *leave_by_its_place(const struct cadre_view *view)
+{
+	for (unsigned client = 0; client < view->limits.clients; client++) {
+		struct cadre_place *const place = &view->client_places[client];
+		const uint64_t state = cadre_place_look(place);
+
+		if (cadre_place_state_of(state) != CADRE_PLACE_UP)
+			continue;
+		cr_assert(cadre_place_move(
+			place, state,
+			cadre_place_pack_owned(CADRE_PLACE_DRAINING,
+					       cadre_place_incarnation_of(state),
+					       cadre_place_pid_of(state))));
+		return place;
+	}
+	cr_assert_fail("there is no client");
+	return NULL;
+}
+
+Test(client, whose_goodbye_was_not_heard_has_left_by_its_place_and_its_jobs_end)
+{
+	const struct cadre_place *place;
+	struct cadre_view view;
+
+	START(ONE_WORKER);
+	cr_assert_eq(cadre_layout_open(troupe.scene.pool, true, &view, NULL), 0);
+	occupy_worker();
+	/* The gate of this one is never opened: when the window is free, nobody has run it. */
+	submit(ASK(TROUPE_HOLD, 2));
+	place = leave_by_its_place(&view);
+	open_gate(1);
+	cr_assert(eventually(cadre_place_state_of(cadre_place_look(place)) ==
+			     CADRE_PLACE_VACANT));
+	cadre_layout_close(&view);
+}
+
 /* With more jobs out its looks are further apart, and its wait as short as ever. */
 Test(client, who_waits_with_many_jobs_out_asks_in_time_whose_cpu_he_shares)
 {

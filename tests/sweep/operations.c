@@ -321,7 +321,7 @@ static int detach_attached(void)
 	return 0;
 }
 
-static int detach(void)
+static int detach_from(const char *pool)
 {
 	/* On the heap, where cadre_client_detach expects it. */
 	struct cadre_client *const own = aligned_alloc(alignof(struct cadre_client),
@@ -330,8 +330,20 @@ static int detach(void)
 	if (!own)
 		return 1;
 	memcpy(own, client_0(), sizeof(*own));
+	snprintf(own->pool, sizeof(own->pool), "%s", pool);
 	cadre_client_detach(own);
 	return 0;
+}
+
+static int detach(void)
+{
+	return detach_from(client_0()->pool);
+}
+
+/* Nobody answers there. */
+static int detach_unheard(void)
+{
+	return detach_from("nobody");
 }
 
 /* Everything that a client may have in its window when it leaves or dies: pending,
@@ -718,6 +730,8 @@ const struct operation operations[] = {
 		  MAY(CANCELLED)),
 	OPERATION("detach (client)", CLIENT, full_window, detach, NULL, MAY(CANCELLED),
 		  .desk = true),
+	OPERATION("detach, unheard", CLIENT, full_window, detach_unheard, NULL,
+		  MAY(CANCELLED)),
 	OPERATION("detach (supervisor)", SUPERVISOR, goodbye, hear, tick, ),
 	OPERATION("claim", WORKER, short_job, claim, NULL, MAY(LOST)),
 	OPERATION("claim, finish inline", WORKER, short_job, run_along_hints, NULL, ),

@@ -376,10 +376,13 @@ static void know_client(unsigned client, const struct world_person *dead)
 	struct cadre_lease *const lease = &world.supervisor.leases[client];
 	struct cadre_place *const place = &world.view.client_places[client];
 	const uint64_t state = cadre_place_look(place);
+	/* It said so itself, and died before the supervisor looked. */
+	const bool has_left = cadre_place_state_of(state) == CADRE_PLACE_DRAINING &&
+			      world.client_away[client];
 
-	if (cadre_place_state_of(state) == CADRE_PLACE_DRAINING)
+	if (cadre_place_state_of(state) == CADRE_PLACE_DRAINING && !has_left)
 		lease->draining = true;
-	if (cadre_place_state_of(state) != CADRE_PLACE_UP)
+	if (cadre_place_state_of(state) != CADRE_PLACE_UP && !has_left)
 		return;
 	lease->pid = cadre_place_pid_of(state);
 	lease->nonce = atomic_load(&place->nonce);
