@@ -179,7 +179,7 @@ int cadre_spawn_worker(const struct cadre_source *source, const struct cadre_vie
 	struct cadre_seat own_seat = *seat;
 	int r;
 
-	/* Here, so that not each of them takes the time (0.2 ms) before its first job. */
+	/* Here, so that not each of them takes the time (0.1 ms) before its first job. */
 	if (!source->program)
 		cadre_frames_warm_up();
 	r = fork_child(ret_child, &own_seat.start_fd);
