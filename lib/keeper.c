@@ -21,6 +21,7 @@
 #define CRASHES_MAX 8
 #define CRASHES_WINDOW_NS (10 * CADRE_NS_PER_S)
 #define PAUSE_NS (10 * CADRE_NS_PER_MS)
+#define ORPHAN_WAITS_MAX 50 /* of 1 ms each */
 
 enum {
 	EXIT_ENDED = 0,
@@ -101,6 +102,25 @@ static bool is_crash_loop(int64_t crashes_ns[CRASHES_MAX], unsigned turn)
 	return loop;
 }
 
+/* What the last of them left to us. The heir of a worker that was killed just now takes a moment
+ * longer; what a handler forked may live on. */
+static void collect_orphans(void)
+{
+	const struct timespec pause = cadre_clock_timespec(CADRE_NS_PER_MS);
+	unsigned waits = 0;
+
+	while (waits < ORPHAN_WAITS_MAX) {
+		const pid_t pid = waitpid(-1, NULL, WNOHANG);
+
+		if (pid < 0)
+			return;
+		if (pid > 0)
+			continue;
+		nanosleep(&pause, NULL);
+		waits++;
+	}
+}
+
 _Noreturn static void keep(struct keeper *keeper)
 {
 	const struct timespec pause = cadre_clock_timespec(PAUSE_NS);
@@ -127,9 +147,7 @@ _Noreturn static void keep(struct keeper *keeper)
 			break;
 		nanosleep(&pause, NULL);
 	}
-	/* Collect what the last of them left to us. */
-	while (waitpid(-1, NULL, WNOHANG) > 0) {
-	}
+	collect_orphans();
 	_exit(EXIT_SUCCESS);
 }
 

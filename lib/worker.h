@@ -18,6 +18,7 @@
 
 #include "channel.h"
 #include "control.h"
+#include "heir.h"
 #include "held.h"
 #include "job.h"
 #include "look.h"
@@ -90,6 +91,7 @@ struct cadre_worker {
 	bool shares_cpu; /* with somebody who gives jobs, or looks for them, when it asked last */
 	bool may_migrate; /* the process is a worker's and nothing else */
 	struct cadre_migration migration;
+	struct cadre_heir heir; /* a guest has none: the process is its owner's */
 
 	/* Statistics have one writer: with parallel > 1 whoever holds this. */
 	bool shares_stats;

@@ -159,6 +159,7 @@ static void find_place(struct cadre_worker *worker, const struct cadre_seat *sea
 	worker->place = &view->worker_places[seat->worker];
 	worker->stats = &view->worker_stats[seat->worker];
 	worker->event_fd = -1;
+	worker->heir.pidfd = -1;
 	cadre_watch_init(&worker->host.watch, worker->bell);
 	worker->parallel = seat->is_guest ? seat->parallel : view->limits.parallel;
 	view->limits.spin_ns = cadre_process_spin_ns(
@@ -177,6 +178,7 @@ static void release(struct cadre_worker *worker)
 	cadre_log_end(&worker->view);
 	cadre_fetcher_fini(&worker->host.fetcher);
 	cadre_looker_fini(&worker->looker);
+	cadre_heir_dismiss(&worker->heir);
 	if (worker->owns_view)
 		cadre_layout_close(&worker->view);
 	free(worker);
@@ -201,6 +203,8 @@ int cadre_worker_sit_down(const struct cadre_service *service,
 	/* Before init: what the service installs itself is not overridden. */
 	if (r == 0 && !seat->is_guest)
 		r = prepare_for_the_worst(worker);
+	if (r == 0 && !seat->is_guest)
+		cadre_heir_appoint(&worker->heir);
 	if (r == 0 && !seat->is_guest)
 		cadre_log_begin(&worker->view, worker->pool, seat->worker);
 	if (r == 0)

@@ -112,8 +112,8 @@ static int parent_of(const char *pid, char what[40])
 	return atoi(behind_name + 4);
 }
 
-/* Counts, and says what the last of them is. */
-static unsigned look_at_children(char what[40])
+/* Counts, and says who the last of them is, and what. */
+static unsigned look_at_children_of(pid_t parent, char what[40], pid_t *ret_last)
 {
 	DIR *const processes = opendir("/proc");
 	char one[40] = "";
@@ -123,13 +123,21 @@ static unsigned look_at_children(char what[40])
 		return 0;
 	for (const struct dirent *entry; (entry = readdir(processes));) {
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
-		    parent_of(entry->d_name, one) != getpid())
+		    parent_of(entry->d_name, one) != parent)
 			continue;
 		memcpy(what, one, sizeof(one));
+		*ret_last = atoi(entry->d_name);
 		count++;
 	}
 	closedir(processes);
 	return count;
+}
+
+static unsigned look_at_children(char what[40])
+{
+	pid_t last;
+
+	return look_at_children_of(getpid(), what, &last);
 }
 
 unsigned scene_children(void)
@@ -137,6 +145,14 @@ unsigned scene_children(void)
 	char what[40];
 
 	return look_at_children(what);
+}
+
+pid_t scene_only_child_of(pid_t parent)
+{
+	char what[40];
+	pid_t last = 0;
+
+	return look_at_children_of(parent, what, &last) == 1 ? last : 0;
 }
 
 /* A child that is on its way out when the test ends may go; one that stays is left behind. */

@@ -47,4 +47,7 @@ unsigned scene_descriptors_of(pid_t pid);
 /* How many children this process has, those that wait to be reaped included. */
 unsigned scene_children(void);
 
+/* The only child of any process, its zombies included; 0 when it has none, or several. */
+pid_t scene_only_child_of(pid_t parent);
+
 #endif
