@@ -88,7 +88,8 @@ static int clone_heir(char *stack, int worker_pidfd)
 	/* At the lower end: calls come from the upper one, and take less than a page. */
 	struct legacy *const legacy = (struct legacy *)(void *)stack;
 	sigset_t all, before;
-	int pidfd, pid;
+	pid_t pid;
+	int pidfd;
 
 	legacy->death = (struct pollfd){ .fd = worker_pidfd, .events = POLLIN };
 	legacy->courtesy = cadre_clock_timespec(COURTESY_NS);
@@ -107,7 +108,7 @@ void cadre_heir_appoint(struct cadre_heir *heir)
 	*heir = (struct cadre_heir){ .pidfd = -1 };
 	if (!can_have_one())
 		return;
-	self = cadre_process_open(cadre_process_self());
+	self = cadre_process_open((struct cadre_identity){ .pid = getpid() });
 	if (self < 0)
 		return;
 	heir->stack = make_stack();

@@ -4,8 +4,8 @@
  * The kernel tells of a death only when it has given all memory of the process back, unless
  * another process still uses that. A worker of 100 MB takes 3 ms for it, and for so long its
  * callers wait. So each worker has an heir, a process that shares its memory (CLONE_VM), runs
- * nothing of it, and sleeps until the worker is dead.
- * Then the death is told at once, and the heir gives the memory back behind it.
+ * nothing of it, and sleeps until the worker is dead. Then the death is told at once, and the
+ * heir gives the memory back behind it.
  *
  *      worker ---- clone ----> heir: own stack, no signals, no descriptors but a pidfd
  *        |                       |  ppoll(pidfd)
@@ -15,12 +15,14 @@
  *
  *   killed             what is left
  *   -----------------  -----------------------------------------------------------------
- *   worker             the heir ends by itself; the keeper, or init, collects it
+ *   worker             the heir, once cloned, ends by itself; the keeper, or init, collects it
  *   heir               the worker's death is told when its memory was given back, as without
  *   heir is stopped    the dead worker's memory stays until it goes on, or is killed
  *
  * It writes nowhere but on its own stack, least of all in the segment: that a worker is dead
- * still says that none of its instructions is to come.
+ * still says that none of its instructions is to come. What the kernel was asked to write into
+ * the memory by io_submit, and nothing else, may come as long as the heir lives; so a handler
+ * has such things written into memory of its own, not into a reply's.
  */
 #ifndef CADRE_HEIR_H
 #define CADRE_HEIR_H

@@ -7,9 +7,11 @@
 
 #include "heir.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 TestSuite(heir, TROUPE);
@@ -98,6 +100,67 @@ Test(heir, a_pool_that_closes_leaves_no_heir)
 	heir = heir_of_worker();
 	cr_assert(troupe_close(&troupe));
 	cr_assert_eq(child_state(heir), 'X');
+}
+
+/* The keeper, which is the last of the pool, waits for the heirs of those killed at the end. */
+Test(heir, a_pool_that_is_terminated_leaves_no_heir)
+{
+	const struct cadre_order terminate = { .kind = CADRE_ORDER_TERMINATE };
+	struct cadre_ticket running;
+	pid_t heir;
+
+	START(ONE_WORKER);
+	running = hold();
+	heir = heir_of_worker();
+	cr_assert_eq(cadre_order(troupe.scene.pool, &terminate, GENEROUS, NULL), 0);
+	expect(running, CADRE_TERMINATED);
+	cr_assert(troupe_close(&troupe));
+	cr_assert_eq(child_state(heir), 'X');
+}
+
+/* ---- what a worker sees of it ---- */
+
+static int wait_beside_an_heir(void *unused)
+{
+	struct cadre_heir heir;
+
+	(void)unused;
+	cadre_heir_appoint(&heir);
+	CHILD_CHECK(scene_children() == 1);
+	CHILD_CHECK(waitpid(-1, NULL, 0) == -1 && errno == ECHILD);
+	cadre_heir_dismiss(&heir);
+	CHILD_CHECK(scene_children() == 0);
+	return CHILD_FINE;
+}
+
+Test(heir, a_handler_that_waits_for_its_children_does_not_see_the_heir)
+{
+	cr_assert_eq(child_run(wait_beside_an_heir, NULL), CHILD_FINE);
+}
+
+static int count_what_an_heir_holds(void *unused)
+{
+	const unsigned descriptors = scene_descriptors();
+	struct cadre_heir heir;
+	pid_t pid;
+	int ends[2];
+
+	(void)unused;
+	CHILD_CHECK(pipe(ends) == 0);
+	cadre_heir_appoint(&heir);
+	pid = scene_only_child_of(getpid());
+	child_await_asleep(pid);
+	CHILD_CHECK(scene_descriptors_of(pid) == 1);
+	cadre_heir_dismiss(&heir);
+	close(ends[0]);
+	close(ends[1]);
+	CHILD_CHECK(scene_descriptors() == descriptors);
+	return CHILD_FINE;
+}
+
+Test(heir, an_heir_holds_no_descriptor_of_its_worker)
+{
+	cr_assert_eq(child_run(count_what_an_heir_holds, NULL), CHILD_FINE);
 }
 
 /* ---- none ---- */

@@ -6,9 +6,9 @@
  * even when that is killed. Served: cadre_serve makes the calling process the supervisor
  * (that is `cadre serve`); any program attaches by name.
  *
- * Each worker has a child that is no child of its handlers' making, `cadre-heir`: it sleeps, and
- * gives the worker's memory back when that is dead, so that callers need not wait for it. wait()
- * in a handler does not see it (only with __WALL or __WCLONE); do not kill it.
+ * Each worker has a child, `cadre-heir`, that sleeps, and gives the worker's memory back when that
+ * is dead, so that callers need not wait for it. A handler that waits for its children does not
+ * see it, but with __WALL or __WCLONE. Killed, it is not replaced.
  */
 #ifndef CADRE_POOL_H
 #define CADRE_POOL_H
