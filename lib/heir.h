@@ -15,7 +15,8 @@
  *
  *   killed             what is left
  *   -----------------  -----------------------------------------------------------------
- *   worker             the heir, once cloned, ends by itself; the keeper, or init, collects it
+ *   worker             the heir, once cloned, ends by itself; the keeper, or init, or a supervisor
+ *                      that is process 1, collects it (staff_heirs.c)
  *   heir               the worker's death is told when its memory was given back, as without
  *   heir is stopped    the dead worker's memory stays until it goes on, or is killed
  *

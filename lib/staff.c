@@ -20,6 +20,7 @@
 #include "staff.h"
 #include "clock.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,18 +100,23 @@ int cadre_staff_init(struct cadre_supervisor *supervisor)
 		supervisor->members[worker].child.pidfd = -1;
 		supervisor->members[worker].child.start_fd = -1;
 		supervisor->members[worker].remains = -1;
+		supervisor->members[worker].heir = -1;
+		supervisor->members[worker].bereaved_heir = -1;
 	}
 	return 0;
 }
 
 void cadre_staff_fini(struct cadre_supervisor *supervisor)
 {
-	if (supervisor->members)
+	if (supervisor->members) {
 		cadre_staff_collect(supervisor);
+		cadre_staff_await_heirs(supervisor);
+	}
 	for (unsigned worker = 0;
 	     supervisor->members && worker < supervisor->view.limits.workers; worker++) {
 		cadre_staff_close(&supervisor->members[worker].child.pidfd);
 		cadre_staff_close(&supervisor->members[worker].child.start_fd);
+		cadre_staff_close(&supervisor->members[worker].heir);
 	}
 	free(supervisor->members);
 	supervisor->members = NULL;
@@ -182,6 +188,24 @@ void cadre_staff_start(struct cadre_supervisor *supervisor, unsigned worker,
 			       worker);
 }
 
+/* As cadre_control_receive, past the heir, which comes first if there is one. */
+static int hear_start(struct cadre_member *member, struct cadre_control *ret_message)
+{
+	for (;;) {
+		int heir = -1;
+		size_t count = 0;
+		const int r = cadre_control_receive_with(member->child.start_fd,
+							 ret_message, NULL, &heir, 1,
+							 &count);
+
+		if (count > 0)
+			cadre_staff_know_heir(member, heir);
+		/* Without room for its pidfd the heir is not known; nothing else is lost. */
+		if (r != -EMFILE && (r != 1 || ret_message->kind != CADRE_CONTROL_HEIR))
+			return r;
+	}
+}
+
 void cadre_staff_start_spoke(struct cadre_supervisor *supervisor, unsigned worker)
 {
 	struct cadre_member *const member = &supervisor->members[worker];
@@ -190,7 +214,7 @@ void cadre_staff_start_spoke(struct cadre_supervisor *supervisor, unsigned worke
 
 	if (member->child.start_fd < 0)
 		return;
-	r = cadre_control_receive(member->child.start_fd, &message, NULL);
+	r = hear_start(member, &message);
 	if (r == -EAGAIN)
 		return;
 	if (r == 1 && message.kind == CADRE_CONTROL_FAILED)
@@ -274,6 +298,7 @@ void cadre_staff_kill_all(struct cadre_supervisor *supervisor)
 void cadre_staff_tick(struct cadre_supervisor *supervisor, int64_t now_ns)
 {
 	kill_late_starters(supervisor, now_ns);
+	cadre_staff_collect_heirs(supervisor);
 	if (supervisor->phase != CADRE_SERVING && supervisor->phase != CADRE_STOPPING)
 		return;
 	cadre_staff_judge_all(supervisor, now_ns);

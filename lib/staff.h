@@ -1,6 +1,6 @@
 /*
  * staff.h - what the files of the staff share: staff.c (posts, hiring, leaving),
- * staff_deaths.c, staff_verdicts.c (those who do not end), staff_adoption.c (succession).
+ * staff_deaths.c, staff_heirs.c, staff_verdicts.c (those who do not end), staff_adoption.c (succession).
  * What the rest of the supervisor asks of them stands in supervisor.h.
  */
 #ifndef CADRE_STAFF_H
@@ -35,6 +35,20 @@ void cadre_staff_reap(struct cadre_supervisor *supervisor, unsigned worker,
 
 /* The pool is not degraded any more when its deaths are long enough ago. */
 void cadre_staff_recover(struct cadre_supervisor *supervisor, int64_t now_ns);
+
+/* ---- staff_heirs.c ---- */
+
+/* The heir of the worker that starts or sits there; takes the pidfd over, which may be -1. */
+void cadre_staff_know_heir(struct cadre_member *member, int pidfd);
+
+/* Its worker has died: it ends by itself. */
+void cadre_staff_leave_heir(struct cadre_member *member);
+
+/* At each tick, those that have ended. */
+void cadre_staff_collect_heirs(struct cadre_supervisor *supervisor);
+
+/* At the end: waits for those whose workers died just now, 50 ms at most for all of them. */
+void cadre_staff_await_heirs(struct cadre_supervisor *supervisor);
 
 /* ---- staff_verdicts.c ---- */
 

@@ -280,6 +280,7 @@ void cadre_staff_died(struct cadre_supervisor *supervisor, unsigned worker)
 	cadre_staff_reap(supervisor, worker, kind_of_end(supervisor, member),
 			 write_obituary(member, &end));
 	leave_remains(supervisor, member);
+	cadre_staff_leave_heir(member);
 
 	if (member->post == CADRE_POST_LEAVING || supervisor->phase >= CADRE_DRAINING) {
 		member->post = CADRE_POST_EMPTY;

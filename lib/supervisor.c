@@ -325,9 +325,12 @@ static int begin(struct cadre_supervisor *supervisor,
 	if (r < 0)
 		return cadre_refuse(supervisor->diag, r, "%s", strerror(-r));
 	supervisor->size = cadre_view_size(&supervisor->view);
-	if (supervisor->inherited)
+	if (supervisor->inherited) {
 		predecessor = atomic_load_explicit(&supervisor->view.header->supervisor_pid,
 						   memory_order_relaxed);
+		/* Before its pid stands there: who sees that finds the succession counted. */
+		cadre_count_add(&supervisor->view.header->counters.successions, 1);
+	}
 	sign_header(supervisor);
 	if (!supervisor->inherited) {
 		if (supervisor->view.limits.workers > 0)
@@ -344,7 +347,6 @@ static int begin(struct cadre_supervisor *supervisor,
 	if (supervisor->listener < 0)
 		return supervisor->listener;
 	if (supervisor->inherited) {
-		cadre_count_add(&supervisor->view.header->counters.successions, 1);
 		cadre_annals_resume(&supervisor->view.events);
 		cadre_annals_resume(&supervisor->view.crashes);
 		cadre_annals_resume(&supervisor->view.kept);

@@ -184,6 +184,16 @@ static void release(struct cadre_worker *worker)
 	free(worker);
 }
 
+/* The supervisor does not end before the heirs of those who died. */
+static void appoint_heir(struct cadre_worker *worker, int start_fd)
+{
+	const struct cadre_control message = cadre_control_message(CADRE_CONTROL_HEIR);
+
+	cadre_heir_appoint(&worker->heir);
+	if (worker->heir.pidfd >= 0)
+		(void)cadre_control_send_with(start_fd, &message, &worker->heir.pidfd, 1);
+}
+
 /* ---- in and out ---- */
 
 int cadre_worker_sit_down(const struct cadre_service *service,
@@ -204,7 +214,7 @@ int cadre_worker_sit_down(const struct cadre_service *service,
 	if (r == 0 && !seat->is_guest)
 		r = prepare_for_the_worst(worker);
 	if (r == 0 && !seat->is_guest)
-		cadre_heir_appoint(&worker->heir);
+		appoint_heir(worker, seat->start_fd);
 	if (r == 0 && !seat->is_guest)
 		cadre_log_begin(&worker->view, worker->pool, seat->worker);
 	if (r == 0)

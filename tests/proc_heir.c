@@ -8,8 +8,10 @@
 #include "heir.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -116,6 +118,28 @@ Test(heir, a_pool_that_is_terminated_leaves_no_heir)
 	expect(running, CADRE_TERMINATED);
 	cr_assert(troupe_close(&troupe));
 	cr_assert_eq(child_state(heir), 'X');
+}
+
+static void adopt_orphans(void)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+/* As one that is process 1 of a container. */
+Test(heir, a_server_whose_children_heirs_become_collects_them)
+{
+	const struct cadre_source source = { .service = &troupe_service };
+	struct cadre_ticket running;
+	pid_t heir;
+
+	pthread_atfork(NULL, NULL, adopt_orphans);
+	cr_assert_eq(troupe_serve(&troupe, &source,
+				  (struct cadre_pool_options){ ONE_WORKER }),
+		     0, "%s", troupe.diag.text);
+	running = hold();
+	heir = heir_of_worker();
+	lose_the_worker(running);
+	cr_assert(eventually(child_state(heir) == 'X'));
 }
 
 /* ---- what a worker sees of it ---- */
