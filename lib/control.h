@@ -53,7 +53,7 @@ enum cadre_control_kind {
 	/* from a program to its fork server, with descriptors: count = which of 0, 1, 2 are
 	 * among them; START then tells the keeper to go on */
 	CADRE_CONTROL_FORK,
-	/* from a worker that starts, before STARTED: the pidfd of its heir comes with it */
+	/* from a worker that starts, before STARTED: its heir is place = pid, start_time */
 	CADRE_CONTROL_HEIR,
 };
 

@@ -82,23 +82,22 @@ static void unmake_stack(char *stack)
 		munmap(stack - GUARD_BYTES, STACK_BYTES + 2 * GUARD_BYTES);
 }
 
-/* Returns its pidfd, or -1. */
-static int clone_heir(char *stack, int worker_pidfd)
+static void clone_heir(struct cadre_heir *heir, int worker_pidfd)
 {
 	/* At the lower end: calls come from the upper one, and take less than a page. */
-	struct legacy *const legacy = (struct legacy *)(void *)stack;
+	struct legacy *const legacy = (struct legacy *)(void *)heir->stack;
 	sigset_t all, before;
-	pid_t pid;
-	int pidfd;
 
 	legacy->death = (struct pollfd){ .fd = worker_pidfd, .events = POLLIN };
 	legacy->courtesy = cadre_clock_timespec(COURTESY_NS);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	/* No signal at its end: it is none of those children that a handler waits for. */
-	pid = clone(inherit, stack + STACK_BYTES, CLONE_VM | CLONE_PIDFD, legacy, &pidfd);
+	heir->pid = clone(inherit, heir->stack + STACK_BYTES, CLONE_VM | CLONE_PIDFD,
+			  legacy, &heir->pidfd);
+	if (heir->pid < 0)
+		heir->pidfd = -1;
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	return pid < 0 ? -1 : pidfd;
 }
 
 void cadre_heir_appoint(struct cadre_heir *heir)
@@ -113,7 +112,7 @@ void cadre_heir_appoint(struct cadre_heir *heir)
 		return;
 	heir->stack = make_stack();
 	if (heir->stack)
-		heir->pidfd = clone_heir(heir->stack, self);
+		clone_heir(heir, self);
 	close(self);
 }
 

@@ -28,8 +28,11 @@
 #ifndef CADRE_HEIR_H
 #define CADRE_HEIR_H
 
+#include <sys/types.h>
+
 struct cadre_heir {
 	int pidfd; /* -1: there is none */
+	pid_t pid;
 	char *stack;
 };
 

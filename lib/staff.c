@@ -20,7 +20,6 @@
 #include "staff.h"
 #include "clock.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,8 +99,6 @@ int cadre_staff_init(struct cadre_supervisor *supervisor)
 		supervisor->members[worker].child.pidfd = -1;
 		supervisor->members[worker].child.start_fd = -1;
 		supervisor->members[worker].remains = -1;
-		supervisor->members[worker].heir = -1;
-		supervisor->members[worker].bereaved_heir = -1;
 	}
 	return 0;
 }
@@ -116,7 +113,6 @@ void cadre_staff_fini(struct cadre_supervisor *supervisor)
 	     supervisor->members && worker < supervisor->view.limits.workers; worker++) {
 		cadre_staff_close(&supervisor->members[worker].child.pidfd);
 		cadre_staff_close(&supervisor->members[worker].child.start_fd);
-		cadre_staff_close(&supervisor->members[worker].heir);
 	}
 	free(supervisor->members);
 	supervisor->members = NULL;
@@ -192,17 +188,16 @@ void cadre_staff_start(struct cadre_supervisor *supervisor, unsigned worker,
 static int hear_start(struct cadre_member *member, struct cadre_control *ret_message)
 {
 	for (;;) {
-		int heir = -1;
-		size_t count = 0;
-		const int r = cadre_control_receive_with(member->child.start_fd,
-							 ret_message, NULL, &heir, 1,
-							 &count);
+		const int r = cadre_control_receive(member->child.start_fd, ret_message,
+						    NULL);
 
-		if (count > 0)
-			cadre_staff_know_heir(member, heir);
-		/* Without room for its pidfd the heir is not known; nothing else is lost. */
-		if (r != -EMFILE && (r != 1 || ret_message->kind != CADRE_CONTROL_HEIR))
+		if (r != 1 || ret_message->kind != CADRE_CONTROL_HEIR)
 			return r;
+		cadre_staff_know_heir(member,
+				      (struct cadre_identity){
+					      .pid = (pid_t)ret_message->place,
+					      .start_time = ret_message->start_time,
+				      });
 	}
 }
 

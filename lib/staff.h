@@ -38,8 +38,8 @@ void cadre_staff_recover(struct cadre_supervisor *supervisor, int64_t now_ns);
 
 /* ---- staff_heirs.c ---- */
 
-/* The heir of the worker that starts or sits there; takes the pidfd over, which may be -1. */
-void cadre_staff_know_heir(struct cadre_member *member, int pidfd);
+/* The heir of the worker that starts there, as that says. */
+void cadre_staff_know_heir(struct cadre_member *member, struct cadre_identity heir);
 
 /* Its worker has died: it ends by itself. */
 void cadre_staff_leave_heir(struct cadre_member *member);

@@ -42,8 +42,8 @@ struct cadre_member {
 	enum cadre_post post;
 	struct cadre_child child; /* pidfd and start_fd are -1 when there is none */
 	int remains; /* pidfd of the one before, dead and not yet collected; -1 for none */
-	int heir;    /* pidfd of the worker's heir; -1 when it has, or said, none */
-	int bereaved_heir; /* of the one before's, until it is collected; -1 for none */
+	struct cadre_identity heir; /* the worker's; pid 0 when it has, or said, none */
+	struct cadre_identity bereaved_heir; /* the one before's, until it is collected */
 	uint32_t incarnation;
 	uint32_t version;      /* of the service that it was started with */
 	uint64_t jobs_before;  /* jobs that its place had taken when it was started */

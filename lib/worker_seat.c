@@ -187,11 +187,14 @@ static void release(struct cadre_worker *worker)
 /* The supervisor does not end before the heirs of those who died. */
 static void appoint_heir(struct cadre_worker *worker, int start_fd)
 {
-	const struct cadre_control message = cadre_control_message(CADRE_CONTROL_HEIR);
+	struct cadre_control message = cadre_control_message(CADRE_CONTROL_HEIR);
 
 	cadre_heir_appoint(&worker->heir);
-	if (worker->heir.pidfd >= 0)
-		(void)cadre_control_send_with(start_fd, &message, &worker->heir.pidfd, 1);
+	if (worker->heir.pidfd < 0)
+		return;
+	message.place = (uint32_t)worker->heir.pid;
+	message.start_time = cadre_process_start_time(worker->heir.pid);
+	(void)cadre_control_send(start_fd, &message);
 }
 
 /* ---- in and out ---- */
