@@ -249,6 +249,21 @@ static struct ends send_many(const struct line *line, uint32_t most, uint32_t ki
 	return ends;
 }
 
+/* So that each has its connection, which it keeps. */
+static void ask_each_worker(const struct line *line)
+{
+	for (uint32_t place = 0; place < WORKERS; place++) {
+		const struct line sent = { -1, fcntl(line->to, F_DUPFD_CLOEXEC, 3) };
+		struct cadre_request request = SEND(TAKE, place, sent);
+		struct cadre_channel channel;
+
+		cr_assert(eventually(
+			cadre_channel_of_worker(troupe.client, place, &channel) == 0));
+		request.to = &channel;
+		call_ok(request);
+	}
+}
+
 Test(descriptors, none_is_left_anywhere_after_many_jobs_and_kills)
 {
 	unsigned here, there;
@@ -259,6 +274,7 @@ Test(descriptors, none_is_left_anywhere_after_many_jobs_and_kills)
 	START_SIGNATORY(.workers_min = WORKERS, .workers_max = WORKERS);
 	supervisor = troupe_supervisor(troupe.scene.pool);
 	line = open_pipe();
+	ask_each_worker(&line);
 	ends = send_many(&line, 100, 0);
 	here = scene_descriptors();
 	there = scene_descriptors_of(supervisor);
