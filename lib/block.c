@@ -57,13 +57,14 @@ static bool is_free(const struct cadre_block_pool *pool, uint64_t owner)
 	if (slot >= pool->slot_count)
 		return true;
 
-	/* B1: acquire, pairs with S1 and F1 in slot.c. It comes after the load of the owner
-	 * word, and the slot got its generation before the block did: so a generation
-	 * smaller than the owner's can only be an old value of a job that is alive. */
+	/* B1: acquire, pairs with S1 and F1 in slot.c, and so does the look at the books. It
+	 * comes after the load of the owner word, and the slot got its generation before the
+	 * block did: so a generation smaller than the owner's can only be an old value of a
+	 * job that is alive. */
 	word = cadre_slot_look(&pool->slots[slot]);
 	if (cadre_word_generation(word) != (owner & CADRE_GENERATION_MAX))
 		return cadre_word_generation(word) > (owner & CADRE_GENERATION_MAX);
-	return cadre_word_phase(word) == CADRE_FREE;
+	return cadre_slot_is_vacant(word, &pool->books[slot]);
 }
 
 static bool try_take(struct cadre_block_pool *pool, uint32_t block, uint64_t owner)
@@ -129,7 +130,7 @@ void cadre_block_foresee(const struct cadre_block_pool *pool)
 	slot = slot_in(
 		atomic_load_explicit(&pool->owners[block].word, memory_order_relaxed));
 	if (slot < pool->slot_count)
-		__builtin_prefetch(&pool->slots[slot].request);
+		__builtin_prefetch(&pool->books[slot]);
 }
 
 static uint32_t take_preferred(struct cadre_block_pool *pool, uint32_t size_class,

@@ -7,12 +7,12 @@
  * there is no list to repair after a death:
  *
  *   a block is free if its owner word is 0, or names no slot of this pool, or the slot's
- *   generation is greater, or the slot is FREE with that generation;
+ *   generation is greater, or the slot is vacant with that generation;
  *   it is taken by compare-and-swap on the whole owner word.
  *
  * A job takes blocks only while its slot is FILLING (by the client) or RUNNING (by the
  * worker), so the generation in the slot is never smaller than the one in the block.
- * Who frees a slot gives no blocks back: they are free with it, and which of them is hot is
+ * Who vacates a slot gives no blocks back: they are free with it, and which of them is hot is
  * remembered (cadre_block_remember). cadre_block_give is for a job that goes on without one.
  */
 #ifndef CADRE_BLOCK_H
@@ -49,6 +49,7 @@ struct cadre_block_pool {
 	struct cadre_block_owner *owners;
 	unsigned char *arena;
 	const struct cadre_slot *slots;
+	const struct cadre_books *books;
 	uint32_t slot_count;
 	/* A client: it takes from the first half of each class only. The other half is for
 	 * replies, or requests that wait would starve those that run. */
@@ -67,11 +68,11 @@ uint32_t cadre_block_take(struct cadre_block_pool *pool, uint64_t size, uint32_t
  * elsewhere, each line has to come from the other CPU first. Any number is allowed. */
 void cadre_block_prefer(struct cadre_block_pool *pool, uint32_t block);
 
-/* Asks for the line that the next one to take the preferred block waits for: the word of the slot
- * that had it, which its client has just freed. */
+/* Asks for the line that the next one to take the preferred block waits for: the books of the slot
+ * that had it, which its client has just written. */
 void cadre_block_foresee(const struct cadre_block_pool *pool);
 
-/* The block is free as soon as its slot is, and the next one of its size that is taken shall be
+/* The block is free as soon as its slot is vacant, and the next one of its size that is taken shall be
  * this one, the hottest: without touching its owner word, whose line has to come from another
  * CPU for that. Any number is allowed. */
 void cadre_block_remember(struct cadre_block_pool *pool, uint32_t block);

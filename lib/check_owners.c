@@ -23,7 +23,7 @@ static void look_at_block(struct cadre_check *check, uint32_t block)
 	bits = cadre_slot_look(&view->slots[number]);
 	if (cadre_word_generation(bits) > generation ||
 	    (cadre_word_generation(bits) == generation &&
-	     cadre_word_phase(bits) == CADRE_FREE))
+	     cadre_slot_is_vacant(bits, &view->books[number])))
 		return;
 	check->balance.blocks_used++;
 	if (cadre_word_generation(bits) < generation)

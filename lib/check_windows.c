@@ -58,7 +58,8 @@ static bool read_still(const struct cadre_check *check, uint32_t number,
 		ret_still->has_request = cadre_view_request(&check->view, number,
 							    ret_still->bits, &length);
 		read_stream(check, ret_still);
-		/* F7, pairs with F1: all of it was read before the word is read again. */
+		/* F7, pairs with W6: all of it was read before the word is read again. Of a job
+		 * in flight it is: the next request is written when that is DONE. */
 		atomic_thread_fence(memory_order_acquire);
 		if (cadre_slot_peek(slot) != ret_still->bits)
 			continue;

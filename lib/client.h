@@ -12,8 +12,8 @@
  *      |                                         | detached        | its worker still runs
  *      +------------- reclaim ------- LEFT <-----+-----------------+
  *
- * LEFT: nobody asks for the outcome any more, and the slot is not free yet. Whoever looks
- * for a vacant slot and finds such a one DONE frees it.
+ * LEFT: nobody asks for the outcome any more, and the slot is not vacant yet. Whoever looks
+ * for a vacant slot and finds such a one DONE vacates it.
  */
 #ifndef CADRE_LIB_CLIENT_H
 #define CADRE_LIB_CLIENT_H
@@ -258,10 +258,11 @@ void cadre_client_end_everything(struct cadre_client *client);
 
 /* submit.c */
 
-/* Frees the slot of a job that has ended, its blocks first. Its pending is this thread's. */
-void cadre_client_free_slot(struct cadre_client *client, uint32_t index, uint64_t word);
+/* Vacates the slot of a job that is DONE, and its blocks with it. Its pending is this
+ * thread's. */
+void cadre_client_vacate_slot(struct cadre_client *client, uint32_t index, uint64_t word);
 
-/* Frees every slot whose job has ended and that nobody asks for any more. */
+/* Vacates every slot whose job has ended and that nobody asks for any more. */
 void cadre_client_reclaim_all(struct cadre_client *client);
 
 /* Wakes a worker or the supervisor for a job that has been pending for long, once. */

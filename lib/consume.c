@@ -114,8 +114,9 @@ int cadre_client_prepare_stream(struct cadre_client *client, uint32_t index,
 	const uint64_t room = cadre_client_stream_room(client, request);
 	const uint32_t number = client->slot_base + index;
 	struct cadre_slot *const slot = &client->slots[index];
-	const bool was_free = cadre_word_phase(cadre_slot_peek(slot)) == CADRE_FREE;
-	const uint64_t word = was_free ? cadre_slot_fill(slot) : cadre_slot_peek(slot);
+	const uint64_t before = cadre_slot_peek(slot);
+	const bool was_draft = cadre_word_phase(before) == CADRE_FILLING;
+	const uint64_t word = was_draft ? before : cadre_slot_fill(slot);
 	const uint64_t generation = cadre_word_generation(word);
 	unsigned char *bytes;
 	uint64_t size;
@@ -138,9 +139,8 @@ int cadre_client_prepare_stream(struct cadre_client *client, uint32_t index,
 						  memory_order_relaxed);
 		}
 		/* A draft remains, as what it was. */
-		if (was_free) {
-			cadre_slot_free(slot, &client->books[index], generation,
-					CADRE_WITHDRAWN);
+		if (!was_draft) {
+			cadre_slot_unfill(slot, &client->books[index]);
 			name_job(client, index, (generation + 1) & CADRE_GENERATION_MAX);
 		}
 		return r;

@@ -360,6 +360,7 @@ struct cadre_block_pool cadre_layout_blocks(const struct cadre_view *view)
 		.owners = view->block_owners,
 		.arena = view->arena,
 		.slots = view->slots,
+		.books = view->books,
 		.slot_count = view->slot_count,
 	};
 }

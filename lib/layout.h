@@ -37,7 +37,7 @@
 
 #include <cadre/service.h>
 
-#define CADRE_LAYOUT_NUMBER 2u
+#define CADRE_LAYOUT_NUMBER 3u
 #define CADRE_MAGIC UINT64_C(0x31455244414341ff) /* ff "ACADRE1" */
 #define CADRE_START_DATA_MAX 4096u
 

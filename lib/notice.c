@@ -62,8 +62,9 @@ static void each_named(const struct cadre_view *view,
 			const enum cadre_phase phase = cadre_word_phase(word);
 			uint64_t token;
 
-			if (phase != CADRE_QUEUED && phase != CADRE_RUNNING &&
-			    phase != CADRE_DONE)
+			if ((phase != CADRE_QUEUED && phase != CADRE_RUNNING &&
+			     phase != CADRE_DONE) ||
+			    cadre_slot_is_vacant(word, &view->books[slot]))
 				continue;
 			token = cadre_request_token(&view->slots[slot].request);
 			if (token)

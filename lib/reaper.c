@@ -260,7 +260,9 @@ static void reap_slot(const struct cadre_view *view, unsigned worker, uint32_t n
 		const uint64_t word = cadre_slot_look(&view->slots[number]);
 		const struct cadre_word parts = cadre_word_unpack(word);
 
-		if (parts.owner != worker + 1)
+		/* What its client is done with is over, though the word still names who ran it. */
+		if (parts.owner != worker + 1 ||
+		    cadre_slot_is_vacant(word, &view->books[number]))
 			return;
 		/* It may have died between its last step and the ring. */
 		if (parts.phase == CADRE_DONE)

@@ -9,17 +9,18 @@
 
 /* ---- slots, books, windows ---- */
 
-/* Does what was read of the slot belong to the job of that word? The next one's request is
- * written while the slot is FREE, still with this generation. */
-static bool is_still_held(const struct cadre_slot *slot, uint64_t word)
+/* Does what was read of the slot belong to the job of that word, which was in flight? The next
+ * one's request is written while this one is DONE, still with its generation. */
+static bool is_still_in_flight(const struct cadre_slot *slot, uint64_t word)
 {
 	uint64_t now;
 
-	/* F7, pairs with F1: the fields were read before the word is read again. */
+	/* F7, pairs with W6: the fields were read before the word is read again. */
 	atomic_thread_fence(memory_order_acquire);
 	now = cadre_slot_peek(slot);
 	return cadre_word_generation(now) == cadre_word_generation(word) &&
-	       cadre_word_phase(now) != CADRE_FREE;
+	       (cadre_word_phase(now) == CADRE_QUEUED ||
+		cadre_word_phase(now) == CADRE_RUNNING);
 }
 
 static void note_pending(struct cadre_report *report, const struct cadre_slot *slot,
@@ -28,7 +29,7 @@ static void note_pending(struct cadre_report *report, const struct cadre_slot *s
 	const int64_t age_ns =
 		cadre_report_since(report, CADRE_READ_ONCE(slot->request.submitted_ns));
 
-	if (!is_still_held(slot, word))
+	if (!is_still_in_flight(slot, word))
 		return;
 	if (age_ns > report->pool.oldest_pending_ns)
 		report->pool.oldest_pending_ns = age_ns;
@@ -47,7 +48,7 @@ static void note_running(struct cadre_report *report, uint32_t number, uint64_t 
 	struct cadre_burden *burden;
 	int64_t running_ns;
 
-	if (!is_still_held(slot, word))
+	if (!is_still_in_flight(slot, word))
 		return;
 	if (owner == CADRE_OWNER_NONE || owner > report->view.seat_count)
 		return;
@@ -74,8 +75,10 @@ static void note_done(struct cadre_client_snapshot *client,
 {
 	const uint64_t booked = (cadre_books_sum(books) + 1) & CADRE_GENERATION_MAX;
 
-	if (booked == cadre_word_generation(word))
-		cadre_report_add(&client->jobs[cadre_word_unpack(word).outcome], 1);
+	if (booked != cadre_word_generation(word))
+		return;
+	client->slots_used++;
+	cadre_report_add(&client->jobs[cadre_word_unpack(word).outcome], 1);
 }
 
 static void read_slot(struct cadre_report *report, struct cadre_client_snapshot *client,
@@ -85,21 +88,24 @@ static void read_slot(struct cadre_report *report, struct cadre_client_snapshot 
 	const struct cadre_books *const books = &report->view.books[number];
 	const uint64_t word = cadre_slot_look(slot);
 
-	if (cadre_word_phase(word) != CADRE_FREE)
-		client->slots_used++;
 	switch (cadre_word_phase(word)) {
+	case CADRE_FREE:
+		break;
 	case CADRE_QUEUED:
+		client->slots_used++;
 		client->queued++;
 		note_pending(report, slot, word);
 		break;
 	case CADRE_RUNNING:
+		client->slots_used++;
 		client->running++;
 		note_running(report, number, word);
 		break;
 	case CADRE_DONE:
 		note_done(client, books, word);
 		break;
-	default: /* FREE, FILLING, impossible: no job. */
+	default: /* FILLING, impossible: no job. */
+		client->slots_used++;
 		break;
 	}
 }

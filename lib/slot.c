@@ -52,10 +52,10 @@ uint64_t cadre_slot_fill(struct cadre_slot *slot)
 		.generation = next_generation(word),
 	});
 
-	if (cadre_word_phase(word) != CADRE_FREE)
+	if (cadre_word_phase(word) != CADRE_FREE && cadre_word_phase(word) != CADRE_DONE)
 		return 0;
 
-	/* S1. A plain store suffices: only this client changes a FREE word. Release, pairs
+	/* S1. A plain store suffices: only this client changes such a word. Release, pairs
 	 * with B1 in block.c: a block that names this generation is taken after it. */
 	atomic_store_explicit(&slot->request.word, filling, memory_order_release);
 	CADRE_KILL_POINT("S1");
@@ -69,14 +69,15 @@ uint64_t cadre_slot_publish(struct cadre_slot *slot, unsigned flags, unsigned ta
 		.phase = CADRE_QUEUED,
 		.flags = flags,
 		.owner = target_owner,
-		.generation = cadre_word_phase(word) == CADRE_FREE ?
-				      next_generation(word) :
-				      cadre_word_generation(word),
+		.generation = cadre_word_phase(word) == CADRE_FILLING ?
+				      cadre_word_generation(word) :
+				      next_generation(word),
 	});
 
 	CADRE_KILL_POINT("S2");
 	/* S3, pairs with W2 in cadre_slot_claim: whoever claims the job reads its request
-	 * whole. A store, not a CAS: only this client changes a FREE or FILLING word. */
+	 * whole. Whoever sees it sees the job before booked, too. A store, not a CAS: only
+	 * this client changes a word that is FREE, FILLING or DONE. */
 	atomic_store_explicit(&slot->request.word, queued, memory_order_release);
 	CADRE_KILL_POINT("S3");
 	return queued;
@@ -197,31 +198,41 @@ bool cadre_slot_strand(struct cadre_slot *slot, uint64_t seen)
 	return true;
 }
 
+void cadre_slot_vacate(struct cadre_books *books, enum cadre_outcome outcome)
+{
+	_Atomic uint64_t *const count = &books->ended[outcome];
+
+	CADRE_KILL_POINT("C1");
+	/* F1: release, pairs with B1: our reads of the reply are over before somebody may take
+	 * its block, or a worker may write the next. A relaxed load and a store instead of an
+	 * addition: one writer at a time. */
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1,
+			      memory_order_release);
+	CADRE_KILL_POINT("C2");
+}
+
 static void set_free(struct cadre_slot *slot, uint64_t generation)
 {
-	CADRE_KILL_POINT("C2");
-	/* F1: release, so that the booking is seen by whoever sees the slot FREE, and our
-	 * reads of the reply are over before a worker may write the next. */
+	/* F1 as well: release, the booking is seen by whoever sees the slot FREE. */
 	atomic_store_explicit(&slot->request.word, free_word(generation),
 			      memory_order_release);
 	CADRE_KILL_POINT("C3");
 }
 
-void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
-		     uint64_t generation, enum cadre_outcome outcome)
+void cadre_slot_unfill(struct cadre_slot *slot, struct cadre_books *books)
 {
-	CADRE_KILL_POINT("C1");
-	cadre_books_enter(books, outcome);
+	const uint64_t generation = cadre_word_generation(cadre_slot_peek(slot));
+
+	cadre_slot_vacate(books, CADRE_WITHDRAWN);
 	set_free(slot, generation);
 }
 
 void cadre_slot_free_after_death(struct cadre_slot *slot, struct cadre_books *books,
 				 uint64_t generation, enum cadre_outcome outcome)
 {
-	CADRE_KILL_POINT("C1");
-	/* An earlier owner of this step may have died behind the booking. */
+	/* Whoever died here may have done so behind the booking. */
 	if (cadre_books_sum(books) != generation)
-		cadre_books_enter(books, outcome);
+		cadre_slot_vacate(books, outcome);
 	set_free(slot, generation);
 }
 
@@ -308,19 +319,11 @@ uint64_t cadre_books_sum(const struct cadre_books *books)
 {
 	uint64_t sum = 0;
 
-	/* Relaxed: one writer at a time; other readers accept a sum that is a moment old. */
+	/* B1: acquire, pairs with F1. One writer at a time; a sum may be a moment old, and
+	 * lies between those at its beginning and at its end. */
 	for (unsigned i = 0; i < CADRE_OUTCOME_COUNT; i++)
-		sum += atomic_load_explicit(&books->ended[i], memory_order_relaxed);
+		sum += atomic_load_explicit(&books->ended[i], memory_order_acquire);
 	return sum & CADRE_GENERATION_MAX;
-}
-
-void cadre_books_enter(struct cadre_books *books, enum cadre_outcome outcome)
-{
-	_Atomic uint64_t *const count = &books->ended[outcome];
-
-	/* Relaxed load and store instead of an addition: one writer at a time. */
-	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
 }
 
 bool cadre_books_balance(uint64_t word, uint64_t sum)

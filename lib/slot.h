@@ -9,7 +9,11 @@
  *  | generation             | owner    | attempt| outcome| flags | phase  |
  *  +------------------------+----------+--------+--------+-------+--------+
  *
- *   FREE -> FILLING -> QUEUED -> RUNNING -> DONE -> FREE      (README.md: life of a job)
+ *   FREE -> FILLING -> QUEUED -> RUNNING -> DONE -> QUEUED ...   (README.md: life of a job)
+ *
+ * A slot is *vacant*, and its client may put the next job there, when it is FREE, or DONE and
+ * booked: then only the books say so, since to write the word as well would take its line
+ * from the worker that wrote it last, for each job.
  *
  * Who may change the word:
  *   FREE, FILLING, DONE  the client; once it is proven dead, the supervisor
@@ -29,11 +33,12 @@
 #include <cadre/error.h>
 
 enum cadre_phase {
-	CADRE_FREE = 0,    /* nobody's; generation counts the jobs that lived here */
+	CADRE_FREE = 0,    /* nobody's, as in a window that was not leased yet; generation
+			    * counts the jobs that lived here */
 	CADRE_FILLING = 1, /* the client writes the request */
 	CADRE_QUEUED = 2,  /* accepted: any worker may claim it, or the one it names */
 	CADRE_RUNNING = 3, /* owner has it */
-	CADRE_DONE = 4,    /* outcome stands; the client takes the reply and frees */
+	CADRE_DONE = 4,    /* outcome stands; the client takes the reply and books */
 };
 
 enum cadre_flag {
@@ -194,11 +199,14 @@ static inline void cadre_request_drop_token(struct cadre_request_lines *lines)
 			 __ATOMIC_RELAXED);
 }
 
-/* How the jobs of one slot ended, by outcome: on a line that workers never touch. Written
- * by whoever frees the slot, before it is freed:
+/* How the jobs of one slot ended, by outcome: on a line that workers do not touch, but for a
+ * look whether a block is free. Written by the client as its last step of a job; once it is
+ * proven dead, by the supervisor:
  *
- *   FREE:  sum = generation.   Otherwise:  sum = generation - 1, or, between booking and
- *                                          freeing, sum = generation.
+ *   FREE:     sum = generation
+ *   DONE:     sum = generation - 1 until the job is booked, generation from then on
+ *   FILLING:  as DONE, for a request that is withdrawn before it was published
+ *   else:     sum = generation - 1
  *
  * so that after a death the supervisor can tell whether the last job was booked. */
 struct cadre_books {
@@ -226,11 +234,16 @@ static inline uint64_t cadre_slot_peek(const struct cadre_slot *slot)
 
 /* ---- the client's steps ---- */
 
-/* S1: FREE(g) -> FILLING(g + 1). Returns the new word, or 0 when the slot is not FREE,
- * which for a slot that this client holds as free means that the segment is damaged. */
+/* S1: FREE(g) or DONE(g) -> FILLING(g + 1). Returns the new word, or 0 when the slot is
+ * neither, which for a slot that this client holds as vacant means that the segment is
+ * damaged. */
 uint64_t cadre_slot_fill(struct cadre_slot *slot);
 
-/* S3: FREE(g) or FILLING(g) -> QUEUED: the job is accepted. Returns the new word. */
+/* FILLING(g) -> FREE(g): books the request as withdrawn, then goes back. */
+void cadre_slot_unfill(struct cadre_slot *slot, struct cadre_books *books);
+
+/* S3: the job is accepted: FILLING(g) -> QUEUED(g); FREE(g) or DONE(g) -> QUEUED(g + 1).
+ * Returns the new word. */
 uint64_t cadre_slot_publish(struct cadre_slot *slot, unsigned flags,
 			    unsigned target_owner);
 
@@ -289,11 +302,12 @@ int64_t cadre_warrant_due_ns(const struct cadre_warrant *warrant, uint64_t gener
  * exactly from the word seen. Whoever sees that does it: the client, or the supervisor. */
 bool cadre_slot_strand(struct cadre_slot *slot, uint64_t seen);
 
-/* C1: books the outcome of that generation, then -> FREE(g). Blocks were given back before. */
-void cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
-		     uint64_t generation, enum cadre_outcome outcome);
+/* C1: the client is done with a job that is DONE: books its outcome, and with that the slot is
+ * vacant and its blocks are free. */
+void cadre_slot_vacate(struct cadre_books *books, enum cadre_outcome outcome);
 
-/* The same by whoever goes on with a dead client's slot: books once, whatever that did. */
+/* The same by whoever goes on with a dead client's slot: books once, whatever that did, then
+ * -> FREE(g). */
 void cadre_slot_free_after_death(struct cadre_slot *slot, struct cadre_books *books,
 				 uint64_t generation, enum cadre_outcome outcome);
 
@@ -320,8 +334,26 @@ bool cadre_slot_bury(struct cadre_slot *slot, uint64_t seen, enum cadre_outcome 
 
 /* ---- the books ---- */
 
+/* Jobs that ended here. Acquire: what their clients did before they booked them. */
 uint64_t cadre_books_sum(const struct cadre_books *books);
-void cadre_books_enter(struct cadre_books *books, enum cadre_outcome outcome);
+
+/* The last job that lived in the slot is over for everybody; the next may come. */
+static inline bool cadre_word_is_vacant(uint64_t word, uint64_t sum)
+{
+	const enum cadre_phase phase = cadre_word_phase(word);
+
+	return phase == CADRE_FREE ||
+	       (phase == CADRE_DONE && sum == cadre_word_generation(word));
+}
+
+/* The same of a word that was seen in the slot of these books, which are looked at where need
+ * be only. */
+static inline bool cadre_slot_is_vacant(uint64_t word, const struct cadre_books *books)
+{
+	return cadre_word_is_vacant(word, cadre_word_phase(word) == CADRE_DONE ?
+						  cadre_books_sum(books) :
+						  0);
+}
 
 /* True when word and books can stand side by side. */
 bool cadre_books_balance(uint64_t word, uint64_t sum);

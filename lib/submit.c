@@ -23,9 +23,9 @@ static void count(_Atomic uint64_t *counter)
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-void cadre_client_free_slot(struct cadre_client *client, uint32_t index, uint64_t word)
+void cadre_client_vacate_slot(struct cadre_client *client, uint32_t index, uint64_t word)
 {
-	struct cadre_slot *const slot = &client->slots[index];
+	const struct cadre_slot *const slot = &client->slots[index];
 	/* They are free with it. That of the reply was read here, so it is the hottest. Of a job
 	 * that no worker has ended, it is that of an older one, which does no harm. */
 	const uint32_t request_block = client->pending[index].request_block,
@@ -35,8 +35,7 @@ void cadre_client_free_slot(struct cadre_client *client, uint32_t index, uint64_
 		cadre_block_remember(&client->blocks, request_block);
 	if (reply_block != CADRE_NO_BLOCK && reply_block != request_block)
 		cadre_block_remember(&client->blocks, reply_block);
-	cadre_slot_free(slot, &client->books[index], cadre_word_generation(word),
-			cadre_word_unpack(word).outcome);
+	cadre_slot_vacate(&client->books[index], cadre_word_unpack(word).outcome);
 }
 
 static void unhold(struct cadre_client *client, uint32_t index)
@@ -52,7 +51,7 @@ static void vacate(struct cadre_client *client, uint32_t index)
 	unhold(client, index);
 }
 
-/* LEFT and DONE by now: free it, and keep it for the caller. */
+/* LEFT and DONE by now: vacate it, and keep it for the caller. */
 CADRE_RARELY static bool reclaim(struct cadre_client *client, uint32_t index,
 				 uint64_t left)
 {
@@ -65,7 +64,7 @@ CADRE_RARELY static bool reclaim(struct cadre_client *client, uint32_t index,
 	if (!cadre_pending_move(pending, left, CADRE_PENDING_HELD))
 		return false;
 	word = cadre_slot_look(&client->slots[index]);
-	cadre_client_free_slot(client, index, word);
+	cadre_client_vacate_slot(client, index, word);
 	cadre_client_use_slots(client, UINT32_MAX);
 	return true;
 }
@@ -187,8 +186,7 @@ static int prepare_block(struct cadre_client *client, size_t length,
 	CADRE_KILL_POINT("B1");
 	if (pending->request_block == CADRE_NO_BLOCK) {
 		count(&client->lines->counters.no_block);
-		cadre_slot_free(slot, &client->books[index], berth->generation,
-				CADRE_WITHDRAWN);
+		cadre_slot_unfill(slot, &client->books[index]);
 		return -ENOBUFS;
 	}
 	berth->data = cadre_block_room(&client->blocks, pending->request_block, &size);
@@ -574,12 +572,11 @@ CADRE_RARELY void cadre_berth_abandon(struct cadre_client *client, uint32_t inde
 	struct cadre_slot *const slot = &client->slots[index];
 	const uint64_t word = cadre_slot_peek(slot);
 
-	/* A short request never left FREE. */
+	/* A short request has not touched the word. */
 	if (cadre_word_phase(word) == CADRE_FILLING) {
 		cadre_block_give(&client->blocks, client->pending[index].request_block,
 				 client->slot_base + index, cadre_word_generation(word));
-		cadre_slot_free(slot, &client->books[index], cadre_word_generation(word),
-				CADRE_WITHDRAWN);
+		cadre_slot_unfill(slot, &client->books[index]);
 	}
 	vacate(client, index);
 }

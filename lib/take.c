@@ -38,9 +38,6 @@ bool cadre_client_has_ended(const struct cadre_client *client, uint32_t index,
 	stamped = cadre_slot_is_stamped(slot, generation);
 	if (!at_word && !stamped && !cadre_pending_has(pending, CADRE_MARK_DECIDED))
 		return false;
-	/* It is going to be freed, in a line that its worker has. */
-	if (stamped)
-		cadre_prefetch_to_write(&slot->request);
 	/* V6: acquire, pairs with V5 in submit.c. */
 	published = atomic_load_explicit(&pending->published, memory_order_acquire) ==
 		    generation;
@@ -288,7 +285,7 @@ void cadre_client_result(struct cadre_client *client, uint32_t index,
 }
 
 /* Of a job that may have a stream or descriptors, or whose worker still runs. True when its slot
- * is to be freed now. */
+ * is to be vacated now. */
 CADRE_RARELY static bool leave(struct cadre_client *client, uint32_t index, uint64_t word)
 {
 	const uint64_t left = cadre_pending_pack(CADRE_PENDING_LEFT,
@@ -320,7 +317,7 @@ void cadre_client_let_go(struct cadre_client *client, uint32_t index)
 	     cadre_word_phase(word) != CADRE_DONE) &&
 	    !leave(client, index, word))
 		return;
-	cadre_client_free_slot(client, index, word);
+	cadre_client_vacate_slot(client, index, word);
 	cadre_client_use_slots(client, UINT32_MAX);
 	/* V1, pairs with V2 in submit.c. */
 	atomic_store_explicit(&pending->word, CADRE_PENDING_VACANT, memory_order_release);
@@ -428,10 +425,8 @@ static int take_stamped(struct cadre_client *client, struct cadre_ticket ticket,
 	const uint64_t generation = cadre_ticket_generation(ticket);
 	struct cadre_slot *const slot = &client->slots[index];
 
-	/* Lines that its worker has: what the reply goes on with, and where it is going to be
-	 * freed. */
+	/* What the reply goes on with: a line that its worker has. */
 	__builtin_prefetch((const char *)&slot->reply + CADRE_CACHE_LINE);
-	cadre_prefetch_to_write(&slot->request);
 	if (!cadre_client_accept(client, index, generation))
 		return -EBUSY;
 	fill_in(client, index, told, ret_result);

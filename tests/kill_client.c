@@ -193,7 +193,6 @@ static void play(const void *context)
 	X(X1)     \
 	X(C1)     \
 	X(C2)     \
-	X(C3)     \
 	X(L2)     \
 	X(N1)     \
 	X(X3)     \

@@ -196,7 +196,7 @@ Test(refusal, a_pool_of_another_layout_lets_nobody_in)
 	START(ONE_WORKER);
 	overwrite(pool(), offsetof(struct cadre_header, layout), CADRE_LAYOUT_NUMBER + 1,
 		  sizeof(uint32_t));
-	refuse_attach(pool(), -EPROTONOSUPPORT, "layout 2");
+	refuse_attach(pool(), -EPROTONOSUPPORT, "layout 3");
 	overwrite(pool(), offsetof(struct cadre_header, layout), CADRE_LAYOUT_NUMBER,
 		  sizeof(uint32_t));
 	overwrite(pool(), offsetof(struct cadre_header, fingerprint), 1, sizeof(uint64_t));

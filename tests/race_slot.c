@@ -66,6 +66,7 @@ static struct cadre_block_pool blocks_of_one_process(void)
 					  .owners = owners,
 					  .arena = arena,
 					  .slots = slots,
+					  .books = books,
 					  .slot_count = SLOTS };
 }
 
@@ -124,13 +125,11 @@ static bool submit(struct client *client, unsigned index, uint64_t job)
 		const uint64_t generation = cadre_word_generation(filling);
 		uint64_t size;
 
-		expect(filling != 0, "a slot of the client's own was not free");
+		expect(filling != 0, "a slot of the client's own was not vacant");
 		slot->request.block = cadre_block_take(&client->blocks, length, index,
 						       generation);
 		if (slot->request.block == CADRE_NO_BLOCK) {
-			cadre_slot_free(slot, &books[index],
-					cadre_word_generation(cadre_slot_peek(slot)),
-					CADRE_WITHDRAWN);
+			cadre_slot_unfill(slot, &books[index]);
 			client->ended[CADRE_WITHDRAWN]++;
 			return false;
 		}
@@ -184,15 +183,14 @@ static void take(struct client *client, unsigned index)
 		expect(reply != NULL, "the reply's block belongs to another job");
 		check_reply(reply, slot->reply.length, job);
 	}
-	/* Not always: what was not given back is free when the slot is. */
+	/* Not always: what was not given back is free when the slot is vacant. */
 	if (job % 3) {
 		cadre_block_give(&client->blocks, client->request_block[index], index,
 				 generation);
 		cadre_block_give(&client->blocks, slot->reply.block, index, generation);
 	}
 	client->ended[outcome]++;
-	cadre_slot_free(slot, &books[index], cadre_word_generation(cadre_slot_peek(slot)),
-			outcome);
+	cadre_slot_vacate(&books[index], outcome);
 }
 
 static void *run_client(void *context)
@@ -371,8 +369,8 @@ static void check_books(const struct client *client)
 	for (unsigned index = 0; index < SLOTS; index++) {
 		const uint64_t word = cadre_slot_look(&slots[index]);
 
-		expect(cadre_word_phase(word) == CADRE_FREE,
-		       "a slot is not free at the end");
+		expect(cadre_slot_is_vacant(word, &books[index]),
+		       "a slot is not vacant at the end");
 		expect(cadre_books_balance(word, cadre_books_sum(&books[index])),
 		       "the books of a slot do not balance");
 		for (unsigned outcome = 0; outcome < CADRE_OUTCOME_COUNT; outcome++)

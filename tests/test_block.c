@@ -12,6 +12,7 @@
 #define BUDGET (3u * 4u * 20032u)
 
 static struct cadre_slot slots[SLOTS];
+static struct cadre_books books[SLOTS];
 static struct cadre_block_plan plan;
 static struct cadre_block_owner owners[256];
 static unsigned char arena[512 * 1024];
@@ -20,6 +21,7 @@ static struct cadre_block_pool pool;
 static void fresh(void)
 {
 	memset(slots, 0, sizeof(slots));
+	memset(books, 0, sizeof(books));
 	memset(owners, 0, sizeof(owners));
 	plan = cadre_block_plan(PAYLOAD, BUDGET);
 	cr_assert_leq(plan.total, CADRE_COUNT_OF(owners));
@@ -28,6 +30,7 @@ static void fresh(void)
 					  .owners = owners,
 					  .arena = arena,
 					  .slots = slots,
+					  .books = books,
 					  .slot_count = SLOTS };
 }
 
@@ -108,6 +111,29 @@ Test(block, the_block_of_a_job_that_was_freed_is_free_although_nobody_gave_it_ba
 	put_slot(0, CADRE_FREE, 5);
 
 	cr_assert(can_take_block_zero());
+}
+
+/* As most jobs end: their slot's word stays DONE. */
+Test(block, the_block_of_a_job_that_has_ended_is_free_once_that_is_booked)
+{
+	put_owner(0, 1, 5);
+	put_slot(0, CADRE_DONE, 5);
+	atomic_store(&books[0].ended[CADRE_OK], 4);
+	cr_assert_not(can_take_block_zero(), "its client may still read it");
+
+	cadre_slot_vacate(&books[0], CADRE_FAILED);
+	cr_assert(can_take_block_zero());
+}
+
+/* Only of a job that has ended do the books speak. */
+Test(block, books_gone_wrong_free_no_block_of_a_job_that_is_alive)
+{
+	for (unsigned phase = CADRE_FILLING; phase < CADRE_DONE; phase++) {
+		put_owner(0, 1, 5);
+		put_slot(0, (enum cadre_phase)phase, 5);
+		atomic_store(&books[0].ended[CADRE_OK], 5);
+		cr_assert_not(can_take_block_zero(), "phase %u", phase);
+	}
 }
 
 Test(block, the_block_of_an_earlier_job_is_free_whatever_the_slot_does_now)

@@ -303,7 +303,7 @@ Test(layout, another_layout_is_refused_and_both_numbers_are_named)
 	create(&small);
 	view.header->layout = 4711;
 	expect_refusal(-EPROTONOSUPPORT, "4711");
-	cr_assert(says("layout 2"), "%s", diag.text);
+	cr_assert(says("layout 3"), "%s", diag.text);
 	destroy();
 }
 

@@ -116,7 +116,7 @@ Test(slot, zeroed_memory_is_a_free_slot_with_balanced_books)
 
 /* ---- the ordinary life ---- */
 
-Test(slot, a_job_goes_through_its_life_and_leaves_a_free_slot)
+Test(slot, a_job_goes_through_its_life_and_leaves_a_vacant_slot)
 {
 	uint64_t claimed, replaced;
 
@@ -141,13 +141,63 @@ Test(slot, a_job_goes_through_its_life_and_leaves_a_free_slot)
 	cr_assert_eq(get().owner, WORKER, "the reaper needs to know who had it");
 	cr_assert_eq(atomic_load(&slot.reply.stamp), cadre_slot_peek(&slot));
 
-	cadre_slot_free(&slot, &books, cadre_word_generation(cadre_slot_peek(&slot)),
-			CADRE_FAILED);
-	cr_assert_eq(cadre_slot_peek(&slot),
-		     cadre_word_pack(
-			     (struct cadre_word){ .phase = CADRE_FREE, .generation = 1 }),
-		     "flags, outcome and owner of the last job are gone");
+	const uint64_t done = cadre_slot_peek(&slot);
+
+	cr_assert_not(cadre_slot_is_vacant(done, &books), "its client has yet to take it");
+	cadre_slot_vacate(&books, CADRE_FAILED);
 	cr_assert_eq(atomic_load(&books.ended[CADRE_FAILED]), 1);
+	cr_assert(cadre_slot_is_vacant(done, &books));
+	cr_assert_eq(cadre_slot_peek(&slot), done,
+		     "the word's line stays with the worker that wrote it");
+}
+
+Test(slot, nothing_of_a_job_is_left_in_the_word_of_the_next)
+{
+	uint64_t claimed = run(CADRE_FLAG_IDEMPOTENT);
+
+	cadre_slot_finish(&slot, claimed, CADRE_FAILED);
+	cadre_slot_vacate(&books, CADRE_FAILED);
+	cr_assert_eq(cadre_slot_publish(&slot, 0, CADRE_OWNER_NONE),
+		     cadre_word_pack((struct cadre_word){ .phase = CADRE_QUEUED,
+							  .generation = 2 }));
+
+	cr_assert(cadre_slot_claim(&slot, cadre_slot_peek(&slot), WORKER, &claimed));
+	cadre_slot_finish(&slot, claimed, CADRE_FAILED);
+	cadre_slot_vacate(&books, CADRE_FAILED);
+	cr_assert_eq(cadre_slot_fill(&slot),
+		     cadre_word_pack((struct cadre_word){ .phase = CADRE_FILLING,
+							  .generation = 3 }));
+}
+
+Test(slot, a_slot_is_vacant_when_it_is_free_or_its_last_job_is_booked)
+{
+	static const bool vacant[][2] = {
+		[CADRE_FREE] = { true, true },     [CADRE_FILLING] = { false, false },
+		[CADRE_QUEUED] = { false, false }, [CADRE_RUNNING] = { false, false },
+		[CADRE_DONE] = { false, true },
+	};
+
+	for (unsigned phase = CADRE_FREE; phase <= CADRE_DONE; phase++) {
+		const uint64_t word = cadre_word_pack((struct cadre_word){
+			.phase = (enum cadre_phase)phase, .generation = 10 });
+
+		cr_assert_eq(cadre_word_is_vacant(word, 9), vacant[phase][0], "phase %u",
+			     phase);
+		cr_assert_eq(cadre_word_is_vacant(word, 10), vacant[phase][1], "phase %u",
+			     phase);
+	}
+}
+
+Test(slot, a_request_that_is_not_published_after_all_is_booked_as_withdrawn)
+{
+	cr_assert_neq(cadre_slot_fill(&slot), 0);
+	cadre_slot_unfill(&slot, &books);
+
+	cr_assert_eq(cadre_slot_peek(&slot),
+		     cadre_word_pack((struct cadre_word){ .phase = CADRE_FREE,
+							  .generation = 1 }));
+	cr_assert_eq(atomic_load(&books.ended[CADRE_WITHDRAWN]), 1);
+	cr_assert(cadre_books_balance(cadre_slot_peek(&slot), cadre_books_sum(&books)));
 }
 
 Test(slot, a_small_job_goes_from_free_to_queued_at_once_and_counts_as_one_generation)
@@ -170,9 +220,11 @@ Test(slot, a_job_for_one_worker_alone_waits_with_its_target_in_the_word)
 
 /* ---- refusals: wrong phase ---- */
 
-Test(slot, fill_refuses_every_slot_that_is_not_free)
+Test(slot, fill_refuses_every_slot_whose_job_has_not_ended)
 {
 	for (unsigned phase = 1; phase <= 7; phase++) {
+		if (phase == CADRE_DONE)
+			continue;
 		put((struct cadre_word){ .phase = (enum cadre_phase)phase,
 					 .generation = 5 });
 		const uint64_t before = cadre_slot_peek(&slot);
@@ -258,12 +310,12 @@ Test(slot, whoever_ends_a_job_in_place_of_its_worker_leaves_a_stamp_too)
 	cr_assert_eq(atomic_load(&slot.reply.stamp), cadre_slot_peek(&slot));
 	cr_assert(cadre_slot_is_stamped(&slot, cadre_word_generation(claimed)));
 
-	cadre_slot_free(&slot, &books, cadre_word_generation(claimed), CADRE_LOST);
+	cadre_slot_vacate(&books, CADRE_LOST);
 	cadre_slot_publish(&slot, 0, 0);
 	cr_assert(cadre_slot_decide(&slot, get().generation, CADRE_TERMINATED, &replaced));
 	cr_assert_eq(atomic_load(&slot.reply.stamp), cadre_slot_peek(&slot));
 
-	cadre_slot_free(&slot, &books, get().generation, CADRE_TERMINATED);
+	cadre_slot_vacate(&books, CADRE_TERMINATED);
 	cr_assert(cadre_slot_strand(&slot, cadre_slot_publish(&slot, 0, WORKER)));
 	cr_assert_eq(atomic_load(&slot.reply.stamp), cadre_slot_peek(&slot));
 }
@@ -635,13 +687,15 @@ Test(slot, burial_keeps_an_outcome_that_was_decided_before_the_death)
 
 /* ---- the books ---- */
 
-Test(slot, freeing_books_the_outcome_once)
+Test(slot, vacating_books_the_outcome_once)
 {
 	for (unsigned outcome = 0; outcome < CADRE_OUTCOME_COUNT; outcome++) {
-		cadre_slot_publish(&slot, 0, CADRE_OWNER_NONE);
-		cadre_slot_free(&slot, &books,
-				cadre_word_generation(cadre_slot_peek(&slot)),
-				(enum cadre_outcome)outcome);
+		uint64_t claimed;
+
+		cr_assert(cadre_slot_claim(&slot, cadre_slot_publish(&slot, 0, 0), WORKER,
+					   &claimed));
+		cadre_slot_finish(&slot, claimed, (enum cadre_outcome)outcome);
+		cadre_slot_vacate(&books, (enum cadre_outcome)outcome);
 
 		cr_assert_eq(atomic_load(&books.ended[outcome]), 1);
 		cr_assert_eq(cadre_books_sum(&books), outcome + 1);
@@ -653,8 +707,8 @@ Test(slot, freeing_does_not_book_again_what_was_booked_before_a_death)
 {
 	cadre_slot_finish(&slot, run(0), CADRE_OK);
 
-	/* The client died between booking and freeing; its reaper frees. */
-	cadre_books_enter(&books, CADRE_OK);
+	/* The client died behind the booking; its reaper frees. */
+	cadre_slot_vacate(&books, CADRE_OK);
 	cadre_slot_free_after_death(&slot, &books,
 				    cadre_word_generation(cadre_slot_peek(&slot)),
 				    CADRE_OK);
@@ -722,9 +776,8 @@ Test(slot, life_and_books_go_on_when_the_generation_passes_zero)
 		cr_assert(cadre_slot_claim(&slot, cadre_slot_publish(&slot, 0, 0), WORKER,
 					   &claimed));
 		cr_assert_eq(cadre_slot_finish(&slot, claimed, CADRE_OK), claimed);
-		cadre_slot_free(&slot, &books,
-				cadre_word_generation(cadre_slot_peek(&slot)), CADRE_OK);
-		cr_assert_eq(get().phase, CADRE_FREE);
+		cadre_slot_vacate(&books, CADRE_OK);
+		cr_assert(cadre_slot_is_vacant(cadre_slot_peek(&slot), &books));
 		cr_assert_eq(get().generation, generation);
 	}
 	cr_assert_eq(atomic_load(&books.ended[CADRE_OK]), CADRE_GENERATION_MAX + 3);

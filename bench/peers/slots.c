@@ -114,11 +114,9 @@ static bool take(struct ring *ring, unsigned char payload[PAYLOAD])
 			cadre_pause();
 		return false;
 	}
-	cadre_prefetch_to_write(&slot->request);
 	(void)cadre_slot_look_at_end(slot, generation);
 	memcpy(payload, slot->reply.payload, PAYLOAD);
-	cadre_slot_free(slot, &ring->requests->books[ring->pops % CAPACITY], generation,
-			CADRE_OK);
+	cadre_slot_vacate(&ring->requests->books[ring->pops % CAPACITY], CADRE_OK);
 	ring->pops++;
 	return true;
 }

@@ -2,10 +2,10 @@
  * blocks.pml - who owns a block: the owner word {slot, generation} and the rule that reads it.
  *
  * A block is free iff its word is 0, or the slot it names has a greater generation, or that slot is
- * FREE with just that generation; a smaller generation in the slot means taken. It is taken by one CAS
- * on the whole word, by the client (slot FILLING) or by the worker (slot RUNNING). The client gives it
- * back early with CAS {s,g} -> 0 before it frees the slot; whatever it does not give back (a dead
- * attempt's reply, a killed client's request) is free by the rule as soon as the slot is FREE.
+ * vacant with just that generation: FREE, or DONE and booked; a smaller generation in the slot means taken.
+ * It is taken by one CAS on the whole word, by the client (slot FILLING) or by the worker (slot RUNNING). The
+ * client gives it back early with CAS {s,g} -> 0 before it books the job; whatever it does not give back (a
+ * dead attempt's reply, a killed client's request) is free by the rule as soon as the slot is vacant.
  *
  * One statement or atomic block is one access to shared memory. Client c serves slot c. Sleep and wake
  * are left out: everybody polls. Sizes: NS clients and slots, NW workers, NB blocks, NG jobs per slot,
@@ -41,6 +41,7 @@
 #define DONE 4
 
 byte ph[NS], gn[NS], ow[NS], at[NS];	/* the slot word */
+byte sm[NS];				/* the sum of the slot's books */
 bit fl[NS];
 byte req[NS], rep[NS];			/* the slot's descriptors: block + 1, or 0 */
 byte bw[NB];				/* owner words of the blocks */
@@ -55,6 +56,17 @@ bit calm;
 #endif
 #define SLOT(w) ((w) / 16 - 1)
 #define GEN(w) ((w) % 16)
+
+#ifdef M_DONEISFREE
+#define BOOKED(s, n) true
+#else
+#define BOOKED(s, n) (sm[s] == (n))
+#endif
+#define VACANT(s) (ph[s] == FREE || (ph[s] == DONE && BOOKED(s, gn[s])))
+#define OVER(s) ph[s] = FREE; sm[s] = gn[s]; ow[s] = 0; fl[s] = 0; at[s] = 0
+
+/* p and n were read in the word; then the books, of a slot that is DONE. */
+#define LOOK_AT_BOOKS(s) d_step { if :: p == DONE && BOOKED(s, n) -> p = FREE :: else fi }
 
 #ifdef M_NOGEN
 #define ISFREE(w, p, n) (p == FREE)
@@ -78,6 +90,7 @@ inline take(s, g)
 		:: d_step { seen = 0; p = ph[0]; n = gn[0] }
 		:: d_step { seen = 1; p = ph[1]; n = gn[1] }
 		fi;
+		LOOK_AT_BOOKS(seen);
 		t = bw[b];
 		if
 		:: atomic { t == 0 || (SLOT(t) == seen && ISFREE(t, p, n)) }
@@ -89,6 +102,7 @@ inline take(s, g)
 		:: t == 0
 		:: t != 0 ->
 			d_step { p = ph[SLOT(t)]; n = gn[SLOT(t)] };
+			LOOK_AT_BOOKS(SLOT(t));
 			if
 			:: ISFREE(t, p, n)
 			:: else -> d_step { b++; t = 0; p = 0; n = 0 }; goto next
@@ -115,8 +129,10 @@ next:		skip
 
 #ifdef M_FREEFLAGGED
 #define TAKABLE(s) (ph[s] == DONE || (ph[s] == RUNNING && fl[s]))
+#define BOOK(s) OVER(s)
 #else
-#define TAKABLE(s) (ph[s] == DONE)
+#define TAKABLE(s) (ph[s] == DONE && sm[s] != gn[s])
+#define BOOK(s) sm[s] = gn[s]
 #endif
 
 proctype client(byte c)
@@ -128,8 +144,8 @@ begin:
 		calive[c];
 		do
 		:: atomic {
-			!calm && gn[c] < NG && ph[c] == FREE ->			/* S1 */
-			ph[c] = FILLING; gn[c]++; req[c] = 0; rep[c] = 0;
+			!calm && gn[c] < NG && (ph[c] == FREE || (ph[c] == DONE && sm[c] == gn[c])) ->	/* S1 */
+			ph[c] = FILLING; ow[c] = 0; fl[c] = 0; at[c] = 0; gn[c]++; req[c] = 0; rep[c] = 0;
 			if :: wants = 1 :: true fi
 		   };
 		   if
@@ -149,7 +165,7 @@ begin:
 			assert(req[c] == 0 || OWNED(req[c], c, gn[c]));
 			assert(rep[c] == 0 || OWNED(rep[c], c, gn[c])) };	/* C1: the reply is read */
 #ifdef M_LATERELEASE
-		   d_step { ph[c] = FREE; ow[c] = 0; fl[c] = 0; at[c] = 0 };
+		   d_step { BOOK(c) };
 		   if :: req[c] -> bw[req[c] - 1] = 0 :: else fi;
 		   if :: rep[c] -> bw[rep[c] - 1] = 0 :: else fi
 #else
@@ -161,7 +177,7 @@ begin:
 		   :: d_step { rep[c] && OWNED(rep[c], c, gn[c]) -> bw[rep[c] - 1] = 0 }
 		   :: else
 		   fi;
-		   d_step { ph[c] = FREE; ow[c] = 0; fl[c] = 0; at[c] = 0 }
+		   d_step { BOOK(c) }
 #endif
 		od
 	} unless { atomic { !calive[c] && !cgone[c] -> b = 0; t = 0; p = 0; n = 0; mine = 0; seen = 0; wants = 0; cgone[c] = 1 } };
@@ -237,7 +253,7 @@ inline reap_client(c)
 {
 	if
 	:: ph[c] == FREE -> calive[c] = 1			/* leased again */
-	:: ph[c] == FILLING || ph[c] == DONE -> ph[c] = FREE; ow[c] = 0; fl[c] = 0; at[c] = 0
+	:: ph[c] == FILLING || ph[c] == DONE -> OVER(c)
 	:: ph[c] == QUEUED -> ph[c] = DONE
 	:: ph[c] == RUNNING && !fl[c] -> fl[c] = 1
 	fi
@@ -289,13 +305,13 @@ active proctype main()
 	d_step {
 		i = 0;
 		do
-		:: i < NS -> assert(ph[i] == FREE); i++
+		:: i < NS -> assert(VACANT(i)); i++
 		:: else -> break
 		od;
 		i = 0;
 		do
 		:: i < NB ->
-			assert(bw[i] == 0 || ISFREE(bw[i], ph[SLOT(bw[i])], gn[SLOT(bw[i])]));
+			assert(bw[i] == 0 || gn[SLOT(bw[i])] > GEN(bw[i]) || VACANT(SLOT(bw[i])));
 			i++
 		:: else -> break
 		od

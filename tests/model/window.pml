@@ -98,6 +98,8 @@ byte jobs, kw, kc, ks, kx, nh;
 bit calm, shung[NW];
 
 #define BUSY(s) (ph[s] == QUEUED || ph[s] == RUNNING)
+#define ENDED(s) (ph[s] == DONE && owed[s] == 1)		/* and waits for its client */
+#define VACANT(s) (ph[s] == FREE || (ph[s] == DONE && owed[s] == 0))
 
 /* Naps are counted in the code. Here roused[k] is "roused = naps" of worker k, and same[k] are the
  * processes that have read naps of k since it was counted up. */
@@ -313,7 +315,9 @@ finish:
 	atomic { walive[k] -> wgone[k] = 0; goto begin }
 }
 
-/* C1 and the reaper's version of it: booked first, freed last. `mine` = no need to look at the books. */
+/* C1 and the reaper's version of it: with the booking the job is over, and its slot vacant. `mine` = no
+ * need to look at the books. */
+#define NO_JOB ex[s] = 0; idem[s] = 0; det[s] = 0; told[s] = 0; canc[s] = 0
 inline book(s, mine)
 {
 	d_step {
@@ -323,11 +327,14 @@ inline book(s, mine)
 			owed[s]--;
 			assert(oc[s] != OK || ex[s] > 0);
 			assert(oc[s] != CANCELLED || canc[s]);
-			assert(!told[s] || oc[s] == CANCELLED)
+			assert(!told[s] || oc[s] == CANCELLED);
+			NO_JOB
 		:: else
 		fi
 	}
 }
+/* The rest of the word of a vacant slot is the last job's. */
+#define FRESH_WORD ow[s] = 0; at[s] = 0; oc[s] = 0; fl[s] = 0; wt[s] = 0
 #ifdef M_FREEFIRST
 #define FREED_BOOKED true
 #else
@@ -337,8 +344,8 @@ inline release(s, phase)
 {
 	d_step {
 		assert(ph[s] == phase && FREED_BOOKED);
-		ph[s] = FREE; ow[s] = 0; at[s] = 0; oc[s] = 0; fl[s] = 0; wt[s] = 0;
-		ex[s] = 0; idem[s] = 0; det[s] = 0; told[s] = 0; canc[s] = 0
+		ph[s] = FREE; FRESH_WORD;
+		NO_JOB
 	}
 }
 
@@ -383,7 +390,7 @@ inline mark(s)
 {
 	d_step {
 		if
-		:: ph[s] == DONE || (fl[s] && !told[s]) -> x = 1
+		:: ENDED(s) || (BUSY(s) && fl[s] && !told[s]) -> x = 1
 		:: BUSY(s) && !fl[s] -> wt[s] = 1
 		:: else
 		fi
@@ -400,15 +407,15 @@ begin:
 	{
 		calive[q/NT];
 		do
-		:: atomic { !calm && jobs < NJ && ph[S0] == FREE -> s = S0 }; goto fill
+		:: atomic { !calm && jobs < NJ && VACANT(S0) -> s = S0 }; goto fill
 		:: atomic { pub -> pub = 0; i = 0 };
 		   look_at_masks();
 		   wake_if_none_awake()
-		:: atomic { !pub && ph[S0] == DONE -> s = S0 }; goto take
+		:: atomic { !pub && ENDED(S0) -> s = S0 }; goto take
 		:: d_step { ph[S0] == RUNNING && fl[S0] && !told[S0] -> told[S0] = 1 }
 #if SPT > 1
-		:: atomic { !calm && jobs < NJ && ph[S1] == FREE -> s = S1 }; goto fill
-		:: atomic { !pub && ph[S1] == DONE -> s = S1 }; goto take
+		:: atomic { !calm && jobs < NJ && VACANT(S1) -> s = S1 }; goto fill
+		:: atomic { !pub && ENDED(S1) -> s = S1 }; goto take
 		:: d_step { ph[S1] == RUNNING && fl[S1] && !told[S1] -> told[S1] = 1 }
 #endif
 #ifdef WAITS
@@ -437,7 +444,7 @@ fill:
 #if KC > 0
 		atomic {						/* S1, S2 */
 			assert(owed[s] == 0 && cst[q/NT] == UP);
-			ph[s] = FILLING; gn[s]++; owed[s]++; jobs++
+			ph[s] = FILLING; FRESH_WORD; gn[s]++; owed[s]++; jobs++
 		};
 #endif
 #ifdef M_NOFENCEC
@@ -446,7 +453,7 @@ fill:
 		atomic {						/* S3, with S1 when it fits */
 #if KC == 0
 			assert(owed[s] == 0);
-			gn[s]++; owed[s]++; jobs++;
+			FRESH_WORD; gn[s]++; owed[s]++; jobs++;
 #endif
 			ph[s] = QUEUED;
 #ifdef WAITS
@@ -467,7 +474,6 @@ take:
 		d_step { owed[s]--; s = 0 };
 #else
 		book(s, true);						/* C1 */
-		release(s, DONE);
 		s = 0;
 #endif
 		goto begin
@@ -591,7 +597,7 @@ reap:
 					if :: !fl[s] -> oc[s] = LOST :: else fi
 				fi
 #ifndef M_DONENORING
-			:: ow[s] == k + 1 && ph[s] == DONE -> w = wt[s]
+			:: ow[s] == k + 1 && ENDED(s) -> w = wt[s]
 #endif
 			:: else
 			fi
@@ -659,7 +665,7 @@ creap:
 		goto begin } }
 }
 
-#define DECIDED(s) (ph[s] == DONE || (fl[s] && !told[s]))
+#define DECIDED(s) (ENDED(s) || (BUSY(s) && fl[s] && !told[s]))
 
 active proctype main()
 {
@@ -726,9 +732,9 @@ active proctype main()
 		i = 0;
 		do
 		:: i < NS ->
-			assert(stuck || ph[i] == FREE);
+			assert(stuck || VACANT(i));
 			assert(ph[i] != FREE || owed[i] == 0);
-			assert(ph[i] != FILLING && ph[i] != DONE);
+			assert(ph[i] != FILLING && !ENDED(i));
 			i++
 		:: else -> break
 		od

@@ -40,7 +40,7 @@ const struct killing_point killing_points[] = {
 	{ "X4", KILLING_AIMED_SUPERVISOR },
 	{ "C1", KILLING_CLIENT | KILLING_SUPERVISOR },
 	{ "C2", KILLING_CLIENT | KILLING_SUPERVISOR },
-	{ "C3", KILLING_CLIENT | KILLING_SUPERVISOR },
+	{ "C3", KILLING_SUPERVISOR },
 	/* a stream: kill_stream.c */
 	{ "I0", KILLING_ELSEWHERE },
 	{ "I1", KILLING_ELSEWHERE },

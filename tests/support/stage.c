@@ -205,8 +205,7 @@ static bool slots_rest(const struct cadre_view *view, char *why, size_t size)
 		const uint64_t word = cadre_slot_look(&view->slots[number]);
 		const uint64_t sum = cadre_books_sum(&view->books[number]);
 
-		if (cadre_word_phase(word) == CADRE_FREE &&
-		    cadre_word_generation(word) == sum)
+		if (cadre_word_is_vacant(word, sum) && cadre_word_generation(word) == sum)
 			continue;
 		snprintf(why, size,
 			 "slot %u of window %u: word %#llx beside a sum of %llu",

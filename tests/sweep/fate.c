@@ -76,8 +76,7 @@ static void tell_slot(struct fate *fate, uint32_t number,
 			       .attempts = 1u << word.attempt };
 	for (unsigned i = 0; i < CADRE_OUTCOME_COUNT; i++)
 		fate->ended[i] = world.view.books[number].ended[i];
-	fate->booked = word.phase == CADRE_FREE ||
-		       cadre_books_sum(&world.view.books[number]) == word.generation;
+	fate->booked = cadre_books_sum(&world.view.books[number]) == word.generation;
 	fate->open = acts && word.phase != CADRE_QUEUED && word.phase != CADRE_RUNNING;
 
 	if (word.phase == CADRE_FILLING)
@@ -176,10 +175,11 @@ static bool is_anything_pending(void)
 /* Its waiter remembered the bell before the image: it sleeps unless it was rung since. */
 static void check_waiter(const struct fates *fates, uint32_t number, bool supervisor_died)
 {
-	const struct cadre_word word = cadre_word_unpack(
-		cadre_slot_peek(&world.view.slots[number]));
+	const uint64_t bits = cadre_slot_peek(&world.view.slots[number]);
+	const struct cadre_word word = cadre_word_unpack(bits);
 	const unsigned window = cadre_view_window_of(&world.view, number);
-	const bool ended = word.phase == CADRE_DONE || word.flags & CADRE_FLAG_DECIDED;
+	const bool ended = (word.phase == CADRE_DONE || word.flags & CADRE_FLAG_DECIDED) &&
+			   !cadre_slot_is_vacant(bits, &world.view.books[number]);
 
 	if (!ended || !(word.flags & CADRE_FLAG_WAITING) || world.client_away[window] ||
 	    (!is_away(word.owner) && !supervisor_died))
@@ -339,8 +339,7 @@ void fates_check_rest(void)
 		const uint64_t word = cadre_slot_peek(&world.view.slots[number]);
 		const uint64_t sum = cadre_books_sum(&world.view.books[number]);
 
-		if (cadre_word_phase(word) != CADRE_FREE ||
-		    cadre_word_generation(word) != sum)
+		if (!cadre_word_is_vacant(word, sum) || cadre_word_generation(word) != sum)
 			complain("slot %u: word %#llx beside books of %llu at the end",
 				 number, (unsigned long long)word,
 				 (unsigned long long)sum);

@@ -2,6 +2,7 @@
 #include "job.h"
 #include "layout.h"
 #include "reaper.h"
+#include "world.h"
 
 #include <string.h>
 
@@ -103,10 +104,8 @@ bool mutant_concerns(const struct mutant *mutant, const char *operation)
 /* What the linker calls the library's own functions, and ours in their place. */
 uint64_t __real_cadre_slot_fill(struct cadre_slot *slot);
 uint64_t __wrap_cadre_slot_fill(struct cadre_slot *slot);
-void __real_cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
-			    uint64_t generation, enum cadre_outcome outcome);
-void __wrap_cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
-			    uint64_t generation, enum cadre_outcome outcome);
+void __real_cadre_slot_vacate(struct cadre_books *books, enum cadre_outcome outcome);
+void __wrap_cadre_slot_vacate(struct cadre_books *books, enum cadre_outcome outcome);
 void __real_cadre_slot_free_after_death(struct cadre_slot *slot, struct cadre_books *books,
 					uint64_t generation, enum cadre_outcome outcome);
 void __wrap_cadre_slot_free_after_death(struct cadre_slot *slot, struct cadre_books *books,
@@ -163,37 +162,30 @@ uint64_t __wrap_cadre_slot_fill(struct cadre_slot *slot)
 	return word;
 }
 
-/* True when a mutant has done it. */
-static bool free_wrongly(struct cadre_slot *slot, struct cadre_books *books,
-			 uint64_t generation, enum cadre_outcome outcome)
+static void free_slot(struct cadre_slot *slot, uint64_t generation)
 {
-	const uint64_t word = cadre_word_pack(
-		(struct cadre_word){ .generation = generation });
-
-	if (chosen == FREES_BEFORE_IT_BOOKS) {
-		atomic_store(&slot->request.word, word);
-		cadre_books_enter(books, outcome);
-	} else if (chosen == BOOKS_TWICE) {
-		cadre_books_enter(books, outcome);
-		atomic_store(&slot->request.word, word);
-	} else {
-		return false;
-	}
-	return true;
+	atomic_store(&slot->request.word,
+		     cadre_word_pack((struct cadre_word){ .generation = generation }));
 }
 
-void __wrap_cadre_slot_free(struct cadre_slot *slot, struct cadre_books *books,
-			    uint64_t generation, enum cadre_outcome outcome)
+void __wrap_cadre_slot_vacate(struct cadre_books *books, enum cadre_outcome outcome)
 {
-	if (!free_wrongly(slot, books, generation, outcome))
-		__real_cadre_slot_free(slot, books, generation, outcome);
+	struct cadre_slot *const slot = &world.view.slots[books - world.view.books];
+
+	if (chosen == FREES_BEFORE_IT_BOOKS)
+		free_slot(slot, cadre_word_generation(cadre_slot_peek(slot)));
+	__real_cadre_slot_vacate(books, outcome);
 }
 
 void __wrap_cadre_slot_free_after_death(struct cadre_slot *slot, struct cadre_books *books,
 					uint64_t generation, enum cadre_outcome outcome)
 {
-	if (!free_wrongly(slot, books, generation, outcome))
+	if (chosen == BOOKS_TWICE) {
+		__real_cadre_slot_vacate(books, outcome);
+		free_slot(slot, generation);
+	} else {
 		__real_cadre_slot_free_after_death(slot, books, generation, outcome);
+	}
 }
 
 bool __wrap_cadre_slot_claim(struct cadre_slot *slot, uint64_t seen, unsigned owner,
