@@ -90,23 +90,39 @@ static bool find(const struct run *run, const struct figure *figure, struct plac
 	return ret->column < ret->asked->question->column_count;
 }
 
+/* NANs when one of the two was not measured. */
+static struct sample compare(const struct run *run, const struct figure *figure,
+			     const struct figure *beside)
+{
+	const struct sample none = { .p25 = NAN, .median = NAN, .p75 = NAN };
+	struct place measured, rival;
+
+	if (!find(run, figure, &measured))
+		return none;
+	if (!beside->question)
+		return asked_sample(measured.asked, measured.answers, measured.column);
+	if (!find(run, beside, &rival))
+		return none;
+	return asked_ratio(measured.asked, measured.answers, measured.column, rival.asked,
+			   rival.answers, rival.column);
+}
+
 bool asked_judge(const struct run *run, const struct goal *goal, struct verdict *ret)
 {
-	struct place measured, beside;
+	*ret = (struct verdict){
+		.goal = goal,
+		.sample = compare(run, &goal->measured, &goal->beside),
+	};
+	for (size_t i = 0; i < FLOORS_MAX; i++) {
+		const struct figure floor = {
+			.question = goal->measured.question,
+			.contender = goal->floors[i],
+			.column = goal->measured.column,
+		};
 
-	*ret = (struct verdict){ .goal = goal,
-				 .sample = { .p25 = NAN, .median = NAN, .p75 = NAN } };
-	if (!find(run, &goal->measured, &measured))
-		return false;
-	if (!goal->beside.question) {
-		ret->sample = asked_sample(measured.asked, measured.answers,
-					   measured.column);
-	} else {
-		if (!find(run, &goal->beside, &beside))
-			return false;
-		ret->sample = asked_ratio(measured.asked, measured.answers,
-					  measured.column, beside.asked, beside.answers,
-					  beside.column);
+		ret->floors[i] = goal->floors[i] ?
+					 compare(run, &floor, &goal->beside).median :
+					 NAN;
 	}
 	if (isnan(ret->sample.median))
 		return false;

@@ -60,6 +60,7 @@ struct verdict {
 	const struct goal *goal;
 	struct sample sample; /* NAN: was not measured in this run */
 	bool met;
+	double floors[FLOORS_MAX]; /* NAN: likewise, or there is none */
 };
 
 /* False when one of its figures was not measured in this run. */

@@ -85,6 +85,8 @@ struct figure {
 	const char *column;
 };
 
+#define FLOORS_MAX 2
+
 /* measured / beside (within each round; then the median), or measured itself when
  * beside.question is NULL, is at most or at least `limit`. */
 struct goal {
@@ -94,6 +96,9 @@ struct goal {
 	struct figure beside;
 	bool at_least;
 	double limit;
+	/* Contenders of the measured question, each a part of what is measured, which takes no
+	 * less: shown in the same column, beside the same figure. */
+	const char *floors[FLOORS_MAX];
 };
 
 extern const struct goal bench_goals[];

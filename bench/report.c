@@ -97,9 +97,14 @@ static void print_goal(const struct run *run, const struct goal *goal)
 		       goal->sentence);
 		return;
 	}
-	printf("  %-18s %9.3f   %s %-7g %s: %s\n", goal->name, verdict.sample.median,
+	printf("  %-18s %9.3f   %s %-7g %s: %s", goal->name, verdict.sample.median,
 	       goal->at_least ? ">=" : "<=", goal->limit,
 	       verdict.met ? "met         " : "MISSED      ", goal->sentence);
+	for (size_t i = 0; i < FLOORS_MAX; i++) {
+		if (!isnan(verdict.floors[i]))
+			printf("; %s %.3f", goal->floors[i], verdict.floors[i]);
+	}
+	printf("\n");
 }
 
 static void print_calibrations(const struct run *run)

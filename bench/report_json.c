@@ -88,6 +88,16 @@ static json_t *json_question(const struct asked *asked)
 			 "contenders", contenders);
 }
 
+static json_t *json_floors(const struct verdict *verdict)
+{
+	json_t *const floors = json_object();
+
+	for (size_t i = 0; i < FLOORS_MAX && verdict->goal->floors[i]; i++)
+		json_object_set_new(floors, verdict->goal->floors[i],
+				    number(verdict->floors[i]));
+	return floors;
+}
+
 static json_t *json_goals(const struct run *run)
 {
 	json_t *const goals = json_object();
@@ -104,6 +114,8 @@ static json_t *json_goals(const struct run *run)
 		json_object_set_new(object, "sentence", json_string(goal->sentence));
 		json_object_set_new(object, goal->at_least ? "at_least" : "at_most",
 				    json_real(goal->limit));
+		if (goal->floors[0])
+			json_object_set_new(object, "floors", json_floors(&verdict));
 		json_object_set_new(object, "met",
 				    isnan(verdict.sample.median) ?
 					    json_null() :

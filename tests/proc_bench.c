@@ -618,7 +618,8 @@ Test(judged, status_is_0_when_each_goal_that_was_measured_is_met)
 	cr_expect_eq(ask(made_up, "--rounds", "3", "--only", "kept", NULL), MEASURED,
 		     "%s", run.err);
 	cr_expect(says(" ratio                  2.000   >= 2       met "), "%s", run.out);
-	cr_expect(says(" value                  8.000   <= 8       met "));
+	cr_expect(says(" value                  8.000   <= 8       met         : is 8; "
+		       "rival 2.000\n"));
 	cr_expect(says(" unsaid                     -   >= 1       not measured"));
 	cr_expect(says(" beside_missing             -   >= 1       not measured"));
 	cr_expect_not(says("too_much"), "its question was not asked");
@@ -657,6 +658,9 @@ Test(judged, json_and_files_say_what_the_tables_say)
 	cr_expect_eq(number(at("goals", "too_much", NULL), "at_most"), 2.5);
 	cr_expect(json_is_false(at("goals", "too_much", "met", NULL)));
 	cr_expect(json_is_null(at("goals", "unsaid", "met", NULL)));
+	cr_expect_eq(number(at("goals", "value", "floors", NULL), "rival"), 2);
+	cr_expect(json_is_null(at("goals", "value", "floors", "missing", NULL)));
+	cr_expect_null(at("goals", "ratio", "floors", NULL));
 	cr_expect(json_is_null(at("goals", "beside_missing", "median", NULL)));
 
 	snprintf(path, sizeof(path), "%s/bench.json", directory);

@@ -64,6 +64,12 @@ Test(goals, each_speaks_of_figures_that_are_asked_for)
 		expect_asked(&bench_goals[i], &bench_goals[i].measured);
 		if (bench_goals[i].beside.question)
 			expect_asked(&bench_goals[i], &bench_goals[i].beside);
+		for (size_t j = 0; j < FLOORS_MAX && bench_goals[i].floors[j]; j++) {
+			struct figure floor = bench_goals[i].measured;
+
+			floor.contender = bench_goals[i].floors[j];
+			expect_asked(&bench_goals[i], &floor);
+		}
 	}
 }
 
@@ -258,6 +264,28 @@ Test(verdict, is_of_the_median_of_the_ratios_within_the_rounds)
 	cr_expect_eq(verdict.sample.median, 2.5);
 	cr_expect_eq(verdict.sample.p25, 2);
 	cr_expect_eq(verdict.sample.p75, 3.25);
+}
+
+/* "two" beside "one": 1/2, 1/2, 1/4 and 1/3. */
+Test(verdict, tells_of_each_floor_beside_the_same_figure)
+{
+	struct goal goal = by_hand;
+	struct verdict verdict;
+
+	goal.measured.contender = "one";
+	goal.beside.contender = "one";
+	goal.floors[0] = "two";
+	goal.floors[1] = "three";
+	cr_assert(asked_judge(&run, &goal, &verdict));
+	cr_expect_eq(verdict.sample.median, 1);
+	cr_expect_eq(verdict.floors[0], (1. / 2 + 1. / 3) / 2);
+	cr_expect(isnan(verdict.floors[1]), "it was not asked");
+
+	goal.beside.question = NULL;
+	cr_assert(asked_judge(&run, &goal, &verdict));
+	cr_expect_eq(verdict.floors[0], 2, "of 1, 20, 2 and 2");
+	cr_assert(asked_judge(&run, &by_hand, &verdict));
+	cr_expect(isnan(verdict.floors[0]), "it has none");
 }
 
 Test(verdict, a_limit_is_met_by_what_just_reaches_it)

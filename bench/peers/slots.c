@@ -1,5 +1,6 @@
 #include "slots.h"
 #include "clock.h"
+#include "echo.h"
 #include "slot.h"
 
 #include <string.h>
@@ -13,7 +14,7 @@ struct ring {
 	struct cadre_books books[CAPACITY];
 	struct ring *requests;
 	bool is_for_replies;
-	bool is_timed;
+	struct slots_manner manner;
 	/* Whoever pushes, private; in the ring of replies that is the worker. */
 	alignas(128) uint32_t pushes;
 	int64_t ended_ns; /* of the job before */
@@ -22,13 +23,17 @@ struct ring {
 	uint64_t claimed; /* the word of its job */
 };
 
+const struct slots_manner slots_bare = { .is_timed = false };
+const struct slots_manner slots_timed = { .is_timed = true };
+const struct slots_manner slots_timed_short = { .is_timed = true, .is_short = true };
+
 static struct ring *first_of_pair;
-static bool next_is_timed;
+static struct slots_manner next_manner;
 
 static void ring_init(struct ring *ring)
 {
 	ring->is_for_replies = first_of_pair != NULL;
-	ring->is_timed = next_is_timed;
+	ring->manner = next_manner;
 	ring->requests = first_of_pair ? first_of_pair : ring;
 	first_of_pair = first_of_pair ? NULL : ring;
 }
@@ -36,6 +41,16 @@ static void ring_init(struct ring *ring)
 static struct cadre_slot *slot_at(const struct ring *ring, uint32_t position)
 {
 	return &ring->requests->slots[position % CAPACITY];
+}
+
+/* Two sizes that the compiler knows. How many bytes it was. */
+static uint32_t copy(const struct ring *ring, void *to, const void *from)
+{
+	if (ring->manner.is_short)
+		memcpy(to, from, ECHO_SHORT);
+	else
+		memcpy(to, from, PAYLOAD);
+	return ring->manner.is_short ? ECHO_SHORT : PAYLOAD;
 }
 
 static void ask_for_lines(const void *half)
@@ -49,13 +64,12 @@ static bool submit(struct ring *ring, const unsigned char payload[PAYLOAD])
 	struct cadre_slot *const slot = slot_at(ring, ring->pushes++);
 
 	/* Before the lines of the slot, which are written in one go. */
-	const int64_t now_ns = ring->is_timed ? cadre_clock_ns() : 0;
+	const int64_t now_ns = ring->manner.is_timed ? cadre_clock_ns() : 0;
 
-	memcpy(slot->request.payload, payload, PAYLOAD);
-	slot->request.length = PAYLOAD;
+	slot->request.length = copy(ring, slot->request.payload, payload);
 	slot->request.submitted_ns = now_ns;
 	cadre_slot_publish(slot, 0, CADRE_OWNER_NONE);
-	if (ring->is_timed)
+	if (ring->manner.is_timed)
 		atomic_thread_fence(memory_order_seq_cst);
 	ask_for_lines(&slot_at(ring, ring->pushes)->request);
 	return true;
@@ -74,7 +88,7 @@ static bool claim(struct ring *ring, unsigned char payload[PAYLOAD])
 	if (!cadre_slot_claim(slot, word, 1, &ring->claimed))
 		return false;
 	ask_for_lines(&slot->reply);
-	memcpy(payload, slot->request.payload, PAYLOAD);
+	copy(ring, payload, slot->request.payload);
 	ring->pops++;
 	return true;
 }
@@ -93,10 +107,9 @@ static bool reply(struct ring *ring, const unsigned char payload[PAYLOAD])
 {
 	struct cadre_slot *const slot = slot_at(ring, ring->pushes++);
 
-	if (ring->is_timed)
+	if (ring->manner.is_timed)
 		slot->reply.taken_ns = take_time(ring, slot);
-	memcpy(slot->reply.payload, payload, PAYLOAD);
-	slot->reply.length = PAYLOAD;
+	slot->reply.length = copy(ring, slot->reply.payload, payload);
 	slot->reply.ended_ns = ring->ended_ns;
 	return cadre_slot_finish(slot, ring->requests->claimed, CADRE_OK) != 0;
 }
@@ -115,7 +128,7 @@ static bool take(struct ring *ring, unsigned char payload[PAYLOAD])
 		return false;
 	}
 	(void)cadre_slot_look_at_end(slot, generation);
-	memcpy(payload, slot->reply.payload, PAYLOAD);
+	copy(ring, payload, slot->reply.payload);
 	cadre_slot_vacate(&ring->requests->books[ring->pops % CAPACITY], CADRE_OK);
 	ring->pops++;
 	return true;
@@ -135,12 +148,12 @@ static bool ring_pop(struct ring *ring, unsigned char payload[PAYLOAD])
 
 int slots_round_trip(const struct bench *bench, const void *with, double *ret_values)
 {
-	next_is_timed = with != NULL;
+	next_manner = *(const struct slots_manner *)with;
 	return pair_round_trip(bench, ret_values);
 }
 
 int slots_in_flight(const struct bench *bench, const void *with, double *ret_values)
 {
-	next_is_timed = with != NULL;
+	next_manner = *(const struct slots_manner *)with;
 	return pair_in_flight(bench, ret_values);
 }
