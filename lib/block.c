@@ -52,19 +52,12 @@ static uint64_t slot_in(uint64_t owner)
 static bool is_free(const struct cadre_block_pool *pool, uint64_t owner)
 {
 	const uint64_t slot = slot_in(owner);
-	uint64_t word;
 
 	if (slot >= pool->slot_count)
 		return true;
-
-	/* B1: acquire, pairs with S1 and F1 in slot.c, and so does the look at the books. It
-	 * comes after the load of the owner word, and the slot got its generation before the
-	 * block did: so a generation smaller than the owner's can only be an old value of a
-	 * job that is alive. */
-	word = cadre_slot_look(&pool->slots[slot]);
-	if (cadre_word_generation(word) != (owner & CADRE_GENERATION_MAX))
-		return cadre_word_generation(word) > (owner & CADRE_GENERATION_MAX);
-	return cadre_slot_is_vacant(word, &pool->books[slot]);
+	/* B1, pairs with F1, is in the look at the books, which comes after the load of the
+	 * owner word: fewer jobs than that one can only be an old value. */
+	return cadre_books_have(&pool->books[slot], owner & CADRE_GENERATION_MAX);
 }
 
 static bool try_take(struct cadre_block_pool *pool, uint32_t block, uint64_t owner)

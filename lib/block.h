@@ -6,14 +6,17 @@
  * slot and the generation of the job that it serves. Nothing else says who owns it, so
  * there is no list to repair after a death:
  *
- *   a block is free if its owner word is 0, or names no slot of this pool, or the slot's
- *   generation is greater, or the slot is vacant with that generation;
+ *   a block is free if its owner word is 0, or names no slot of this pool, or the job that
+ *   it names is booked;
  *   it is taken by compare-and-swap on the whole owner word.
  *
  * A job takes blocks only while its slot is FILLING (by the client) or RUNNING (by the
- * worker), so the generation in the slot is never smaller than the one in the block.
- * Who vacates a slot gives no blocks back: they are free with it, and which of them is hot is
- * remembered (cadre_block_remember). cadre_block_give is for a job that goes on without one.
+ * worker), and so behind the booking of the job before: the books of the slot never have
+ * less than one job less than the block's generation, and what they have beyond that says
+ * that this job is over. The slot's word, which is often in another CPU's cache, is not
+ * asked. Who books a job gives no blocks back: they are free with that, and which of them is
+ * hot is remembered (cadre_block_remember). cadre_block_give is for a job that goes on without
+ * one.
  */
 #ifndef CADRE_BLOCK_H
 #define CADRE_BLOCK_H
@@ -48,8 +51,7 @@ struct cadre_block_pool {
 	const struct cadre_block_plan *plan;
 	struct cadre_block_owner *owners;
 	unsigned char *arena;
-	const struct cadre_slot *slots;
-	const struct cadre_books *books;
+	const struct cadre_books *books; /* of the slots */
 	uint32_t slot_count;
 	/* A client: it takes from the first half of each class only. The other half is for
 	 * replies, or requests that wait would starve those that run. */

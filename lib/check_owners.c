@@ -21,9 +21,7 @@ static void look_at_block(struct cadre_check *check, uint32_t block)
 	if (owner >> 40 == 0 || number >= view->slot_count)
 		return;
 	bits = cadre_slot_look(&view->slots[number]);
-	if (cadre_word_generation(bits) > generation ||
-	    (cadre_word_generation(bits) == generation &&
-	     cadre_slot_is_vacant(bits, &view->books[number])))
+	if (cadre_books_have(&view->books[number], generation))
 		return;
 	check->balance.blocks_used++;
 	if (cadre_word_generation(bits) < generation)

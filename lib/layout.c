@@ -359,7 +359,6 @@ struct cadre_block_pool cadre_layout_blocks(const struct cadre_view *view)
 		.plan = &view->plan,
 		.owners = view->block_owners,
 		.arena = view->arena,
-		.slots = view->slots,
 		.books = view->books,
 		.slot_count = view->slot_count,
 	};

@@ -55,9 +55,9 @@ uint64_t cadre_slot_fill(struct cadre_slot *slot)
 	if (cadre_word_phase(word) != CADRE_FREE && cadre_word_phase(word) != CADRE_DONE)
 		return 0;
 
-	/* S1. A plain store suffices: only this client changes such a word. Release, pairs
-	 * with B1 in block.c: a block that names this generation is taken after it. */
-	atomic_store_explicit(&slot->request.word, filling, memory_order_release);
+	/* S1. A plain store suffices: only this client changes such a word. Relaxed: a block
+	 * that names this generation is taken behind it, with release (B4). */
+	atomic_store_explicit(&slot->request.word, filling, memory_order_relaxed);
 	CADRE_KILL_POINT("S1");
 	return filling;
 }

@@ -337,6 +337,14 @@ bool cadre_slot_bury(struct cadre_slot *slot, uint64_t seen, enum cadre_outcome 
 /* Jobs that ended here. Acquire: what their clients did before they booked them. */
 uint64_t cadre_books_sum(const struct cadre_books *books);
 
+/* The job of that generation is among them. */
+static inline bool cadre_books_have(const struct cadre_books *books, uint64_t generation)
+{
+	/* Generations go round. */
+	return ((cadre_books_sum(books) - generation) & CADRE_GENERATION_MAX) <=
+	       CADRE_GENERATION_MAX / 2;
+}
+
 /* The last job that lived in the slot is over for everybody; the next may come. */
 static inline bool cadre_word_is_vacant(uint64_t word, uint64_t sum)
 {

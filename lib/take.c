@@ -96,6 +96,9 @@ static bool find_reply(struct cadre_client *client, uint32_t index, uint64_t gen
 	if (length <= CADRE_INLINE_MAX) {
 		result->data = reply->payload;
 	} else {
+		/* It is going to be booked, in a line that workers have who look whether the
+		 * block of a job before is free. */
+		cadre_prefetch_to_write(&client->books[index]);
 		result->data = cadre_block_unseal(&client->blocks,
 						  CADRE_READ_ONCE(reply->block),
 						  CADRE_READ_ONCE(reply->seal),

@@ -65,7 +65,6 @@ static struct cadre_block_pool blocks_of_one_process(void)
 	return (struct cadre_block_pool){ .plan = &plan,
 					  .owners = owners,
 					  .arena = arena,
-					  .slots = slots,
 					  .books = books,
 					  .slot_count = SLOTS };
 }

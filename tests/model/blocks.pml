@@ -1,15 +1,14 @@
 /*
  * blocks.pml - who owns a block: the owner word {slot, generation} and the rule that reads it.
  *
- * A block is free iff its word is 0, or the slot it names has a greater generation, or that slot is
- * vacant with just that generation: FREE, or DONE and booked; a smaller generation in the slot means taken.
- * It is taken by one CAS on the whole word, by the client (slot FILLING) or by the worker (slot RUNNING). The
+ * A block is free iff its word is 0, or the job that it names is booked: the sum of the slot's books is not
+ * smaller than its generation. It is taken by one CAS on the whole word, by the client (slot FILLING) or by the worker (slot RUNNING). The
  * client gives it back early with CAS {s,g} -> 0 before it books the job; whatever it does not give back (a
  * dead attempt's reply, a killed client's request) is free by the rule as soon as the slot is vacant.
  *
  * One statement or atomic block is one access to shared memory. Client c serves slot c. Sleep and wake
  * are left out: everybody polls. Sizes: NS clients and slots, NW workers, NB blocks, NG jobs per slot,
- * KC and KW kills, NX cancellations of running jobs; STALE: the slot word may have been read before
+ * KC and KW kills, NX cancellations of running jobs; STALE: the books may have been read before
  * the block word (which is what a machine with weak ordering may do); -DM_...: mutants.
  */
 #ifndef NS
@@ -57,24 +56,21 @@ bit calm;
 #define SLOT(w) ((w) / 16 - 1)
 #define GEN(w) ((w) % 16)
 
-#ifdef M_DONEISFREE
-#define BOOKED(s, n) true
-#else
-#define BOOKED(s, n) (sm[s] == (n))
-#endif
-#define VACANT(s) (ph[s] == FREE || (ph[s] == DONE && BOOKED(s, gn[s])))
+#define VACANT(s) (ph[s] == FREE || (ph[s] == DONE && sm[s] == gn[s]))
 #define OVER(s) ph[s] = FREE; sm[s] = gn[s]; ow[s] = 0; fl[s] = 0; at[s] = 0
 
-/* p and n were read in the word; then the books, of a slot that is DONE. */
-#define LOOK_AT_BOOKS(s) d_step { if :: p == DONE && BOOKED(s, n) -> p = FREE :: else fi }
-
+/* n: the sum of the books, as it was read. */
 #ifdef M_NOGEN
-#define ISFREE(w, p, n) (p == FREE)
+#define ISFREE(w, n) VACANT(SLOT(w))
 #else
 #ifdef M_SMALLERFREE
-#define ISFREE(w, p, n) (n != GEN(w) || p == FREE)
+#define ISFREE(w, n) (n != GEN(w) - 1)
 #else
-#define ISFREE(w, p, n) (n > GEN(w) || (n == GEN(w) && p == FREE))
+#ifdef M_DONEISFREE
+#define ISFREE(w, n) (n >= GEN(w) || ph[SLOT(w)] == DONE)
+#else
+#define ISFREE(w, n) (n >= GEN(w))
+#endif
 #endif
 #endif
 
@@ -87,13 +83,12 @@ inline take(s, g)
 	:: b < NB ->
 #ifdef STALE
 		if
-		:: d_step { seen = 0; p = ph[0]; n = gn[0] }
-		:: d_step { seen = 1; p = ph[1]; n = gn[1] }
+		:: d_step { seen = 0; n = sm[0] }
+		:: d_step { seen = 1; n = sm[1] }
 		fi;
-		LOOK_AT_BOOKS(seen);
 		t = bw[b];
 		if
-		:: atomic { t == 0 || (SLOT(t) == seen && ISFREE(t, p, n)) }
+		:: atomic { t == 0 || (SLOT(t) == seen && ISFREE(t, n)) }
 		:: atomic { else -> b++; goto next }
 		fi;
 #else
@@ -101,11 +96,10 @@ inline take(s, g)
 		if
 		:: t == 0
 		:: t != 0 ->
-			d_step { p = ph[SLOT(t)]; n = gn[SLOT(t)] };
-			LOOK_AT_BOOKS(SLOT(t));
+			d_step { n = sm[SLOT(t)] };
 			if
-			:: ISFREE(t, p, n)
-			:: else -> d_step { b++; t = 0; p = 0; n = 0 }; goto next
+			:: ISFREE(t, n)
+			:: else -> d_step { b++; t = 0; n = 0 }; goto next
 			fi
 		fi;
 #endif
@@ -119,7 +113,7 @@ inline take(s, g)
 			fi
 		};
 #endif
-		d_step { t = 0; p = 0; n = 0; seen = 0 };
+		d_step { t = 0; n = 0; seen = 0 };
 next:		skip
 	od
 }
@@ -137,7 +131,7 @@ next:		skip
 
 proctype client(byte c)
 {
-	byte b, t, p, n, mine, seen;
+	byte b, t, n, mine, seen;
 	bit wants;
 begin:
 	{
@@ -180,13 +174,13 @@ begin:
 		   d_step { BOOK(c) }
 #endif
 		od
-	} unless { atomic { !calive[c] && !cgone[c] -> b = 0; t = 0; p = 0; n = 0; mine = 0; seen = 0; wants = 0; cgone[c] = 1 } };
+	} unless { atomic { !calive[c] && !cgone[c] -> b = 0; t = 0; n = 0; mine = 0; seen = 0; wants = 0; cgone[c] = 1 } };
 	atomic { calive[c] -> cgone[c] = 0; goto begin }
 }
 
 proctype worker(byte k)
 {
-	byte b, t, p, n, mine, seen, s, g;
+	byte b, t, n, mine, seen, s, g;
 	bit wants;
 begin:
 	{
@@ -225,7 +219,7 @@ begin:
 			s = 0; g = 0; mine = 0; wants = 0
 		   }
 		od
-	} unless { atomic { !walive[k] && !wgone[k] -> b = 0; t = 0; p = 0; n = 0; mine = 0; seen = 0; s = 0; g = 0; wants = 0; wgone[k] = 1 } };
+	} unless { atomic { !walive[k] && !wgone[k] -> b = 0; t = 0; n = 0; mine = 0; seen = 0; s = 0; g = 0; wants = 0; wgone[k] = 1 } };
 	atomic { walive[k] -> wgone[k] = 0; goto begin }
 }
 
@@ -311,7 +305,7 @@ active proctype main()
 		i = 0;
 		do
 		:: i < NB ->
-			assert(bw[i] == 0 || gn[SLOT(bw[i])] > GEN(bw[i]) || VACANT(SLOT(bw[i])));
+			assert(bw[i] == 0 || ISFREE(bw[i], sm[SLOT(bw[i])]));
 			i++
 		:: else -> break
 		od
