@@ -56,9 +56,11 @@ CADRE_RARELY static bool reclaim(struct cadre_client *client, uint32_t index,
 				 uint64_t left)
 {
 	struct cadre_pending *const pending = &client->pending[index];
-	uint64_t word;
+	uint64_t word = cadre_slot_peek(&client->slots[index]);
 
-	if (cadre_word_phase(cadre_slot_peek(&client->slots[index])) != CADRE_DONE)
+	/* Until it is published the word is that of the job before, which is DONE as well. */
+	if (cadre_word_phase(word) != CADRE_DONE ||
+	    cadre_word_generation(word) != cadre_pending_generation(left))
 		return false;
 	/* V2 as well, pairs with V1 in take.c and, of a detached job, with V3. */
 	if (!cadre_pending_move(pending, left, CADRE_PENDING_HELD))
