@@ -91,9 +91,11 @@ Test(report, a_job_that_ended_and_was_not_taken_is_counted_once_booked_or_not)
 		    .phase = CADRE_DONE, .outcome = CADRE_FAILED, .generation = 7 });
 	atomic_store(&books_of(0, 0)->ended[CADRE_OK], 6);
 	cr_assert_eq(cadre_report_read(report)->jobs[CADRE_FAILED], 1);
+	cr_assert_eq(cadre_report_client(report, 0)->slots_used, 1);
 
 	cadre_slot_vacate(books_of(0, 0), CADRE_FAILED);
 	cr_assert_eq(cadre_report_read(report)->jobs[CADRE_FAILED], 1);
+	cr_assert_eq(cadre_report_client(report, 0)->slots_used, 0);
 	cr_assert_eq(cadre_report_read(report)->jobs[CADRE_OK], 6);
 }
 
