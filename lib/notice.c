@@ -62,12 +62,12 @@ static void each_named(const struct cadre_view *view,
 			const enum cadre_phase phase = cadre_word_phase(word);
 			uint64_t token;
 
-			if ((phase != CADRE_QUEUED && phase != CADRE_RUNNING &&
-			     phase != CADRE_DONE) ||
-			    cadre_slot_is_vacant(word, &view->books[slot]))
+			if (phase != CADRE_QUEUED && phase != CADRE_RUNNING &&
+			    phase != CADRE_DONE)
 				continue;
 			token = cadre_request_token(&view->slots[slot].request);
-			if (token)
+			/* The books last, which are on a line of their own. */
+			if (token && !cadre_slot_is_vacant(word, &view->books[slot]))
 				visit(view, slot, word, token, context);
 		}
 	}
