@@ -250,6 +250,24 @@ static void reap_aimed(const struct cadre_view *view, unsigned worker, uint32_t 
 	cadre_view_ring_if_awaited(view, number, word);
 }
 
+/* A job that this worker ended: it may have died between its last step and the ring, and a
+ * predecessor of ours between the refusal and the event. */
+static void reap_done(const struct cadre_view *view, unsigned worker, uint32_t number,
+		      uint64_t word)
+{
+	const struct cadre_word parts = cadre_word_unpack(word);
+	const bool is_refused = parts.outcome == CADRE_REFUSED;
+
+	/* What its client is done with is over, though the word still names who ran it. The books
+	 * last, which are on a line of their own. */
+	if ((!is_refused && !(parts.flags & CADRE_FLAG_WAITING)) ||
+	    cadre_slot_is_vacant(word, &view->books[number]))
+		return;
+	cadre_view_ring_if_awaited(view, number, word);
+	if (is_refused)
+		tell_if_untold(view, worker, number, parts);
+}
+
 static void reap_slot(const struct cadre_view *view, unsigned worker, uint32_t number,
 		      struct cadre_obituary obituary)
 {
@@ -260,15 +278,10 @@ static void reap_slot(const struct cadre_view *view, unsigned worker, uint32_t n
 		const uint64_t word = cadre_slot_look(&view->slots[number]);
 		const struct cadre_word parts = cadre_word_unpack(word);
 
-		/* What its client is done with is over, though the word still names who ran it. */
-		if (parts.owner != worker + 1 ||
-		    cadre_slot_is_vacant(word, &view->books[number]))
+		if (parts.owner != worker + 1)
 			return;
-		/* It may have died between its last step and the ring. */
 		if (parts.phase == CADRE_DONE)
-			cadre_view_ring_if_awaited(view, number, word);
-		if (parts.phase == CADRE_DONE && parts.outcome == CADRE_REFUSED)
-			tell_if_untold(view, worker, number, parts);
+			reap_done(view, worker, number, word);
 		if (parts.phase == CADRE_QUEUED)
 			reap_aimed(view, worker, number, word);
 		if (parts.phase != CADRE_RUNNING && parts.phase != CADRE_QUEUED)
