@@ -88,6 +88,11 @@ static void forget(const struct asked *asked, struct answers *answers)
 		answers->values[i] = NAN;
 }
 
+static unsigned turns_of(const struct question *question)
+{
+	return question->turns ? question->turns : 1;
+}
+
 static void prepare(struct run *run, const struct choice *choice,
 		    const struct question *question)
 {
@@ -95,7 +100,7 @@ static void prepare(struct run *run, const struct choice *choice,
 	const unsigned rounds = run->bench->rounds, most = question->rounds_max;
 
 	asked->question = question;
-	asked->rounds = most && most < rounds ? most : rounds;
+	asked->rounds = (most && most < rounds ? most : rounds) * turns_of(question);
 	asked->answers = zeros(question->contender_count, sizeof(*asked->answers));
 	for (size_t i = 0; i < question->contender_count; i++) {
 		const size_t count = asked->rounds * question->column_count;
@@ -175,18 +180,28 @@ static void leave_out(const struct asked *asked, struct answers *answers)
 	memcpy(answers->absent, why_absent, sizeof(answers->absent));
 }
 
+static bool has_turn(const struct question *question, const struct contender *contender,
+		     unsigned turn)
+{
+	return turn == 0 || contender < question->contenders + question->turning;
+}
+
 static int ask(const struct bench *bench, struct asked *asked, unsigned round)
 {
+	const struct question *const question = asked->question;
+	const unsigned turns = turns_of(question);
+
 	for (size_t i = 0; i < asked->count; i++) {
 		struct answers *const answers = &asked->answers[i];
 		int r;
 
-		if (answers->absent[0])
+		if (answers->absent[0] ||
+		    !has_turn(question, answers->contender, round % turns))
 			continue;
-		show_progress("\r\033[Kround %u of %u: %s, %s", round, bench->rounds,
-			      asked->question->name, answers->contender->name);
-		r = ask_one(bench, asked->question, answers->contender,
-			    &answers->values[round * asked->question->column_count]);
+		show_progress("\r\033[Kround %u of %u: %s, %s", round / turns,
+			      bench->rounds, question->name, answers->contender->name);
+		r = ask_one(bench, question, answers->contender,
+			    &answers->values[round * question->column_count]);
 		/* A rival that fails ends its own row, and not the run. */
 		if (r < 0 && r != -ENOTSUP && !is_ours(answers->contender))
 			r = bench_absent("it failed (see standard error)");
@@ -220,8 +235,13 @@ static int ask_round(struct run *run, unsigned round)
 	int r = calibrate(run->bench, &run->calibrations[round]);
 
 	for (size_t i = 0; r == 0 && i < run->count; i++) {
-		if (round < run->asked[i].rounds)
-			r = ask(run->bench, &run->asked[i], round);
+		struct asked *const asked = &run->asked[i];
+		const unsigned turns = turns_of(asked->question);
+
+		for (unsigned turn = 0; r == 0 && turn < turns; turn++) {
+			if (round * turns + turn < asked->rounds)
+				r = ask(run->bench, asked, round * turns + turn);
+		}
 	}
 	return r;
 }

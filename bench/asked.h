@@ -18,7 +18,7 @@ struct answers {
 
 struct asked {
 	const struct question *question;
-	unsigned rounds; /* of this question */
+	unsigned rounds; /* of this question, each turn a round by itself */
 	struct answers *answers;
 	size_t count; /* contenders that take part */
 };

@@ -69,6 +69,11 @@ struct question {
 	size_t ratio_column; /* the one whose ratios to rivals the table shows */
 	bool less_is_better;
 	unsigned rounds_max; /* 0: as many as the run has. For those that take long */
+	/* The first `turning` contenders, which are quick, are asked so often in each round, in
+	 * turn, and the others with the first turn: where the CPUs move within seconds, three
+	 * rounds make no median. 0: once, like all. */
+	unsigned turns;
+	size_t turning;
 	const struct contender *contenders;
 	size_t contender_count;
 };

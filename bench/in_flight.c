@@ -222,6 +222,8 @@ const struct question question_in_flight = {
 	.column_count = COUNT_OF(columns),
 	.ratio_column = 2,
 	.less_is_better = false,
+	.turns = 3,
+	.turning = 10, /* as far as "cadre packed" */
 	.contenders = contenders,
 	.contender_count = COUNT_OF(contenders),
 };

@@ -197,6 +197,8 @@ const struct question question_round_trip = {
 	.columns = columns,
 	.column_count = COUNT_OF(columns),
 	.less_is_better = true,
+	.turns = 5,
+	.turning = 11, /* as far as "cadre 24 bytes" */
 	.contenders = contenders,
 	.contender_count = COUNT_OF(contenders),
 };

@@ -73,6 +73,31 @@ Test(goals, each_speaks_of_figures_that_are_asked_for)
 	}
 }
 
+static void expect_turn(const struct figure *figure)
+{
+	const struct question *const question = find_question(figure->question);
+
+	for (size_t i = 0;
+	     question && question->turns > 1 && i < question->contender_count; i++) {
+		if (strcmp(question->contenders[i].name, figure->contender) == 0)
+			cr_expect_lt(i, question->turning, "%s: %s", question->name,
+				     figure->contender);
+	}
+}
+
+Test(goals, who_is_judged_has_each_turn_of_his_question)
+{
+	for (size_t i = 0; i < bench_goal_count; i++) {
+		expect_turn(&bench_goals[i].measured);
+		if (bench_goals[i].beside.question)
+			expect_turn(&bench_goals[i].beside);
+	}
+	for (size_t i = 0; bench_questions[i]; i++)
+		cr_expect_leq(bench_questions[i]->turning,
+			      bench_questions[i]->contender_count, "%s",
+			      bench_questions[i]->name);
+}
+
 Test(goals, each_has_a_name_of_its_own)
 {
 	for (size_t i = 0; i < bench_goal_count; i++) {
