@@ -101,8 +101,8 @@ struct goal {
 	struct figure beside;
 	bool at_least;
 	double limit;
-	/* Contenders of the measured question, each a part of what is measured, which takes no
-	 * less: shown in the same column, beside the same figure. */
+	/* Contenders of the measured question, each a part of what is measured, by itself: shown
+	 * in the same column, beside the same figure. */
 	const char *floors[FLOORS_MAX];
 };
 
