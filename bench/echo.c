@@ -6,7 +6,7 @@
 
 #define SECOND_NS INT64_C(1000000000)
 
-static void echo(struct cadre_job *job, void *state)
+void echo_back(struct cadre_job *job, void *state)
 {
 	size_t length;
 	const void *const data = cadre_job_data(job, &length);
@@ -35,7 +35,7 @@ int echo_bind_worker(const struct cadre_start *start, void **ret_state,
 	return 0;
 }
 
-static const struct cadre_operation operations[] = { { ECHO_OPERATION, "echo", echo } };
+static const struct cadre_operation operations[] = { { ECHO_OPERATION, "echo", echo_back } };
 
 const struct cadre_service echo_service = {
 	.size = sizeof(echo_service),

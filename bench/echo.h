@@ -28,6 +28,9 @@ extern const struct cadre_service echo_service;
 struct cadre_pool *echo_start_service(const struct cadre_service *service,
 				      const struct cadre_pool_options *options);
 
+/* Its handler. */
+void echo_back(struct cadre_job *job, void *state);
+
 /* In a service's init: the struct bench that its start argument is. False without one. */
 bool echo_told(const struct cadre_start *start, struct bench *ret_bench);
 

@@ -4,6 +4,7 @@
 #include "bench.h"
 
 extern const struct question question_round_trip;
+extern const struct question question_undisturbed;
 extern const struct question question_waiting;
 extern const struct question question_in_flight;
 extern const struct question question_payload;
@@ -21,6 +22,7 @@ extern const struct question question_streams;
 /* clang-format off */
 const struct question *const bench_questions[] = {
 	&question_round_trip,
+	&question_undisturbed,
 	&question_waiting,
 	&question_in_flight,
 	&question_payload,

@@ -15,12 +15,12 @@ struct lines {
 	alignas(128) uint64_t trips;         /* the client, private */
 };
 
-static void answer(void *shared)
+static void answer_until(struct lines *lines, uint64_t last)
 {
-	struct lines *const lines = shared;
-	uint64_t seen = 0;
+	/* Relaxed: our own. */
+	uint64_t seen = atomic_load_explicit(&lines->back, memory_order_relaxed);
 
-	while (seen != END) {
+	while (seen != last) {
 		const uint64_t there = atomic_load_explicit(&lines->there,
 							    memory_order_acquire);
 
@@ -29,6 +29,17 @@ static void answer(void *shared)
 		seen = there;
 		atomic_store_explicit(&lines->back, seen, memory_order_release);
 	}
+}
+
+static void answer(void *shared)
+{
+	answer_until(shared, END);
+}
+
+void line_answer_batch(struct lines *lines)
+{
+	answer_until(lines, atomic_load_explicit(&lines->back, memory_order_relaxed) +
+				    TRIPS);
 }
 
 static void trip(void *shared)
@@ -41,7 +52,7 @@ static void trip(void *shared)
 		continue;
 }
 
-static double batch(void *shared)
+double line_batch(void *shared)
 {
 	const int64_t start_ns = bench_now_ns();
 
@@ -50,9 +61,19 @@ static double batch(void *shared)
 	return (double)(bench_now_ns() - start_ns) / TRIPS;
 }
 
+struct lines *line_share(void)
+{
+	return peer_share(sizeof(struct lines));
+}
+
+void line_unshare(struct lines *lines)
+{
+	peer_unshare(lines, sizeof(*lines));
+}
+
 static int measure(const struct bench *bench, bool with_tail, double *ret_values)
 {
-	struct lines *const lines = peer_share(sizeof(*lines));
+	struct lines *const lines = line_share();
 	pid_t peer;
 	int r;
 
@@ -61,12 +82,12 @@ static int measure(const struct bench *bench, bool with_tail, double *ret_values
 	peer = peer_start(bench, answer, lines);
 	if (peer < 0)
 		return peer;
-	ret_values[0] = bench_median_batch(bench, batch, lines);
+	ret_values[0] = bench_median_batch(bench, line_batch, lines);
 	if (with_tail)
 		ret_values[1] = bench_quantile_trip(bench, trip, lines, 0.999);
 	atomic_store(&lines->there, END);
 	r = peer_await(peer);
-	peer_unshare(lines, sizeof(*lines));
+	line_unshare(lines);
 	return r;
 }
 
