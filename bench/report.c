@@ -40,6 +40,8 @@ static void print_ratios(const struct asked *asked, const struct answers *answer
 		if (!rival || rival->absent[0])
 			continue;
 		ratio = asked_ratio(asked, answers, column, asked, rival, column);
+		if (isnan(ratio.median))
+			continue; /* no round in which both were measured */
 		printf("%s%.2f x %s", between, ratio.median, rivals[i]);
 		between = ", ";
 	}
@@ -92,12 +94,12 @@ static void print_goal(const struct run *run, const struct goal *goal)
 	struct verdict verdict;
 
 	if (!asked_judge(run, goal, &verdict)) {
-		printf("  %-18s %9s   %s %-7g %s: %s\n", goal->name, "-",
+		printf("  %-22s %9s   %s %-7g %s: %s\n", goal->name, "-",
 		       goal->at_least ? ">=" : "<=", goal->limit, "not measured",
 		       goal->sentence);
 		return;
 	}
-	printf("  %-18s %9.3f   %s %-7g %s: %s", goal->name, verdict.sample.median,
+	printf("  %-22s %9.3f   %s %-7g %s: %s", goal->name, verdict.sample.median,
 	       goal->at_least ? ">=" : "<=", goal->limit,
 	       verdict.met ? "met         " : "MISSED      ", goal->sentence);
 	for (size_t i = 0; i < FLOORS_MAX; i++) {

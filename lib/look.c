@@ -157,6 +157,17 @@ bool cadre_look_next_door(struct cadre_looker *looker, struct cadre_found *ret_f
 	return true;
 }
 
+bool cadre_look_in_rhythm(struct cadre_looker *looker, struct cadre_found *ret_found)
+{
+	bool found;
+
+	cadre_rhythm_await(&looker->rhythm);
+	looker->waited = true;
+	found = cadre_look_next_door(looker, ret_found);
+	cadre_rhythm_learn(&looker->rhythm, found);
+	return found;
+}
+
 /* A worker that has jobs found another: is it somebody else's to take? Wakes that one, once
  * for each job. */
 static bool leave_to_lighter(struct cadre_looker *looker, uint32_t slot, uint64_t word)

@@ -22,19 +22,21 @@
 #define CADRE_LOOK_H
 
 #include "layout.h"
+#include "rhythm.h"
 
 /* Private to a worker's dispatching thread. */
 struct cadre_looker {
 	const struct cadre_view *view;
-	unsigned owner;     /* seat + 1 */
-	unsigned others;    /* owner of jobs that it takes as well: CADRE_OWNER_NONE,
+	unsigned owner;    /* seat + 1 */
+	unsigned others;   /* owner of jobs that it takes as well: CADRE_OWNER_NONE,
 	                               * or its own, when it takes only what is aimed at it */
-	unsigned window;    /* whose turn it is */
-	unsigned in_a_row;  /* jobs taken from it since it is its turn */
-	bool waited;        /* its last job was not there at once */
-	unsigned crew_turn; /* whom to wake next */
-	uint64_t seen_tail; /* of that window, by the last look at its hints */
-	struct cadre_cursor *cursors;       /* one per window */
+	unsigned window;   /* whose turn it is */
+	unsigned in_a_row; /* jobs taken from it since it is its turn */
+	bool waited;       /* its last job was not there at once */
+	struct cadre_rhythm rhythm;   /* of a client whose jobs never are */
+	unsigned crew_turn;           /* whom to wake next */
+	uint64_t seen_tail;           /* of that window, by the last look at its hints */
+	struct cadre_cursor *cursors; /* one per window */
 	struct cadre_cursor *aimed_cursors; /* likewise, for what is aimed at it */
 	unsigned since_aimed;               /* jobs for anyone since a look at those */
 	unsigned aimed_window;              /* whose turn it is then */
@@ -69,6 +71,10 @@ bool cadre_look_along_hints(struct cadre_looker *looker, struct cadre_found *ret
 /* The slot behind the one claimed last, while that window has its turn: without a look at any
  * hint, whose lines its client writes all the time. cadre_look_along_hints begins with it. */
 bool cadre_look_next_door(struct cadre_looker *looker, struct cadre_found *ret_found);
+
+/* The same behind a job that came after the one before was over: its client has one out at a
+ * time, and gets a moment to bring the next. */
+bool cadre_look_in_rhythm(struct cadre_looker *looker, struct cadre_found *ret_found);
 
 /* The same through every slot of every leased window: what no hint points to is found, and
  * the hints are made to point to it. */

@@ -619,6 +619,7 @@ static void take(struct cadre_worker *worker, const struct cadre_found *found,
 
 CADRE_EACH_JOB bool cadre_run_next_door(struct cadre_worker *worker)
 {
+	const bool one_by_one = worker->looker.waited;
 	int64_t ended_ns = ended_just_now(worker);
 	struct cadre_found found;
 	int64_t until_ns;
@@ -632,7 +633,8 @@ CADRE_EACH_JOB bool cadre_run_next_door(struct cadre_worker *worker)
 	while (cadre_worker_has_room(worker) &&
 	       (ended_ns = ended_just_now(worker)) != 0 && ended_ns < until_ns) {
 		cadre_run_turn_page(worker);
-		if (!cadre_look_next_door(&worker->looker, &found))
+		if (one_by_one ? !cadre_look_in_rhythm(&worker->looker, &found) :
+				 !cadre_look_next_door(&worker->looker, &found))
 			break;
 		take(worker, &found, ended_ns);
 	}

@@ -38,8 +38,8 @@ static void answer(void *shared)
 
 void line_answer_batch(struct lines *lines)
 {
-	answer_until(lines, atomic_load_explicit(&lines->back, memory_order_relaxed) +
-				    TRIPS);
+	answer_until(lines,
+		     atomic_load_explicit(&lines->back, memory_order_relaxed) + TRIPS);
 }
 
 static void trip(void *shared)
