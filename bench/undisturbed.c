@@ -235,7 +235,7 @@ static const struct contender contenders[] = {
 	  undisturbed,
 	  &few_slots,
 	  { NULL },
-	  false },
+	  true },
 };
 
 const struct question question_undisturbed = {
