@@ -35,7 +35,8 @@ int echo_bind_worker(const struct cadre_start *start, void **ret_state,
 	return 0;
 }
 
-static const struct cadre_operation operations[] = { { ECHO_OPERATION, "echo", echo_back } };
+static const struct cadre_operation operations[] = { { ECHO_OPERATION, "echo",
+						       echo_back } };
 
 const struct cadre_service echo_service = {
 	.size = sizeof(echo_service),
