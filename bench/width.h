@@ -15,7 +15,7 @@
  * 4 and more of a core that nobody shares. The median of some milliseconds on that CPU. */
 double width_of(const struct bench *bench, int cpu);
 
-/* The same of the CPU that we run on, in 10 us: less exact, but of this moment. */
+/* The same of the CPU that we run on, in some microseconds: less exact, but of this moment. */
 double width_here(void);
 
 /* What it is at least of a core that nobody shares. */

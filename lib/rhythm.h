@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #define CADRE_RHYTHM_STEP 8u
-#define CADRE_RHYTHM_MOST 2000u /* turns: half a microsecond */
+#define CADRE_RHYTHM_MOST 2000u /* turns: about a microsecond */
 #define CADRE_RHYTHM_REST 4096u /* jobs */
 
 /* Zero to begin with. */

@@ -6,7 +6,7 @@
 
 #include <criterion/criterion.h>
 
-static unsigned early; /* looks that came too early, since settle */
+static unsigned early; /* looks that came too early, of those of the last follow */
 
 /* `jobs` looks at a client that takes so many turns. */
 static void follow(struct cadre_rhythm *rhythm, uint32_t turns, unsigned jobs)
