@@ -4,6 +4,9 @@
  * A report maps the segment read-only and asks nobody, so it works on a saturated, a
  * stopped and a dead pool alike. What each counter means is described once, in the list
  * that cadre_counter_describe hands out.
+ *
+ * A worker counts a job behind its answer, so that nobody waits for the count: who has just
+ * got a result may read counters that do not know of it yet.
  */
 #ifndef CADRE_REPORT_H
 #define CADRE_REPORT_H
