@@ -197,7 +197,6 @@ static int undisturbed(const struct bench *bench, const void *with, double *ret_
 		.size = sizeof(options),
 		.workers_min = 1,
 		.workers_max = 1,
-		.window_slots = *(const uint32_t *)with,
 		.spin_ns = INT64_C(1000000000),
 		.start_data = bench,
 		.start_length = sizeof(*bench),
@@ -206,6 +205,7 @@ static int undisturbed(const struct bench *bench, const void *with, double *ret_
 	struct cadre_pool *pool;
 	int r, end;
 
+	(void)with;
 	if (!caller.lines)
 		return -ENOMEM;
 	lines_of_worker = caller.lines;
@@ -221,21 +221,13 @@ static int undisturbed(const struct bench *bench, const void *with, double *ret_
 	return r < 0 ? r : end;
 }
 
-static const uint32_t few_slots = 8, default_slots = 0;
-
 static const struct contender contenders[] = {
 	{ "cadre",
 	  "calls of 64 and of 24 bytes, both sides spin, lines and jobs batch by batch in turn",
 	  undisturbed,
-	  &default_slots,
+	  NULL,
 	  { NULL },
 	  false },
-	{ "cadre 8 slots",
-	  "the same with a window of 8 slots: its lines stay in the first-level cache",
-	  undisturbed,
-	  &few_slots,
-	  { NULL },
-	  true },
 };
 
 const struct question question_undisturbed = {

@@ -32,16 +32,16 @@ enum situation {
 struct waiter {
 	int (*trip)(const struct bench *bench, const struct waiter *waiter, int trips,
 		    double *ret_ns);
-	enum echo_manner manner; /* of Cadre */
+	enum echo_manner manner;                                    /* of Cadre */
+	int (*by_futex)(const struct bench *bench, double *ret_ns); /* of the others */
 	bool in[SITUATIONS];
 };
 
 static int trip_by_futex(const struct bench *bench, const struct waiter *waiter,
 			 int trips, double *ret_ns)
 {
-	(void)waiter;
 	(void)trips;
-	return futex_trip(bench, ret_ns);
+	return waiter->by_futex(bench, ret_ns);
 }
 
 static int trip_by_cadre(const struct bench *bench, const struct waiter *waiter,
@@ -111,6 +111,13 @@ static int wait_in_each(const struct bench *bench, const void *with, double *ret
 
 static const struct waiter futex = {
 	.trip = trip_by_futex,
+	.by_futex = futex_trip,
+	.in = { [AS_IS] = true, [KEPT_AWAKE] = true, [ONE_CORE] = true },
+};
+
+static const struct waiter futex_bounded = {
+	.trip = trip_by_futex,
+	.by_futex = futex_bounded_trip,
 	.in = { [AS_IS] = true, [KEPT_AWAKE] = true, [ONE_CORE] = true },
 };
 
@@ -146,11 +153,17 @@ static const struct contender contenders[] = {
 	  &futex,
 	  { NULL },
 	  false },
+	{ "futex bounded",
+	  "the same when each sleep ends after 0.2 s, so that nobody hangs whose waker was killed",
+	  wait_in_each,
+	  &futex_bounded,
+	  { "futex" },
+	  false },
 	{ "cadre asleep",
 	  "cadre_call of a 64-byte job, both sides sleep at once",
 	  wait_in_each,
 	  &asleep,
-	  { "futex" },
+	  { "futex", "futex bounded" },
 	  false },
 	{ "cadre adaptive",
 	  "the same by default: both sides look for a while where that helps",
@@ -173,6 +186,8 @@ const struct question question_waiting = {
 	.column_count = COUNT_OF(columns),
 	.ratio_column = ONE_CORE,
 	.less_is_better = true,
+	.turns = 3,
+	.turning = COUNT_OF(contenders),
 	.contenders = contenders,
 	.contender_count = COUNT_OF(contenders),
 };
