@@ -4,7 +4,6 @@
 #include "echo.h"
 #include "peers/copies.h"
 #include "peers/rivals.h"
-#include "sample.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +11,6 @@
 #include <string.h>
 
 #define TRIPS_MAX 500u
-#define TURNS 5
 #define OPERATION_IN_PLACE 2
 #define OPERATION_TWO_BLOCKS 3
 #define DEFAULT_PAYLOAD_MAX ((size_t)1024 * 1024)
@@ -225,36 +223,17 @@ static int cadre_copied(const struct bench *bench, const void *with, double *ret
 	return measure_sizes(bench, copied, ret_values);
 }
 
-/* For trips whose length does not depend on the size, if all is well: what is compared are the
- * sizes with each other, and while one is measured the CPUs move. So all of them several times,
- * in turn, and the medians. */
-static int measure_sizes_in_turn(const struct bench *bench, double (*trips)(void *),
-				 double *ret_values)
-{
-	double turns[COUNT_OF(sizes)][TURNS], values[COUNT_OF(sizes)];
-	int r = 0;
-
-	for (size_t turn = 0; r == 0 && turn < TURNS; turn++) {
-		r = measure_sizes(bench, trips, values);
-		for (size_t i = 0; r == 0 && i < COUNT_OF(sizes); i++)
-			turns[i][turn] = values[i];
-	}
-	for (size_t i = 0; r == 0 && i < COUNT_OF(sizes); i++)
-		ret_values[i] = sample_of(turns[i], TURNS).median;
-	return r;
-}
-
 static int cadre_in_place(const struct bench *bench, const void *with, double *ret_values)
 {
 	(void)with;
-	return measure_sizes_in_turn(bench, in_place, ret_values);
+	return measure_sizes(bench, in_place, ret_values);
 }
 
 static int cadre_two_blocks(const struct bench *bench, const void *with,
 			    double *ret_values)
 {
 	(void)with;
-	return measure_sizes_in_turn(bench, two_blocks, ret_values);
+	return measure_sizes(bench, two_blocks, ret_values);
 }
 
 /* ---- all ---- */
@@ -287,12 +266,6 @@ static const struct carrier carrier_iceoryx = { program_payload, &rival_iceoryx 
 
 /* Whoever is compared by a goal is measured next to the other. */
 static const struct contender contenders[] = {
-	{ "memcpy x3 alone",
-	  "three copies by one process; nothing travels between the CPUs",
-	  measure_carrier,
-	  &carrier_alone,
-	  { NULL },
-	  false },
 	{ "memcpy x3",
 	  "three copies: by the client, by a process on the other CPU, by the client",
 	  measure_carrier,
@@ -311,17 +284,23 @@ static const struct contender contenders[] = {
 	  &carrier_seqpacket,
 	  { NULL },
 	  false },
-	{ "unix stream",
-	  "a pair of Unix stream sockets, asked again and again",
-	  measure_carrier,
-	  &carrier_stream,
-	  { NULL },
-	  false },
 	{ "cadre in place",
 	  "cadre_try_draft, answered by cadre_job_reply_over_request; nobody writes the payload",
 	  cadre_in_place,
 	  NULL,
 	  { "iceoryx in place" },
+	  false },
+	{ "memcpy x3 alone",
+	  "three copies by one process; nothing travels between the CPUs",
+	  measure_carrier,
+	  &carrier_alone,
+	  { NULL },
+	  false },
+	{ "unix stream",
+	  "a pair of Unix stream sockets, asked again and again",
+	  measure_carrier,
+	  &carrier_stream,
+	  { NULL },
 	  false },
 	{ "cadre two blocks",
 	  "the same with a reply in memory of its own, by cadre_job_reply_room",
@@ -357,7 +336,7 @@ const struct question question_payload = {
 	.ratio_column = 2,
 	.less_is_better = true,
 	.turns = 3,
-	.turning = 4, /* as far as "unix seqpacket" */
+	.turning = 4, /* as far as "cadre in place" */
 	.contenders = contenders,
 	.contender_count = COUNT_OF(contenders),
 };
