@@ -628,7 +628,8 @@ Test(judged, status_is_0_when_each_goal_that_was_measured_is_met)
 {
 	cr_expect_eq(ask(made_up, "--rounds", "3", "--only", "kept", NULL), MEASURED,
 		     "%s", run.err);
-	cr_expect(says(" ratio                      2.000   >= 2       met "), "%s", run.out);
+	cr_expect(says(" ratio                      2.000   >= 2       met "), "%s",
+		  run.out);
 	cr_expect(says(" value                      8.000   <= 8       met         : is 8; "
 		       "rival 2.000\n"));
 	cr_expect(says(" unsaid                         -   >= 1       not measured"));
@@ -640,7 +641,8 @@ Test(judged, status_is_3_when_one_of_them_is_missed)
 {
 	cr_expect_eq(ask(made_up, "--rounds", "3", "--only", "kept,missed", NULL),
 		     GOAL_MISSED, "%s", run.err);
-	cr_expect(says(" ratio                      2.000   >= 2       met "), "%s", run.out);
+	cr_expect(says(" ratio                      2.000   >= 2       met "), "%s",
+		  run.out);
 	cr_expect(says(" too_much                   3.000   <= 2.5     MISSED"));
 }
 
