@@ -276,6 +276,8 @@ Test(supervision, a_supervisor_that_is_killed_has_a_successor_who_keeps_the_work
 	kill_and_await(pids[0]);
 	cr_assert(eventually(troupe_worker(pool(), 0) > 0 &&
 			     troupe_worker(pool(), 0) != pids[0]));
+	/* One that is stopped before its init has no fini either. */
+	cr_assert(eventually(troupe.board->inits == 3));
 	cr_assert_eq(troupe_stop(&troupe), 0);
 	cr_assert_eq(troupe_await_end(&troupe, GENEROUS), 0);
 	cr_assert_eq(troupe.board->finis, 2);
