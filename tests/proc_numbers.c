@@ -180,7 +180,9 @@ Test(numbers, a_job_that_does_not_end_is_seen_as_load_and_by_its_name)
 	}
 	cr_assert_gt(number(pool_part(), "oldest_running_ns"), S / 2);
 	cr_assert_eq(number(operation_part("sleep"), "running"), 1);
-	cr_assert_eq(counter(pool_part(), "load_1s"), 500000, "one of two workers");
+	/* One of two workers; of three where the pool grew meanwhile. */
+	cr_assert_leq(counter(pool_part(), "load_1s"), 500000);
+	cr_assert_geq(counter(pool_part(), "load_1s"), 333333);
 }
 
 /* ---- a kill ---- */
