@@ -28,15 +28,6 @@ static const struct column columns[] = {
 
 /* ---- Cadre ---- */
 
-static void echo_copy(struct cadre_job *job, void *state)
-{
-	size_t length;
-	const void *const data = cadre_job_data(job, &length);
-
-	(void)state;
-	cadre_job_reply(job, data, length);
-}
-
 /* The request's own bytes, in which nothing is written. */
 static void echo_in_place(struct cadre_job *job, void *state)
 {
@@ -62,7 +53,7 @@ static void echo_two_blocks(struct cadre_job *job, void *state)
 }
 
 static const struct cadre_operation operations[] = {
-	{ ECHO_OPERATION, "copy", echo_copy },
+	{ ECHO_OPERATION, "copy", echo_back },
 	{ OPERATION_IN_PLACE, "in-place", echo_in_place },
 	{ OPERATION_TWO_BLOCKS, "two-blocks", echo_two_blocks },
 };
