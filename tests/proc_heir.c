@@ -254,4 +254,5 @@ Test(heir, a_worker_that_gave_up_its_rights_ends_without_waiting_for_its_heir)
 	if (status == CHILD_SKIPPED)
 		cr_skip_test("only root has rights to give up");
 	cr_assert_eq(status, CHILD_FINE);
+	cr_assert(eventually(troupe_living() == 0), "the heir ends behind it");
 }

@@ -153,6 +153,8 @@ Test(call, a_file_is_a_payload_too_also_from_its_middle_on, .init = prepare_demo
 	close(ends[1]);
 	while (append(&out, ends[0]))
 		;
+	close(ends[0]);
+	close(file);
 	cr_expect_eq(wait_for(pid), 0);
 	cr_assert_eq(out.length, 199000);
 	cr_expect_eq(memcmp(out.data, bytes + 1000, out.length), 0);

@@ -179,6 +179,7 @@ Test(map, a_reply_does_not_wait_for_the_next_input, .init = prepare_demo, .fini 
 			cr_assert(append(&reply, out[0]));
 	}
 	close(in[1]);
+	close(out[0]);
 	cr_expect_eq(wait_for(pid), 0);
 	cr_expect_str_eq(reply.data, "20\n20\n20\n");
 }
@@ -199,6 +200,8 @@ Test(map, sigint_gives_up_what_is_under_way, .init = prepare_demo, .fini = clean
 	} while (snapshot.in_flight < 3);
 	kill(pid, SIGINT);
 	cr_expect_eq(wait_for(pid), 130);
+	close(in[0]);
+	close(in[1]);
 	cr_expect_lt(cadre_now_ns() - start_ns, INT64_C(10000000000));
 }
 
@@ -218,6 +221,8 @@ Test(map, a_reader_that_leaves_ends_it_without_a_word, .init = prepare_demo,
 	close(out[0]);
 	while (append(&err, ends[0]))
 		;
+	close(ends[0]);
+	close(zeros);
 	cr_expect_eq(wait_for(pid), 141);
 	cr_expect_str_eq(err.data, "");
 }
@@ -284,9 +289,11 @@ Test(map, a_pool_that_dies_is_told, .init = prepare, .fini = clean_up)
 		cr_assert(look(&snapshot));
 	} while (snapshot.in_flight == 0);
 	stop_server();
+	close(in[0]);
 	close(in[1]);
 	while (append(&run.err, err[0]))
 		;
+	close(err[0]);
 	run.status = wait_for(pid);
 	cr_expect(run.status == 1 || run.status == 2, "exit status %d", run.status);
 	cr_expect_gt(run.err.length, 0);

@@ -8,8 +8,8 @@ Test(serve, sigterm_ends_it_in_order_and_leaves_nothing, .init = prepare_demo,
      .fini = clean_up)
 {
 	cr_expect_eq(stop_server(), 0);
-	expect_nothing_in_shm();
-	expect_no_process();
+	cr_expect_eq(scene_files(pool), 0);
+	cr_expect_eq(scene_children(), 0);
 }
 
 Test(serve, sigint_does_the_same, .init = prepare_demo, .fini = clean_up)
@@ -139,7 +139,7 @@ Test(serve, a_worker_that_cannot_start_tells_why, .init = prepare, .fini = clean
 
 		expect_status(&run, 1);
 		expect_sentence(&run, "cadre serve: ", cases[i].words);
-		expect_nothing_in_shm();
+		cr_expect_eq(scene_files(pool), 0);
 	}
 }
 
@@ -216,18 +216,19 @@ Test(serve, a_dev_shm_that_is_too_small_is_told, .init = prepare, .fini = clean_
 
 Test(serve, two_pools_serve_at_once, .init = prepare_demo, .fini = clean_up)
 {
-	const size_t length = strlen(pool);
+	char second[CADRE_NAME_MAX + 1];
 	const pid_t first = server;
 	struct run run;
 
-	snprintf(pool + length, sizeof(pool) - length, "-b");
+	scene_name(second);
+	pool = second;
 	serve_demo();
 	run = cadre("second", "call", pool, "echo", NULL);
 	expect_output(&run, "second");
 	cr_expect_eq(stop_server(), 0);
-	expect_nothing_in_shm();
+	cr_expect_eq(scene_files(second), 0);
 
-	pool[length] = '\0';
+	pool = scene.pool;
 	server = first;
 	run = cadre("first", "call", pool, "echo", NULL);
 	expect_output(&run, "first");

@@ -24,7 +24,7 @@ static inline void troupe_enter(void)
 
 static inline void troupe_leave(void)
 {
-	cr_assert_null(troupe_end(&troupe), "%s", troupe.scene.sentence);
+	scene_insist(troupe_end(&troupe));
 }
 
 static inline void start_service(const struct cadre_service *service,

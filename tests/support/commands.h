@@ -13,6 +13,7 @@
 #define COMMANDS_H
 
 #include "room.h"
+#include "scene.h"
 
 #include <criterion/criterion.h>
 
@@ -40,9 +41,10 @@
 
 static char program[4096]; /* bin/cadre */
 static char directory[64]; /* for files of the test */
-static char pool[32];      /* its name */
-static const char *room;   /* size of a /dev/shm of their own for programs, NULL: ours */
-static pid_t server;       /* of the pool, 0 for none */
+static struct scene scene;
+static char *pool;       /* its name, the scene's */
+static const char *room; /* size of a /dev/shm of their own for programs, NULL: ours */
+static pid_t server;     /* of the pool, 0 for none */
 
 /* ---- memory, freed when the test ends ---- */
 
@@ -296,35 +298,13 @@ static inline int stop_server(void)
 	return wait_for(pid);
 }
 
-static inline void expect_nothing_in_shm(void)
-{
-	static const char *const endings[] = { "", ".sock", ".lock" };
-
-	for (size_t i = 0; i < 3; i++) {
-		char path[128];
-
-		snprintf(path, sizeof(path), "/dev/shm/cadre.%s%s", pool, endings[i]);
-		cr_expect_eq(access(path, F_OK), -1, "left behind: %s", path);
-	}
-}
-
-/* Descendants without a parent came to us: all of them must be gone by now, or go. */
-static inline void expect_no_process(void)
-{
-	const int64_t until_ns = cadre_in_ms(3000);
-	pid_t pid;
-
-	while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0 && cadre_now_ns() < until_ns)
-		nap();
-	cr_expect_eq(pid, -1, "a process is left behind");
-}
-
 static inline void prepare(void)
 {
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	signal(SIGPIPE, SIG_IGN);
+	scene_begin(&scene);
+	pool = scene.pool;
 	snprintf(program, sizeof(program), "%s/cadre", folder("CADRE_BIN_DIR"));
-	snprintf(pool, sizeof(pool), "tools-%d", getpid());
 	snprintf(directory, sizeof(directory), "/tmp/cadre-tools-XXXXXX");
 	cr_assert_not_null(mkdtemp(directory));
 }
@@ -333,12 +313,11 @@ static inline void clean_up(void)
 {
 	char *const arguments[] = { "/bin/rm", "-rf", directory, NULL };
 
-	if (server > 0)
-		cr_expect_eq(stop_server(), 0, "the server did not end in order");
-	expect_nothing_in_shm();
+	if (server > 0 && stop_server() != 0)
+		scene_insist("the server did not end in order");
 	run_arguments("", 0, arguments);
-	expect_no_process();
 	forget();
+	scene_end(&scene);
 }
 
 static inline void prepare_demo(void)

@@ -89,8 +89,8 @@ unsigned scene_descriptors(void)
 #define PATIENCE_STEP_NS (10 * 1000 * 1000)
 
 /* The parent of a process, 0 when it cannot be seen. What it is, its name and state, goes to
- * `what`: "(cadre-w0) Z". */
-static int parent_of(const char *pid, char what[40])
+ * `who`: "(cadre-w0) Z". */
+static int parent_of(const char *pid, char who[SCENE_CHILD_BYTES])
 {
 	char path[300], text[512] = "";
 	const char *name, *behind_name;
@@ -108,15 +108,16 @@ static int parent_of(const char *pid, char what[40])
 	/* "PID (NAME) S PARENT ..." */
 	if (!name || !behind_name || strlen(behind_name) <= 4)
 		return 0;
-	snprintf(what, 40, "%.*s", (int)(behind_name + 3 - name), name);
+	snprintf(who, SCENE_CHILD_BYTES, "%.*s", (int)(behind_name + 3 - name), name);
 	return atoi(behind_name + 4);
 }
 
 /* Counts, and says who the last of them is, and what. */
-static unsigned look_at_children_of(pid_t parent, char what[40], pid_t *ret_last)
+static unsigned look_at_children_of(pid_t parent, char who[SCENE_CHILD_BYTES],
+				    pid_t *ret_last)
 {
 	DIR *const processes = opendir("/proc");
-	char one[40] = "";
+	char one[SCENE_CHILD_BYTES] = "";
 	unsigned count = 0;
 
 	if (!processes)
@@ -125,7 +126,7 @@ static unsigned look_at_children_of(pid_t parent, char what[40], pid_t *ret_last
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
 		    parent_of(entry->d_name, one) != parent)
 			continue;
-		memcpy(what, one, sizeof(one));
+		memcpy(who, one, sizeof(one));
 		*ret_last = atoi(entry->d_name);
 		count++;
 	}
@@ -133,39 +134,39 @@ static unsigned look_at_children_of(pid_t parent, char what[40], pid_t *ret_last
 	return count;
 }
 
-static unsigned look_at_children(char what[40])
+unsigned scene_look_at_children(char who[SCENE_CHILD_BYTES])
 {
 	pid_t last;
 
-	return look_at_children_of(getpid(), what, &last);
+	return look_at_children_of(getpid(), who, &last);
 }
 
 unsigned scene_children(void)
 {
-	char what[40];
+	char who[SCENE_CHILD_BYTES];
 
-	return look_at_children(what);
+	return scene_look_at_children(who);
 }
 
 pid_t scene_only_child_of(pid_t parent)
 {
-	char what[40];
+	char who[SCENE_CHILD_BYTES];
 	pid_t last = 0;
 
-	return look_at_children_of(parent, what, &last) == 1 ? last : 0;
+	return look_at_children_of(parent, who, &last) == 1 ? last : 0;
 }
 
 /* A child that is on its way out when the test ends may go; one that stays is left behind. */
-static unsigned await_children(unsigned expected, char what[40])
+static unsigned await_children(unsigned expected, char who[SCENE_CHILD_BYTES])
 {
-	unsigned children = look_at_children(what);
+	unsigned children = scene_look_at_children(who);
 
 	for (int patience = 0; children > expected && patience < PATIENCE_STEPS;
 	     patience++) {
 		nanosleep(&(struct timespec){ .tv_nsec = PATIENCE_STEP_NS }, NULL);
 		while (waitpid(-1, NULL, WNOHANG) > 0) {
 		}
-		children = look_at_children(what);
+		children = scene_look_at_children(who);
 	}
 	return children;
 }
@@ -174,24 +175,27 @@ const char *scene_leftovers(struct scene *scene)
 {
 	const unsigned files = each_file(scene->pool, remove_file);
 	const unsigned descriptors = scene_descriptors();
-	char what[40] = "";
-	const unsigned children = await_children(scene->children, what);
+	char who[SCENE_CHILD_BYTES] = "";
+	const unsigned children = await_children(scene->children, who);
 
 	if (files == 0 && descriptors == scene->descriptors && children == scene->children)
 		return NULL;
 	snprintf(scene->sentence, sizeof(scene->sentence),
 		 "left behind: %u files of pool \"%s\", %d descriptors, %d children %s",
 		 files, scene->pool, (int)(descriptors - scene->descriptors),
-		 (int)(children - scene->children), what);
+		 (int)(children - scene->children), who);
 	return scene->sentence;
+}
+
+void scene_insist(const char *sentence)
+{
+	if (!sentence)
+		return;
+	fprintf(stderr, "%s\n", sentence);
+	abort();
 }
 
 void scene_end(struct scene *scene)
 {
-	const char *const left = scene_leftovers(scene);
-
-	if (!left)
-		return;
-	fprintf(stderr, "%s\n", left);
-	abort();
+	scene_insist(scene_leftovers(scene));
 }

@@ -32,8 +32,11 @@ void scene_name(char name[CADRE_NAME_MAX + 1]);
  * left are removed, so that one failure does not become many. */
 const char *scene_leftovers(struct scene *scene);
 
-/* The end of a test, for its .fini: dies with a sentence when something was left. Criterion
- * counts that as a crash, while an assertion that fails in a .fini fails nothing. */
+/* For a .fini: dies with the sentence, unless it is NULL. Criterion counts that as a crash,
+ * while an assertion that fails in a .fini fails nothing (proc_leaving.c). */
+void scene_insist(const char *sentence);
+
+/* The end of a test, for its .fini: dies with a sentence when something was left. */
 void scene_end(struct scene *scene);
 
 /* How many files in /dev/shm belong to the pool. */
@@ -46,6 +49,10 @@ unsigned scene_descriptors_of(pid_t pid);
 
 /* How many children this process has, those that wait to be reaped included. */
 unsigned scene_children(void);
+
+/* Also says who one of them is: "(cadre-w0) Z", its name and state. */
+#define SCENE_CHILD_BYTES 40
+unsigned scene_look_at_children(char who[SCENE_CHILD_BYTES]);
 
 /* The only child of any process, its zombies included; 0 when it has none, or several. */
 pid_t scene_only_child_of(pid_t parent);

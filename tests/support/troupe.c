@@ -499,18 +499,26 @@ int troupe_serve(struct troupe *troupe, const struct cadre_source *source,
 	return -ESRCH;
 }
 
+static unsigned look_at_living(char who[SCENE_CHILD_BYTES])
+{
+	while (waitpid(-1, NULL, WNOHANG) > 0) {
+	}
+	return scene_look_at_children(who);
+}
+
 const char *troupe_end(struct troupe *troupe)
 {
 	const bool clean = troupe_close(troupe);
+	char who[SCENE_CHILD_BYTES] = "";
 	unsigned living;
 
-	living = troupe_living();
+	living = look_at_living(who);
 	munmap(troupe->board, sizeof(*troupe->board));
 	if (living == 0 && clean)
 		return scene_leftovers(&troupe->scene);
 	snprintf(troupe->scene.sentence, sizeof(troupe->scene.sentence),
-		 "left behind: %u living processes of pool \"%s\"%s", living,
-		 troupe->scene.pool, clean ? "" : ", and something in its program");
+		 "left behind: %u living processes of pool \"%s\" %s%s", living,
+		 troupe->scene.pool, who, clean ? "" : ", and something in its program");
 	return troupe->scene.sentence;
 }
 
@@ -628,9 +636,9 @@ pid_t troupe_worker(const char *pool, uint32_t place)
 
 unsigned troupe_living(void)
 {
-	while (waitpid(-1, NULL, WNOHANG) > 0) {
-	}
-	return scene_children();
+	char who[SCENE_CHILD_BYTES];
+
+	return look_at_living(who);
 }
 
 bool troupe_is_gone(pid_t pid)

@@ -5,7 +5,7 @@
  *	static struct troupe troupe;
  *
  *	static void begin(void) { troupe_begin(&troupe); }
- *	static void end(void)   { cr_assert_null(troupe_end(&troupe), ...); }
+ *	static void end(void)   { scene_insist(troupe_end(&troupe)); }
  *
  * The pool is embedded in a program of its own, a child of the test: Criterion keeps a
  * thread in each test, and a program with threads starts no pool. The test is a client.
