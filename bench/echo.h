@@ -13,7 +13,7 @@
 
 enum echo_manner {
 	ECHO_SPINS,    /* worker and client look for a second before they sleep */
-	ECHO_SLEEPS,   /* neither looks before it sleeps */
+	ECHO_SLEEPS,   /* neither looks for longer before it sleeps */
 	ECHO_ADAPTS,   /* both look for as long as they do by default */
 	ECHO_DEFAULTS, /* as a program gets it that wishes nothing */
 };

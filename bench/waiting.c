@@ -160,7 +160,7 @@ static const struct contender contenders[] = {
 	  { "futex" },
 	  false },
 	{ "cadre asleep",
-	  "cadre_call of a 64-byte job, both sides sleep at once",
+	  "cadre_call of a 64-byte job, neither looks for longer: it sleeps, or gives way to who is on its CPU",
 	  wait_in_each,
 	  &asleep,
 	  { "futex", "futex bounded" },

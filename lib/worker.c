@@ -103,22 +103,8 @@ static void await_room(struct cadre_worker *worker, uint32_t most, bool draining
 	cadre_run_disengage(worker);
 }
 
-/* Whom a job was left to needs this CPU, perhaps. */
-static bool look_without_spinning(struct cadre_worker *worker)
-{
-	bool ran = cadre_run_one(worker, false);
-
-	if (!ran)
-		cadre_held_let_go(&worker->held, &worker->view);
-	while (!ran && worker->looker.left && !told_to_leave(worker)) {
-		sched_yield();
-		ran = cadre_run_one(worker, false);
-	}
-	return ran;
-}
-
 /* Nobody who may give us a job, and no other worker that looks for one, is on our CPU. */
-static bool may_spin(struct cadre_worker *worker)
+static bool has_cpu_to_itself(struct cadre_worker *worker)
 {
 	const struct cadre_view *const view = &worker->view;
 	const uint32_t here = cadre_whereabouts_say(worker->bell);
@@ -131,6 +117,28 @@ static bool may_spin(struct cadre_worker *worker)
 		return true;
 	return worker->may_migrate &&
 	       cadre_migration_sight(&worker->migration, here, cadre_clock_ns());
+}
+
+/* A client on our CPU may be in the midst of submitting: it goes on before we sleep, and have
+ * to be woken. When it has nothing to do, we are back at once. */
+static bool look_without_spinning(struct cadre_worker *worker)
+{
+	bool ran = cadre_run_one(worker, false);
+
+	/* Or it runs as soon as it is rung for, and has left us its next job. */
+	if (!ran && cadre_held_let_go(&worker->held, &worker->view) > 0)
+		ran = cadre_run_one(worker, false);
+	if (!ran && !worker->looker.left && !has_cpu_to_itself(worker)) {
+		cadre_run_idle(worker);
+		sched_yield();
+		ran = cadre_run_one(worker, false);
+	}
+	/* Whom a job was left to needs this CPU, perhaps. */
+	while (!ran && worker->looker.left && !told_to_leave(worker)) {
+		sched_yield();
+		ran = cadre_run_one(worker, false);
+	}
+	return ran;
 }
 
 /* A look for a job, now and then along the hints, which begin next door. */
@@ -159,7 +167,7 @@ static bool spin(struct cadre_worker *worker)
 			if (look_once(worker, look++))
 				return true;
 			if (look % ask_every == 0 && !worker->looker.left)
-				gives_way = worker->shares_cpu = !may_spin(worker);
+				gives_way = worker->shares_cpu = !has_cpu_to_itself(worker);
 			if (look <= LOOKS_BRIEFLY)
 				cadre_pause_briefly();
 			else
@@ -170,8 +178,7 @@ static bool spin(struct cadre_worker *worker)
 		cadre_run_idle(worker);
 		if (until_ns == 0)
 			until_ns = cadre_clock_in_ns(spin_ns);
-		/* A client on our CPU may be in the midst of submitting: let it go on before we
-		 * sleep, and have to be woken. When it has nothing to do, we are back at once. */
+		/* As in look_without_spinning. */
 		if (gives_way)
 			sched_yield();
 		/* A job that was left to somebody is taken by him, or soon by us. */
